@@ -1,0 +1,1 @@
+"""jaxlatent makes a plain autoencoder generative; see the README for a tour."""

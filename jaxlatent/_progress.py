@@ -1,0 +1,58 @@
+"""One progress bar for all long work, on standard error, silent where that is not a terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class _RateColumn(ProgressColumn):
+    def __init__(self, unit: str):
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} {self._unit}/s", style="cyan")
+
+
+@contextmanager
+def progress_bar(
+    description: str, total: int, unit: str, *, enabled: bool = True, initial: int = 0
+) -> Iterator[Callable[..., None]]:
+    """Shows a bar with the rate in `unit`/s and the time left.
+
+    Yields:
+        A function `advance(count, note="")`: `count` further units are done; `note` is shown at the end
+        of the line, a loss for instance.
+    """
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(unit),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        disable=not (enabled and console.is_terminal),
+    ) as progress:
+        task = progress.add_task(description, total=total, completed=initial, note="")
+
+        def advance(count: int, note: str = "") -> None:
+            if note:
+                progress.update(task, advance=count, note=note)
+            else:
+                progress.update(task, advance=count)
+
+        yield advance

@@ -1,0 +1,27 @@
+"""Shape checks on every annotated function, strict dtype promotion, and the folders that tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+_hook = install_import_hook("jaxlatent", "beartype.beartype")
+
+import jax  # noqa: E402
+
+import jaxlatent  # noqa: E402, F401
+
+_hook.uninstall()
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(scope="session")
+def celeba_dir() -> Path:
+    """The folder of CelebA's official files: $JAXLATENT_CELEBA, or shared/data/celeba beside the checkout."""
+    beside = Path(__file__).parents[2] / "shared" / "data" / "celeba"
+    folder = Path(os.environ.get("JAXLATENT_CELEBA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"CelebA's files are not at {folder}; set JAXLATENT_CELEBA to their folder")
+    return folder
