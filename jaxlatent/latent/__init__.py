@@ -1,0 +1,9 @@
+"""What the z-points look like: moments, PCA, half-widths, ellipses."""
+
+from jaxlatent.latent.half_width import GAUSSIAN_FWHM as GAUSSIAN_FWHM
+from jaxlatent.latent.half_width import HalfWidth as HalfWidth
+from jaxlatent.latent.half_width import half_width as half_width
+from jaxlatent.latent.moments import Moments as Moments
+from jaxlatent.latent.moments import moments as moments
+from jaxlatent.latent.pca import PCA as PCA
+from jaxlatent.latent.trim import trim as trim

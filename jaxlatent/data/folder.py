@@ -1,0 +1,107 @@
+"""Images in a folder or in a .zip, at any depth."""
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from jaxlatent.data.source import ImageSource
+from jaxlatent.data.splits import partition, split_of
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+def open_folder(folder: Path, title: str) -> ImageSource:
+    """The images below a folder, sorted by their path; hidden files and folders do not count.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    files = {}
+    for root, folders, found in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in found:
+            path = Path(root, name)
+            if _is_image(relative := path.relative_to(folder).as_posix()):
+                files[relative] = path
+    names = _sorted(files, title)
+
+    def open_image(i: int) -> Image.Image:
+        return Image.open(files[names[i]])
+
+    listing = hashlib.sha256()
+    for name in names:
+        listing.update(f"{name}\0{_state(files[name])}\0".encode(errors="surrogateescape"))
+    return ImageSource(
+        title=title,
+        names=names,
+        open=open_image,
+        partition=partial(_partition, names),
+        fingerprint=f"{folder.resolve()}|{listing.hexdigest()}",
+    )
+
+
+def open_zip(path: Path, title: str) -> ImageSource:
+    """The images in a .zip, sorted by their path inside it.
+
+    Raises:
+        ValueError: if the file is no whole .zip, or holds no images.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path}: not a whole .zip file ({error}); fetch it again") from error
+    names = _sorted((name for name in archive.namelist() if _is_image(name)), title)
+
+    def open_image(i: int) -> Image.Image:
+        return Image.open(io.BytesIO(archive.read(names[i])))
+
+    return ImageSource(
+        title=title,
+        names=names,
+        open=open_image,
+        partition=partial(_partition, names),
+        fingerprint=f"{path.resolve()}|{_state(path)}",
+    )
+
+
+def _is_image(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and name.lower().endswith(SUFFIXES)
+
+
+def _sorted(names: Iterable[str], title: str) -> tuple[str, ...]:
+    result = tuple(sorted(names))
+    if not result:
+        raise ValueError(
+            f"{title}: no images found; expected files ending in {', '.join(SUFFIXES)} at any depth"
+        )
+    return result
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:  # a dangling link: listed, and reported as unreadable when it is opened
+        return (-1, -1)
+    return (stat.st_size, stat.st_mtime_ns)
+
+
+def _partition(names: Sequence[str]) -> list[str]:
+    """By sub-folders train, validation (or val, valid) and test, the rest drawn from the names.
+
+    Folders that all images have in common do not count: a .zip often holds one folder that holds it
+    all.
+    """
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    shared = 0
+    while len(folders[0]) > shared and len({parts[: shared + 1] for parts in folders}) == 1:
+        shared += 1
+    given = [split_of(parts[shared]) if len(parts) > shared else "" for parts in folders]
+    return partition(names, given)

@@ -1,0 +1,293 @@
+"""The one entry to all images: a short text, a path or an array in, squares of RGB out."""
+
+import os
+import re
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Literal, overload
+
+import jax
+import numpy as np
+from jaxtyping import Int, Shaped, UInt8
+
+from jaxlatent._checks import check_choice, check_count
+from jaxlatent.data.arrays import open_array, read_array
+from jaxlatent.data.cache import cache_folder, cache_key, read_entry, write_entry
+from jaxlatent.data.celeba import open_celeba
+from jaxlatent.data.decode import Unreadable, decode, refuse
+from jaxlatent.data.folder import open_folder, open_zip
+from jaxlatent.data.source import ImageSource, Labels
+from jaxlatent.data.splits import SPLITS
+from jaxlatent.data.synthetic import FACTORS, synthetic_faces
+from jaxlatent.data.tfds import open_tfds
+
+_Path = str | os.PathLike[str]
+_Images = UInt8[np.ndarray, "n size size 3"]
+_FORMS = (
+    "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
+)
+_SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
+
+
+@overload
+def load_images(
+    spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
+    *,
+    image_size: int = ...,
+    split: str | None = ...,
+    limit: int | None = ...,
+    cache: _Path | Literal[False] | None = ...,
+    strict: bool = ...,
+    seed: int = ...,
+    data_dir: _Path | None = ...,
+    return_labels: Literal[False] = ...,
+    progress: bool = ...,
+) -> _Images: ...
+
+
+@overload
+def load_images(
+    spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
+    *,
+    image_size: int = ...,
+    split: str | None = ...,
+    limit: int | None = ...,
+    cache: _Path | Literal[False] | None = ...,
+    strict: bool = ...,
+    seed: int = ...,
+    data_dir: _Path | None = ...,
+    return_labels: Literal[True],
+    progress: bool = ...,
+) -> tuple[_Images, Labels]: ...
+
+
+def load_images(
+    spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
+    *,
+    image_size: int = 64,
+    split: str | None = None,
+    limit: int | None = None,
+    cache: _Path | Literal[False] | None = None,
+    strict: bool = False,
+    seed: int = 0,
+    data_dir: _Path | None = None,
+    return_labels: bool = False,
+    progress: bool = False,
+) -> _Images | tuple[_Images, Labels]:
+    """Loads images as equal squares of 8-bit RGB.
+
+    Sources, by `spec`:
+
+    - `"synthetic:N"` or `"synthetic:N@SEED"`: N procedural faces; no files needed.
+    - `"celeba:DIR"`: CelebA's official files: `img_align_celeba.zip` (or that folder, unpacked) and
+      the text files beside it; the centred 140 x 140 of 178 x 218 pixels is kept.
+    - `"tfds:NAME[/CONFIG][:VERSION]"`: a data set prepared by TensorFlow Datasets as array_record,
+      read without TensorFlow; celeb_a is cropped as above.
+    - a folder or a .zip of images (png, jpg, webp, bmp, gif, tif) at any depth, in the order of the
+      paths.
+    - a .npy or .npz (its `images`, `arr_0` or only array), or an array: (n, h, w, c) with c = 1, 3
+      or 4, or (n, h, w); uint8, or floating point in [0, 1].
+
+    Other than CelebA's, images are turned upright by EXIF and cropped to the centred square.
+    Resizing is anti-aliased. Grey becomes RGB, transparency is composited over white, 16-bit is
+    scaled to 8-bit; of an animation the first frame counts.
+
+    Splits: CelebA and TFDS bring their own, and a folder or .zip may hold sub-folders train,
+    validation (or val, valid) and test. A validation or test split that is lacking is taken out of
+    the training images, 5 % each, chosen by a hash of the names, so it is the same in every run;
+    with CelebA's own files it is an error instead. Of procedural faces each split gives N others.
+
+    Args:
+        spec: where the images come from.
+        image_size: side of the images returned, in pixels.
+        split: "train", "validation" or "test"; None for all images (procedural faces: train).
+        limit: at most so many images, the first of the split, unreadable ones counted; None: all.
+        cache: folder that keeps decoded images, so that they are decoded once; None for
+            $JAXLATENT_CACHE, else $XDG_CACHE_HOME/jaxlatent, else ~/.cache/jaxlatent; False for
+            none. Procedural faces and arrays are not kept. Its files may be deleted at any time.
+        strict: fail at an unreadable image; else such images are left out, with one warning.
+        seed: of the procedural faces, where `spec` names none; unused otherwise.
+        data_dir: TFDS's data folder, for `tfds:` alone; None for $TFDS_DATA_DIR or else TFDS's
+            default.
+        return_labels: also give labels: CelebA's attributes, the factors of procedural faces.
+        progress: show a progress bar.
+
+    Returns:
+        uint8 (n, image_size, image_size, 3), perhaps a read-only memory map of the cache or a view
+        of the array given; with `return_labels` the `Labels` of the same n images as well.
+
+    Raises:
+        FileNotFoundError: if a path, one of CelebA's files or a prepared data set is missing.
+        OSError: if the cache cannot be written.
+        TypeError: if an argument or an array has the wrong type.
+        ValueError: if an argument is out of its range or not understood, a source holds no images
+            (of the split), none can be read, one cannot and `strict` is set, or labels are asked of
+            a source that has none.
+    """
+    check_count("image_size", image_size, 1)
+    if split is not None:
+        check_choice("split", split, SPLITS)
+    if limit is not None:
+        check_count("limit", limit, 1)
+    check_count("seed", seed)
+    folder = cache_folder(cache)
+    kind, rest = _kind(spec)
+    if data_dir is not None and kind != "tfds":
+        raise ValueError("data_dir: only for a spec tfds:NAME; leave it out")
+    if kind == "synthetic":
+        images, labels = _synthetic(
+            rest, image_size, split, limit, seed, labelled=return_labels, progress=progress
+        )
+        return (images, labels) if labels is not None else images
+
+    source = _open(spec, kind, rest, data_dir)
+    if return_labels and source.labels is None:
+        raise ValueError(
+            f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have"
+        )
+    everything = np.arange(len(source.names))
+    chosen = everything if split is None else everything[np.array(source.partition()) == split]
+    if not len(chosen):
+        raise ValueError(
+            f"{source.title}: none of its {len(everything)} images is of the split {split}"
+        )
+    # Before the long work, as the labels' files may be missing.
+    labels = source.labels(chosen[:limit]) if return_labels and source.labels else None
+    failures: list[Unreadable] = []
+    if source.pixels is not None and source.pixels.shape[1:3] == (image_size, image_size):
+        images = _take(source.pixels, chosen[:limit])
+    else:
+        images, failures = _decoded(
+            source, chosen, limit, image_size, folder, strict=strict, progress=progress
+        )
+    if failures:
+        if strict:
+            refuse(source.title, failures)
+        if len(failures) == len(images):
+            raise ValueError(
+                f"{source.title}: none of the {len(images)} images can be read; the first, "
+                f"{failures[0].name}: {failures[0].reason}"
+            )
+        warnings.warn(
+            f"{source.title}: left out {len(failures)} of {len(images)} images that cannot be "
+            f"read; the first, {failures[0].name}: {failures[0].reason}",
+            stacklevel=2,
+        )
+        readable = np.delete(np.arange(len(images)), [failure.index for failure in failures])
+        images = _take(images, readable)
+        labels = labels and _take_labels(labels, readable)
+    return (images, labels) if labels is not None else images
+
+
+def _kind(spec: object) -> tuple[str, str]:
+    """The source that `spec` names ("" for a path or an array), and the text after the colon."""
+    if isinstance(spec, str) and not Path(spec).exists():
+        prefix, colon, rest = spec.partition(":")
+        if colon and prefix in ("synthetic", "celeba", "tfds"):
+            if not rest:
+                raise ValueError(f"spec: nothing after the colon in {spec!r}; expected {_FORMS}")
+            return prefix, rest
+        if colon and re.fullmatch(r"\w{2,}", prefix):
+            raise ValueError(f"spec: unknown source {prefix!r} in {spec!r}; expected {_FORMS}")
+    return "", ""
+
+
+def _open(
+    spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: _Path | None
+) -> ImageSource:
+    if isinstance(spec, (np.ndarray, jax.Array)):
+        return open_array(np.asarray(spec), "spec")
+    if not isinstance(spec, (str, os.PathLike)):
+        raise TypeError(f"spec: expected {_FORMS}, or an array, got {type(spec).__name__}")
+    title = os.fspath(spec)
+    if kind == "tfds":
+        return open_tfds(rest, data_dir, title)
+    path = Path(rest or title).expanduser()
+    if not title or not path.exists():
+        raise FileNotFoundError(f"spec: no such file or folder: {title!r}; expected {_FORMS}")
+    if kind == "celeba":
+        return open_celeba(path, title)
+    if path.is_dir():
+        return open_folder(path, title)
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return open_zip(path, title)
+    if suffix in (".npy", ".npz"):
+        return open_array(read_array(path), title)
+    raise ValueError(f"spec: cannot load {title!r}; expected {_FORMS}")
+
+
+def _decoded(
+    source: ImageSource,
+    chosen: Int[np.ndarray, " m"],
+    limit: int | None,
+    image_size: int,
+    folder: Path | None,
+    *,
+    strict: bool,
+    progress: bool,
+) -> tuple[_Images, list[Unreadable]]:
+    """The first `limit` of the chosen images, from the cache or else decoded (and cached)."""
+
+    def shape(n: int) -> tuple[int, int, int, int]:
+        return n, image_size, image_size, 3
+
+    wanted = chosen[:limit]
+    fill = partial(decode, source, wanted, strict=strict, progress=progress)
+    if folder is None or source.fingerprint is None:
+        images = np.zeros(shape(len(wanted)), np.uint8)
+        return images, fill(images)
+    folder = folder / "images"
+    for indices in (chosen, wanted):  # a limited load is the start of a whole one made before
+        key = cache_key(source, indices, image_size)
+        if entry := read_entry(folder, key, shape(len(indices))):
+            images, failures = entry
+            return images[:limit], [each for each in failures if each.index < len(wanted)]
+    return write_entry(folder, key, shape(len(wanted)), source.title, fill)
+
+
+def _take(array: np.ndarray, indices: Int[np.ndarray, " n"]) -> np.ndarray:
+    """The rows at `indices`; a view where they are consecutive, so a memory map stays one."""
+    start, stop = int(indices[0]), int(indices[0]) + len(indices)
+    return array[start:stop] if np.array_equal(indices, np.arange(start, stop)) else array[indices]
+
+
+def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:
+    return Labels(
+        labels.names,
+        labels.values[indices],
+        None if labels.identities is None else labels.identities[indices],
+        None if labels.files is None else tuple(labels.files[i] for i in indices),
+    )
+
+
+def _synthetic(
+    text: str,
+    image_size: int,
+    split: str | None,
+    limit: int | None,
+    seed: int,
+    *,
+    labelled: bool,
+    progress: bool,
+) -> tuple[_Images, Labels | None]:
+    """Procedural faces; each split has its own range of indices, so splits share no face."""
+    match = re.fullmatch(r"(\d+)(?:@(\d+))?", text)
+    if not match or not 0 < int(match[1]) <= _SPLIT_STRIDE:
+        raise ValueError(
+            f"spec: expected synthetic:N or synthetic:N@SEED with whole numbers, N from 1 to "
+            f"2**30, got 'synthetic:{text}'"
+        )
+    draw = partial(
+        synthetic_faces,
+        int(match[1]) if limit is None else min(int(match[1]), limit),
+        image_size=image_size,
+        seed=seed if match[2] is None else int(match[2]),
+        start=SPLITS.index(split or "train") * _SPLIT_STRIDE,
+        progress=progress,
+    )
+    if not labelled:
+        return draw(), None
+    images, factors = draw(return_factors=True)
+    return images, Labels(FACTORS, factors)

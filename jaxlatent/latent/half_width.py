@@ -1,0 +1,109 @@
+"""Half-widths: how far the density of each component reaches, measured with a resolution of its own."""
+
+from functools import partial
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlatent._checks import check_choice, check_vectors
+
+HalfWidth = Literal["fwhm", "hwhm", "sigma"]
+
+#: Full width at half maximum of a Gaussian of standard deviation 1, 2 sqrt(2 ln 2).
+GAUSSIAN_FWHM = 2.3548200450309493
+
+# The histogram spans 6 robust standard deviations to each side of the median; 100 bins to each make the
+# error of binning (w^2 / 24 of the variance) a few millionths.
+_SPAN, _BINS_PER_SIGMA = 6, 100
+_BINS = 2 * _SPAN * _BINS_PER_SIGMA
+# Quartiles only set the scale of the histogram, so some of the points are enough.
+_QUARTILE_POINTS = 8192
+_LEAST_BANDWIDTH = 0.4
+
+
+def half_width(y: Float[Array | np.ndarray, "n k"], kind: HalfWidth = "fwhm") -> Float[Array, " k"]:
+    """The width of each component's number distribution, in the component's unit.
+
+    "fwhm" is the full width at half maximum of the density, "hwhm" half of it, "sigma" the standard
+    deviation (divisor n - 1). For a Gaussian, fwhm = 2.3548 sigma.
+
+    The density is a histogram with bins of 1/100 of the component's own robust standard deviation s
+    (interquartile range / 1.349), about its own median, smoothed with a Gaussian kernel of bandwidth
+    b = max(0.4, 1.06 n^(-1/5)) s; the width is measured between the half-maximum crossings next to the
+    peak, and what the kernel added is taken off: fwhm^2 = measured^2 - (2.3548 b)^2, exact for a Gaussian.
+    Far outliers fall outside the histogram and do not matter. The relative standard error is about 0.4 %
+    for 100,000 Gaussian points.
+
+    Args:
+        y: components, floating point (n, k), n >= 2.
+        kind: see above.
+
+    Returns:
+        float32 (k,); 0 for a constant component.
+
+    Raises:
+        TypeError: if `y` is not floating point.
+        ValueError: if `y` is not (n, k) with n >= 2, holds a NaN or an infinity, or `kind` is unknown.
+    """
+    check_choice("kind", kind, get_args(HalfWidth))
+    check_vectors("y", y)
+    if y.shape[0] < 2:
+        raise ValueError(f"y: expected at least 2 vectors, got {y.shape[0]}")
+    y = jnp.asarray(y, jnp.float32)
+    deviation = jnp.std(y, axis=0, ddof=1)
+    if not np.isfinite(np.asarray(deviation)).all():
+        raise ValueError("y: NaN or infinite values; remove those vectors")
+    if kind == "sigma":
+        return deviation
+    stride = -(-y.shape[0] // _QUARTILE_POINTS)
+    quartiles = jnp.quantile(y[::stride], jnp.array([0.25, 0.5, 0.75]), axis=0)
+    robust = (quartiles[2] - quartiles[0]) / 1.349
+    # More than half of the values equal: the quartiles say nothing, and the peak is that value.
+    scale = jnp.where(robust > 0, robust, deviation)
+    fwhm = _fwhm(y, quartiles[1], scale)
+    return fwhm if kind == "fwhm" else fwhm / 2
+
+
+@jax.jit
+def _fwhm(y: jax.Array, median: jax.Array, scale: jax.Array) -> jax.Array:
+    n, k = y.shape
+    unit = jnp.where(scale > 0, scale, 1.0)
+    place = (y - median) / unit * _BINS_PER_SIGMA + _BINS // 2
+    inside = (place >= 0) & (place < _BINS)
+    column = jnp.arange(k) * (_BINS + 1)
+    slot = jnp.where(inside, place, _BINS).astype(jnp.int32) + column
+    counts = jnp.zeros(k * (_BINS + 1), jnp.float32).at[slot.ravel()].add(1.0)
+    histogram = counts.reshape(k, _BINS + 1)[:, :_BINS]
+    bandwidth = max(_LEAST_BANDWIDTH, 1.06 * n**-0.2)
+    density = jax.vmap(partial(jnp.convolve, mode="same"), (0, None))(histogram, _kernel(bandwidth))
+    width = jax.vmap(_width_at_half_maximum)(density) / _BINS_PER_SIGMA
+    square = jnp.square(width) - (GAUSSIAN_FWHM * bandwidth) ** 2
+    # A peak narrower than the kernel leaves nothing to measure; one bin is the resolution.
+    return jnp.sqrt(jnp.maximum(square, 1 / _BINS_PER_SIGMA**2)) * scale
+
+
+def _kernel(bandwidth: float) -> jax.Array:
+    reach = int(np.ceil(4 * bandwidth * _BINS_PER_SIGMA))
+    x = np.arange(-reach, reach + 1) / (bandwidth * _BINS_PER_SIGMA)
+    weights = np.exp(-0.5 * x**2)
+    return jnp.asarray(weights / weights.sum(), jnp.float32)
+
+
+def _width_at_half_maximum(density: jax.Array) -> jax.Array:
+    """Distance, in bins, between the crossings of half the maximum that enclose the maximum."""
+    peak = jnp.argmax(density)
+    half = density[peak] / 2
+    bins = jnp.arange(density.shape[0])
+    below = density < half
+    right = jnp.min(jnp.where(below & (bins > peak), bins, density.shape[0] - 1))
+    left = jnp.max(jnp.where(below & (bins < peak), bins, 0))
+
+    def crossing(outer: jax.Array, inner: jax.Array) -> jax.Array:
+        rise = density[inner] - density[outer]
+        share = jnp.where(rise > 0, (density[inner] - half) / jnp.where(rise > 0, rise, 1.0), 1.0)
+        return inner.astype(jnp.float32) + share * (outer - inner).astype(jnp.float32)
+
+    return crossing(right, right - 1) - crossing(left, left + 1)

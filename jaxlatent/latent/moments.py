@@ -1,0 +1,116 @@
+"""Mean and covariance of z-points in one pass, accurate whatever the mean and however many points."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64
+
+from jaxlatent._checks import check_vectors
+
+_BATCH = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Count, mean and scatter matrix of a set of vectors, float64 on the host.
+
+    Attributes:
+        count: number of vectors.
+        mean: (d,).
+        scatter: sum of (z - mean)(z - mean)^T, (d, d).
+    """
+
+    count: int
+    mean: Float64[np.ndarray, " d"]
+    scatter: Float64[np.ndarray, "d d"]
+
+    @property
+    def covariance(self) -> Float64[np.ndarray, "d d"]:
+        """Unbiased covariance (divisor count - 1); NaN for a single vector."""
+        return self.scatter / (self.count - 1) if self.count > 1 else self.scatter * np.nan
+
+    def merge(self, other: Self) -> "Moments":
+        """The moments of both sets together.
+
+        Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+        variances", 1979; equations 2.1, for vectors.
+        """
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        weight = other.count / count
+        return Moments(
+            count,
+            self.mean + weight * delta,
+            self.scatter + other.scatter + self.count * weight * np.outer(delta, delta),
+        )
+
+
+def moments(z: Float[Array | np.ndarray, "n d"] | Iterable[Float[Array | np.ndarray, "_ d"]]) -> Moments:
+    """Mean and scatter matrix, streamed in batches of 8,192 vectors with O(d^2) memory.
+
+    Each batch is centred on its own mean before it is multiplied, in float32 at highest precision, and
+    the batches are merged in float64: the rounding error of an entry (i, j) stays near 1e-7 of
+    sigma_i sigma_j, however large the mean.
+
+    Args:
+        z: vectors (n, d), n >= 1, floating point; a memory map is read batch by batch. Or an iterable of
+            such arrays.
+
+    Raises:
+        TypeError: if `z` is not floating point.
+        ValueError: if `z` is not (n, d), is empty, or holds a NaN or an infinity.
+    """
+    parts = [z] if hasattr(z, "shape") else z
+    total: Moments | None = None
+    pending: tuple[int, tuple[jax.Array, ...]] | None = None
+    for part in parts:
+        check_vectors("z", part, None if total is None else total.mean.shape[0])
+        for begin in range(0, part.shape[0], _BATCH):
+            count = min(_BATCH, part.shape[0] - begin)
+            started = (count, _batch_moments(_padded(part[begin : begin + _BATCH]), count))
+            # Merged one batch late, so that the host works while the device does.
+            total, pending = _merged(total, pending), started
+    total = _merged(total, pending)
+    if total is None:
+        raise ValueError("z: expected at least 1 vector, got 0")
+    if not (np.isfinite(total.mean).all() and np.isfinite(total.scatter).all()):
+        bad = np.flatnonzero(~np.isfinite(np.diag(total.scatter)))
+        raise ValueError(
+            f"z: NaN, infinite or overflowing values in {bad.size} coordinates (the first is {bad[0]}); "
+            "remove those vectors"
+        )
+    return total
+
+
+def _padded(batch: Array | np.ndarray) -> Array | np.ndarray:
+    missing = _BATCH - batch.shape[0]
+    if not missing:
+        return batch
+    pad = np.pad if isinstance(batch, np.ndarray) else jnp.pad
+    return pad(batch, ((0, missing), (0, 0)))
+
+
+@jax.jit
+def _batch_moments(z: jax.Array, count: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    z = z.astype(jnp.float32)
+    real = (jnp.arange(z.shape[0]) < count)[:, None]
+    n = jnp.asarray(count, jnp.float32)
+    centre = jnp.sum(z, axis=0) / n
+    centred = jnp.where(real, z - centre, 0.0)
+    gram = jnp.matmul(centred.T, centred, precision="highest")
+    return centre, jnp.sum(centred, axis=0), gram
+
+
+def _merged(total: Moments | None, pending: tuple[int, tuple[jax.Array, ...]] | None) -> Moments | None:
+    if pending is None:
+        return total
+    count, arrays = pending
+    centre, rest, gram = (np.asarray(x, np.float64) for x in arrays)
+    # `centre` is the mean rounded to float32; the sum of what is left corrects for that.
+    offset = rest / count
+    batch = Moments(count, centre + offset, gram - count * np.outer(offset, offset))
+    return batch if total is None else total.merge(batch)

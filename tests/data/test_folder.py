@@ -1,0 +1,193 @@
+"""Folders and .zip files of images."""
+
+import io
+import itertools
+import os
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxlatent.data import load_images
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXLATENT_CACHE", str(tmp_path / "cache"))
+
+
+def encoded(color, size=(20, 20), suffix=".png") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, color).save(buffer, Image.registered_extensions()[suffix])
+    return buffer.getvalue()
+
+
+def write(root: Path, files: dict[str, bytes], kind: str) -> Path:
+    """The files in a folder or a .zip."""
+    root.mkdir(exist_ok=True)
+    if kind == "zip":
+        with zipfile.ZipFile(root / "images.zip", "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return root / "images.zip"
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def reds(images: np.ndarray) -> list[int]:
+    return images[:, 4, 4, 0].astype(int).tolist()
+
+
+kinds = pytest.mark.parametrize("kind", ["folder", "zip"])
+
+
+@kinds
+def test_images_at_any_depth_sorted_by_path(tmp_path, kind):
+    files = {
+        "b.png": encoded((30, 0, 0)),
+        "a/z.PNG": encoded((10, 0, 0), (40, 25)),
+        "a/zz/deep.bmp": encoded((20, 0, 0), suffix=".bmp"),
+        "notes.txt": b"no image",
+        ".hidden.png": b"no image",
+        "__MACOSX/._b.png": b"no image",
+        ".git/c.png": b"no image",
+    }
+    path = write(tmp_path / "images", files, kind)
+    images = load_images(path, image_size=8, strict=True)
+    assert images.dtype == np.uint8
+    assert images.shape == (3, 8, 8, 3)
+    assert reds(images) == [10, 20, 30]
+    np.testing.assert_array_equal(load_images(str(path), image_size=8, cache=False), images)
+
+
+@kinds
+def test_every_suffix(tmp_path, kind):
+    suffixes = [".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"]
+    files = {f"{i}{s}": encoded((200, 0, 0), suffix=s) for i, s in enumerate(suffixes)}
+    images = load_images(write(tmp_path / "images", files, kind), image_size=8, strict=True)
+    assert images.shape == (8, 8, 8, 3)
+    assert np.abs(images.astype(int) - (200, 0, 0)).max() <= 4
+
+
+@kinds
+def test_sub_folders_name_the_splits(tmp_path, kind):
+    files = {f"all/train/{i}.png": encoded((i, 0, 0)) for i in range(30)}
+    files |= {f"all/val/{i}.png": encoded((100 + i, 0, 0)) for i in range(3)}
+    files |= {f"all/test/cats/{i}.png": encoded((200 + i, 0, 0)) for i in range(2)}
+    path = write(tmp_path / "images", files, kind)
+    loaded = {s: reds(load_images(path, image_size=8, split=s)) for s in ("validation", "test")}
+    assert loaded == {"validation": [100, 101, 102], "test": [200, 201]}
+    assert len(load_images(path, image_size=8, split="train")) == 30
+    assert len(load_images(path, image_size=8)) == 35
+
+
+@kinds
+def test_without_sub_folders_the_splits_are_disjoint_complete_and_repeatable(tmp_path, kind):
+    files = {f"{i:03d}.png": encoded((i, 0, 0)) for i in range(60)}
+    path = write(tmp_path / "images", files, kind)
+    splits = [
+        reds(load_images(path, image_size=8, split=s)) for s in ("train", "validation", "test")
+    ]
+    assert [len(split) for split in splits] == [54, 3, 3]
+    assert sorted(itertools.chain(*splits)) == list(range(60))
+    again = load_images(path, image_size=8, split="validation", cache=False)
+    assert reds(again) == splits[1]
+    assert reds(load_images(path, image_size=8, split="validation", limit=2)) == splits[1][:2]
+
+
+def test_too_few_images_for_a_split(tmp_path):
+    path = write(tmp_path / "images", {"a.png": encoded("red")}, "folder")
+    assert len(load_images(path, split="train")) == 1
+    with pytest.raises(ValueError, match="none of its 1 images is of the split validation"):
+        load_images(path, split="validation")
+
+
+@kinds
+def test_unreadable_images_are_left_out_with_one_warning(tmp_path, kind):
+    jpeg = encoded("blue", (64, 64), ".jpg")
+    png = encoded("blue", (64, 64))
+    files = {f"{i}.png": encoded((i, 0, 0)) for i in range(5)}
+    files |= {
+        "0a.jpg": jpeg[: len(jpeg) // 2],
+        "1a.png": b"",
+        "2a.gif": b"GIF89a nonsense",
+        "2b.png": png[:60],
+        "2c.png": png[:40] + b"\xff\xff" + png[42:],
+    }
+    path = write(tmp_path / "images", files, kind)
+    for _ in range(2):  # decoded, then from the cache
+        with pytest.warns(UserWarning, match=r"left out 5 of 10 images .* first, 0a\.jpg") as seen:
+            images = load_images(path, image_size=8)
+        assert len(seen) == 1
+        assert reds(images) == [0, 1, 2, 3, 4]
+    for cache in (None, False):
+        with pytest.raises(ValueError, match=r"cannot read the image 0a\.jpg"):
+            load_images(path, image_size=8, strict=True, cache=cache)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert reds(load_images(path, image_size=8, limit=1)) == [0]
+    with pytest.warns(UserWarning, match="left out 1 of 3"):
+        assert reds(load_images(path, image_size=8, limit=3)) == [0, 1]
+
+
+@kinds
+def test_all_unreadable(tmp_path, kind):
+    path = write(tmp_path / "images", {"a.png": b"x", "b.png": b"y"}, kind)
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match=r"none of the 2 images can be read; the first, a\.png"
+        ):
+            load_images(path)
+
+
+def test_an_image_that_cannot_be_opened_now_is_tried_again(tmp_path):
+    path = write(tmp_path / "images", {"a.png": encoded((7, 0, 0))}, "folder")
+    (path / "b.png").symlink_to(tmp_path / "later.png")
+    with pytest.warns(UserWarning, match=r"left out 1 of 2 .* b\.png"):
+        assert len(load_images(path)) == 1
+    assert not list((tmp_path / "cache").rglob("*.json"))
+    (tmp_path / "later.png").write_bytes(encoded((9, 0, 0)))
+    assert reds(load_images(path)) == [7, 9]
+
+
+@kinds
+def test_no_images(tmp_path, kind):
+    path = write(tmp_path / "images", {"readme.txt": b"x"}, kind)
+    with pytest.raises(ValueError, match=r"no images found; expected files ending in \.png"):
+        load_images(path)
+
+
+def test_a_damaged_zip(tmp_path):
+    path = write(tmp_path / "images", {"a.png": encoded("red")}, "zip")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"images\.zip: not a whole \.zip"):
+        load_images(path)
+
+
+def test_a_zip_with_one_damaged_member(tmp_path):
+    path = write(tmp_path / "images", {f"{i}.png": encoded((i, 0, 0)) for i in range(3)}, "zip")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"IDAT") + 6
+    content[at] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"0\.png: .*CRC"):
+        assert reds(load_images(path, image_size=8)) == [1, 2]
+
+
+def test_many_images_keep_their_order(tmp_path):
+    """More than one chunk of the pool."""
+    files = {f"{i:03d}.png": encoded((i, 0, 0), (8, 8)) for i in range(200)}
+    path = write(tmp_path / "images", files, "zip")
+    assert reds(load_images(path, image_size=8, progress=True)) == list(range(200))
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    path = write(tmp_path / "images", {"a.png": encoded("red")}, "folder")
+    with open(os.fsencode(path) + b"/\xff.png", "wb") as file:  # noqa: PTH123
+        file.write(encoded("red"))
+    assert len(load_images(path)) == 2
