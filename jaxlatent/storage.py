@@ -36,17 +36,18 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not one that `save` of this or an earlier version wrote.
+        ValueError: if the file is not one that `save` wrote.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         structure = json.loads(str(arrays.pop("structure")))
-        if structure["format"] > _FORMAT:
-            raise ValueError(f"{path}: format {structure['format']} is newer than this version reads")
-        return _rebuild(structure["object"], "", arrays)
-    except (KeyError, TypeError, EOFError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        version = structure["format"]
+        if version == _FORMAT:
+            return _rebuild(structure["object"], arrays)
+    except (KeyError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a file written by jaxlatent.save ({error!r})") from error
+    raise ValueError(f"{path}: format {version}, this version reads {_FORMAT}; update jaxlatent")
 
 
 def _describe(obj: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def _describe(obj: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, A
     if obj is None or isinstance(obj, (bool, int, float, str)):
         return {"value": obj}
     class_name = type(obj).__name__
-    if CLASSES.get(class_name) is not type(obj):
+    if class_name not in CLASSES or not dataclasses.is_dataclass(obj):
         raise TypeError(f"obj: cannot save {class_name}; expected one of {', '.join(sorted(CLASSES))}")
     fields = {
         field.name: _describe(getattr(obj, field.name), f"{name}.{field.name}".lstrip("."), arrays)
@@ -65,10 +66,10 @@ def _describe(obj: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, A
     return {"class": class_name, "fields": fields}
 
 
-def _rebuild(node: dict[str, Any], name: str, arrays: dict[str, np.ndarray]) -> Any:
+def _rebuild(node: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     if "array" in node:
         return jnp.asarray(arrays[node["array"]])
     if "value" in node:
         return node["value"]
-    fields = {key: _rebuild(value, key, arrays) for key, value in node["fields"].items()}
+    fields = {key: _rebuild(value, arrays) for key, value in node["fields"].items()}
     return CLASSES[node["class"]](**fields)

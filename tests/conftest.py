@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-_hook = install_import_hook("jaxlatent", "beartype.beartype")
+_hook = jaxtyping.install_import_hook("jaxlatent", "beartype.beartype")
 
 import jax  # noqa: E402
 
@@ -25,3 +25,17 @@ def celeba_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"CelebA's files are not at {folder}; set JAXLATENT_CELEBA to their folder")
     return folder
+
+
+@pytest.fixture
+def as_without_type_checks():
+    """Lets wrong arguments through to the checks that a user without beartype meets."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def key():
+    """The fixed key of tests that need just one."""
+    return jax.random.key(0)

@@ -169,9 +169,7 @@ def paint_eyes(f: Face, head: Head, at: Places, palette: Palette, face: Colour) 
     ends = soft(jnp.abs(e) - at.eye_width - 0.008, 0.02)
     lashes = band(y - upper + 0.004, 0.012 + 0.005 * (along + 1), pixel) * ends
     face = over(face, rgb(0.10, 0.06, 0.055), 0.88 * lashes)
-    crease = soft(jnp.abs(y - upper + 0.038) - 0.002, 0.014) * soft(
-        jnp.abs(e) - 0.8 * at.eye_width, 0.04
-    )
+    crease = soft(jnp.abs(y - upper + 0.038) - 0.002, 0.014) * soft(jnp.abs(e) - 0.8 * at.eye_width, 0.04)
     lower_lid = band(y - lower, 0.005, pixel) * ends
     return over(face, palette.deep_skin, 0.38 * jnp.maximum(crease, lower_lid))
 

@@ -40,9 +40,7 @@ def comb_hair(f: Face, head: Head, colour: Colour) -> Hair:
     tip = 0.17 + 0.27 * length
     curl = 0.07 * length * volume * jnp.sin(9 * y + 1.2) * jnp.clip(2 * below, 0.0, 1.0)
     width = head.half_width + 0.012 + 0.11 * volume * (0.5 + 0.5 * length) + 0.04 * length
-    outline = oval(
-        x + 0.03 * f.yaw, beyond, width * (1 + curl), jnp.where(below < 0, crown, tip), 0.15
-    )
+    outline = oval(x + 0.03 * f.yaw, beyond, width * (1 + curl), jnp.where(below < 0, crown, tip), 0.15)
     silhouette = cover(outline, head.pixel)
 
     # strands fan out from a point above the parting
@@ -60,9 +58,7 @@ def comb_hair(f: Face, head: Head, colour: Colour) -> Hair:
     fall = 0.16 * f.parting * u
     height = arch - hair_line + swept + fall
     opening = head.half_width * (1.03 - 0.14 * length - 0.05 * volume * length)
-    window = oval(
-        0.5 * u + 0.5 * x, jnp.minimum(y - arch, 0.0), opening, height, 0.25 + 0.5 * fringe
-    )
+    window = oval(0.5 * u + 0.5 * x, jnp.minimum(y - arch, 0.0), opening, height, 0.25 + 0.5 * fringe)
 
     # a ring of gloss where the crown turns towards the lamp
     ring = spot(head.edge + 0.045, y + 0.50 - 0.3 * f.light_direction * x, 0.11, 0.36)

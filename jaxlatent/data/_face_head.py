@@ -48,7 +48,7 @@ class Palette(NamedTuple):
 
 
 class Head(NamedTuple):
-    """One face's head in pixels' coordinates; planes unless marked as scalars."""
+    """One head, posed and lit, at every pixel."""
 
     pixel: float  # edge of a pixel
     x: Plane  # the frame that the tilt turns along
@@ -73,9 +73,7 @@ def mix_palette(f: Face) -> Palette:
         deep_skin=skin * rgb(0.45, 0.30, 0.28),
         hair=over(ash, red, 0.5 + 0.5 * f.hair_warmth),
         iris=ramp(f.iris, IRIS),
-        lips=over(
-            skin * rgb(0.88, 0.62, 0.60), ramp(f.lip_colour, LIPS), 0.42 + 0.38 * f.lip_colour
-        ),
+        lips=over(skin * rgb(0.88, 0.62, 0.60), ramp(f.lip_colour, LIPS), 0.42 + 0.38 * f.lip_colour),
     )
 
 

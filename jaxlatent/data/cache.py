@@ -36,9 +36,7 @@ def cache_folder(cache: str | os.PathLike[str] | Literal[False] | None) -> Path 
         base = os.environ.get("XDG_CACHE_HOME")
         return (Path(base) if base else Path.home() / ".cache") / "jaxlatent"
     if not isinstance(cache, (str, os.PathLike)):
-        raise TypeError(
-            f"cache: expected a folder, None (the default folder) or False, got {cache!r}"
-        )
+        raise TypeError(f"cache: expected a folder, None (the default folder) or False, got {cache!r}")
     return Path(cache).expanduser()
 
 

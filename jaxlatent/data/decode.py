@@ -54,9 +54,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_square(
-    image: Image.Image, size: int, crop: int | None = None
-) -> UInt8[np.ndarray, "size size 3"]:
+def to_square(image: Image.Image, size: int, crop: int | None = None) -> UInt8[np.ndarray, "size size 3"]:
     """Turns upright by EXIF, keeps the centred square, resizes to `size` x `size`.
 
     Resized with Lanczos, whose kernel Pillow widens by the factor of reduction: no aliasing at any

@@ -24,9 +24,7 @@ from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
 _Images = UInt8[np.ndarray, "n size size 3"]
-_FORMS = (
-    "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
-)
+_FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
 
@@ -143,15 +141,11 @@ def load_images(
 
     source = _open(spec, kind, rest, data_dir)
     if return_labels and source.labels is None:
-        raise ValueError(
-            f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have"
-        )
+        raise ValueError(f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have")
     everything = np.arange(len(source.names))
     chosen = everything if split is None else everything[np.array(source.partition()) == split]
     if not len(chosen):
-        raise ValueError(
-            f"{source.title}: none of its {len(everything)} images is of the split {split}"
-        )
+        raise ValueError(f"{source.title}: none of its {len(everything)} images is of the split {split}")
     # Before the long work, as the labels' files may be missing.
     labels = source.labels(chosen[:limit]) if return_labels and source.labels else None
     failures: list[Unreadable] = []
@@ -193,9 +187,7 @@ def _kind(spec: object) -> tuple[str, str]:
     return "", ""
 
 
-def _open(
-    spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: _Path | None
-) -> ImageSource:
+def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: _Path | None) -> ImageSource:
     if isinstance(spec, (np.ndarray, jax.Array)):
         return open_array(np.asarray(spec), "spec")
     if not isinstance(spec, (str, os.PathLike)):

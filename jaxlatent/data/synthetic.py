@@ -81,9 +81,9 @@ def sample_factors(seed: int, start: int, count: int) -> Float32[Array, "count f
     _check_range(seed, start, "count", count)
     first = start // _FACTOR_BLOCK * _FACTOR_BLOCK
     key = jax.random.key(np.uint32(seed))
-    blocks = [
-        _draw_block(key, np.uint32(at)) for at in range(first, start + count, _FACTOR_BLOCK)
-    ] or [jnp.zeros((0, len(FACTORS)), jnp.float32)]
+    blocks = [_draw_block(key, np.uint32(at)) for at in range(first, start + count, _FACTOR_BLOCK)] or [
+        jnp.zeros((0, len(FACTORS)), jnp.float32)
+    ]
     return jnp.concatenate(blocks)[start - first :][:count]
 
 
@@ -142,8 +142,7 @@ def synthetic_faces(
     return_factors: bool,
     progress: bool = ...,
 ) -> (
-    UInt8[np.ndarray, "n size size 3"]
-    | tuple[UInt8[np.ndarray, "n size size 3"], Float32[np.ndarray, "n f"]]
+    UInt8[np.ndarray, "n size size 3"] | tuple[UInt8[np.ndarray, "n size size 3"], Float32[np.ndarray, "n f"]]
 ): ...
 def synthetic_faces(
     n: int,
@@ -154,8 +153,7 @@ def synthetic_faces(
     return_factors: bool = False,
     progress: bool = False,
 ) -> (
-    UInt8[np.ndarray, "n size size 3"]
-    | tuple[UInt8[np.ndarray, "n size size 3"], Float32[np.ndarray, "n f"]]
+    UInt8[np.ndarray, "n size size 3"] | tuple[UInt8[np.ndarray, "n size size 3"], Float32[np.ndarray, "n f"]]
 ):
     """Draws and renders `n` faces, in batches of one shape.
 

@@ -55,9 +55,7 @@ def open_tfds(name: str, data_dir: str | os.PathLike[str] | None, title: str) ->
     image = features.get("image")
     if not isinstance(image, tfds.features.Image) or image.np_dtype == np.float32:
         found = ", ".join(features)
-        raise ValueError(
-            f"{title}: expected 8- or 16-bit images as the feature image; found {found}"
-        )
+        raise ValueError(f"{title}: expected 8- or 16-bit images as the feature image; found {found}")
     try:
         splits = builder.as_data_source(decoders={"image": tfds.decode.SkipDecoding()})
     except NotImplementedError as error:
@@ -98,7 +96,5 @@ def _labels(example: Any, indices: Int[np.ndarray, " m"]) -> Labels:
     present = np.array([[each["attributes"][name] for name in names] for each in examples])
     identities = None
     if "identity" in examples[0]:
-        identities = np.array(
-            [each["identity"]["Identity_No"] for each in examples], dtype=np.int32
-        )
+        identities = np.array([each["identity"]["Identity_No"] for each in examples], dtype=np.int32)
     return Labels(names, np.where(present, 1, -1).astype(np.int8), identities)

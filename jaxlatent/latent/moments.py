@@ -1,8 +1,6 @@
 """Mean and covariance of z-points in one pass, accurate whatever the mean and however many points."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +31,7 @@ class Moments:
         """Unbiased covariance (divisor count - 1); NaN for a single vector."""
         return self.scatter / (self.count - 1) if self.count > 1 else self.scatter * np.nan
 
-    def merge(self, other: Self) -> "Moments":
+    def merge(self, other: "Moments") -> "Moments":
         """The moments of both sets together.
 
         Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
@@ -49,7 +47,7 @@ class Moments:
         )
 
 
-def moments(z: Float[Array | np.ndarray, "n d"] | Iterable[Float[Array | np.ndarray, "_ d"]]) -> Moments:
+def moments(z: Float[Array | np.ndarray, "n d"]) -> Moments:
     """Mean and scatter matrix, streamed in batches of 8,192 vectors with O(d^2) memory.
 
     Each batch is centred on its own mean before it is multiplied, in float32 at highest precision, and
@@ -57,23 +55,20 @@ def moments(z: Float[Array | np.ndarray, "n d"] | Iterable[Float[Array | np.ndar
     sigma_i sigma_j, however large the mean.
 
     Args:
-        z: vectors (n, d), n >= 1, floating point; a memory map is read batch by batch. Or an iterable of
-            such arrays.
+        z: vectors (n, d), n >= 1, floating point; a memory map is read batch by batch.
 
     Raises:
         TypeError: if `z` is not floating point.
         ValueError: if `z` is not (n, d), is empty, or holds a NaN or an infinity.
     """
-    parts = [z] if hasattr(z, "shape") else z
+    check_vectors("z", z)
     total: Moments | None = None
     pending: tuple[int, tuple[jax.Array, ...]] | None = None
-    for part in parts:
-        check_vectors("z", part, None if total is None else total.mean.shape[0])
-        for begin in range(0, part.shape[0], _BATCH):
-            count = min(_BATCH, part.shape[0] - begin)
-            started = (count, _batch_moments(_padded(part[begin : begin + _BATCH]), count))
-            # Merged one batch late, so that the host works while the device does.
-            total, pending = _merged(total, pending), started
+    for begin in range(0, z.shape[0], _BATCH):
+        count = min(_BATCH, z.shape[0] - begin)
+        started = (count, _batch_moments(_padded(z[begin : begin + _BATCH]), jnp.int32(count)))
+        # Merged one batch late, so that the host works while the device does.
+        total, pending = _merged(total, pending), started
     total = _merged(total, pending)
     if total is None:
         raise ValueError("z: expected at least 1 vector, got 0")
@@ -95,10 +90,10 @@ def _padded(batch: Array | np.ndarray) -> Array | np.ndarray:
 
 
 @jax.jit
-def _batch_moments(z: jax.Array, count: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _batch_moments(z: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     z = z.astype(jnp.float32)
     real = (jnp.arange(z.shape[0]) < count)[:, None]
-    n = jnp.asarray(count, jnp.float32)
+    n = count.astype(jnp.float32)
     centre = jnp.sum(z, axis=0) / n
     centred = jnp.where(real, z - centre, 0.0)
     gram = jnp.matmul(centred.T, centred, precision="highest")

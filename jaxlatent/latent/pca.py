@@ -1,7 +1,5 @@
 """Principal component analysis of z-points by the eigenvectors of their covariance."""
 
-from typing import Self
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,14 +37,16 @@ class PCA:
         max_points: int | None = None,
         within_sigma: float | None = None,
         key: jax.Array | None = None,
-    ) -> Self:
+    ) -> "PCA":
         """Fits the frame in one pass over z-points; a memory map is read batch by batch.
 
         Args:
             z: z-points, floating point (n, d), n >= 2. Fewer points than dimensions leave n - 1 components
                 of positive variance; constant dimensions get variance 0.
             n_components: k, from 1 to d; d where not given.
-            max_points, within_sigma, key: fit on some of the points only, see `jaxlatent.latent.trim`.
+            max_points: fit on at most this many random points, see `jaxlatent.latent.trim`.
+            within_sigma: fit on points within this many standard deviations only, see there.
+            key: for the random choice of points.
 
         Raises:
             TypeError: if `z` is not floating point.
@@ -60,7 +60,7 @@ class PCA:
         return cls.from_moments(moments(z), n_components)
 
     @classmethod
-    def from_moments(cls, found: Moments, n_components: int | None = None) -> Self:
+    def from_moments(cls, found: Moments, n_components: int | None = None) -> "PCA":
         """The frame that belongs to a mean and a covariance; arguments and errors as for `fit`."""
         dim = found.mean.shape[0]
         k = dim if n_components is None else n_components
@@ -78,16 +78,14 @@ class PCA:
         largest = np.argmax(np.abs(vectors), axis=1)
         vectors = vectors * np.where(vectors[np.arange(dim), largest] < 0, -1.0, 1.0)[:, None]
         ratio = values / values.sum() if values.sum() > 0 else values
-        return cls(
-            *(jnp.asarray(x, jnp.float32) for x in (found.mean, vectors[:k], values[:k], ratio[:k]))
-        )
+        return cls(*(jnp.asarray(x, jnp.float32) for x in (found.mean, vectors[:k], values[:k], ratio[:k])))
 
     @property
     def n_components(self) -> int:
         """The number of components k."""
         return self.components.shape[0]
 
-    def keep(self, n_components: int) -> Self:
+    def keep(self, n_components: int) -> "PCA":
         """The frame of the first `n_components` components.
 
         Raises:

@@ -8,7 +8,6 @@ import abc
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -25,17 +24,12 @@ _TILES_PER_CALL = {"cpu": 16}
 
 
 class Sampler(abc.ABC):
-    """Draws latent vectors; subclasses are frozen pytree dataclasses.
+    """Draws latent vectors; subclasses are frozen pytree dataclasses with a class method `fit(z, ...)`.
 
     Vector i of a key depends on (key, i) alone: `sampler.sample(key, 1000)[:10]` equals
     `sampler.sample(key, 10)` bit for bit on the same kind of device, and `sample(key, 5, start=10)` gives
     vectors 10 to 14 of it.
     """
-
-    @classmethod
-    @abc.abstractmethod
-    def fit(cls, z: Float[Array, "n d"], **options: Any) -> Self:
-        """Makes the sampler from z-points (n, d)."""
 
     @abc.abstractmethod
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:

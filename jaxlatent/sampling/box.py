@@ -1,7 +1,5 @@
 """The naive baseline: independent uniform coordinates in a box, which is what fails."""
 
-from typing import Self
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,7 +40,7 @@ class BoxSampler(Sampler):
         object.__setattr__(self, "high", jnp.asarray(high))
 
     @classmethod
-    def cube(cls, b: float, dim: int) -> Self:
+    def cube(cls, b: float, dim: int) -> "BoxSampler":
         """The cube [-b, b]^dim; the source tried b = 1.5, without regard to the z-points.
 
         Raises:
@@ -53,7 +51,7 @@ class BoxSampler(Sampler):
         return cls(jnp.full(dim, -b, jnp.float32), jnp.full(dim, b, jnp.float32))
 
     @classmethod
-    def fit(cls, z: Float[Array, "n d"], *, b: float | None = None) -> Self:
+    def fit(cls, z: Float[Array | np.ndarray, "n d"], *, b: float | None = None) -> "BoxSampler":
         """The range of each latent coordinate over the z-points or, with `b`, the cube [-b, b]^d.
 
         Args:
@@ -68,9 +66,7 @@ class BoxSampler(Sampler):
             return cls.cube(b, z.shape[1])
         if z.shape[0] < 1:
             raise ValueError("z: expected at least 1 vector, got 0")
-        return cls(
-            jnp.min(z, axis=0).astype(jnp.float32), jnp.max(z, axis=0).astype(jnp.float32)
-        )
+        return cls(jnp.min(z, axis=0).astype(jnp.float32), jnp.max(z, axis=0).astype(jnp.float32))
 
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         dim = self.low.shape[0]

@@ -1,9 +1,9 @@
 """The source method: uniform draws, and a redraw wherever a pair of components leaves its ellipse."""
 
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from jaxlatent._checks import check_choice
@@ -59,14 +59,14 @@ class PairwiseSampler(ComponentSampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array, "n d"],
+        z: Float[Array | np.ndarray, "n d"],
         *,
         n_components: int | None = None,
         fact: float = 0.7,
         half_width: HalfWidth = "fwhm",
         order: Order = "round_robin",
         **trimming: Any,
-    ) -> Self:
+    ) -> "PairwiseSampler":
         """Finds the frame and the semi-axes `fact` * half-width from z-points.
 
         Args:
@@ -101,8 +101,6 @@ class PairwiseSampler(ComponentSampler):
             labels = _random_labels(words(seed, index, 1, k)[0].T)
             u = jnp.take_along_axis(u, labels, axis=1, mode="promise_in_bounds")
         return jnp.where(negative, -u, u) * self.body.semi_axes
-
-
 
 
 def _random_labels(word: UInt32[Array, "b k"]) -> UInt32[Array, "b k"]:

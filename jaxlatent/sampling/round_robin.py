@@ -69,9 +69,7 @@ def round_robin_pass(
         partner = window[::-1]
         w = unit_uniform(scramble(seeds + r.astype(jnp.uint32) * jnp.uint32(_WEYL)))
         violated = window + partner > limit
-        window = jnp.where(
-            redrawn[r][:, None] & violated, (limit - partner) * jnp.square(w), window
-        )
+        window = jnp.where(redrawn[r][:, None] & violated, (limit - partner) * jnp.square(w), window)
         queue = jax.lax.dynamic_update_slice(queue, window, (r, 0))
         # Read back from the queue: with a second use of `window`, XLA would not update in place.
         first = jax.lax.dynamic_slice(queue, (r, 0), (1, b))

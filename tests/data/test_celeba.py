@@ -38,10 +38,7 @@ def folder(tmp_path, monkeypatch) -> Path:
             archive.writestr(f"img_align_celeba/{FILES[i]}", jpeg(i))
     lines = [f"{file} {split}" for file, split in zip(FILES, SPLIT, strict=True)]
     (root / "list_eval_partition.txt").write_text("\n".join([*lines, ""]))
-    lines = [
-        f"{file} " + " ".join(f"{v:2d}" for v in row)
-        for file, row in zip(FILES, VALUES, strict=True)
-    ]
+    lines = [f"{file} " + " ".join(f"{v:2d}" for v in row) for file, row in zip(FILES, VALUES, strict=True)]
     (root / "list_attr_celeba.txt").write_text("\n".join(["30", " ".join(NAMES) + " ", *lines, ""]))
     lines = [f"{file} {i // 2 + 100}" for i, file in enumerate(FILES)]
     (root / "identity_CelebA.txt").write_text("\n".join(lines))
@@ -76,9 +73,7 @@ def test_official_splits_are_views_of_the_cache(folder):
 
 
 def test_labels(folder):
-    images, labels = load_images(
-        f"celeba:{folder}", split="validation", limit=4, return_labels=True
-    )
+    images, labels = load_images(f"celeba:{folder}", split="validation", limit=4, return_labels=True)
     assert numbers(images) == [20, 21, 22, 23]
     assert isinstance(labels, Labels)
     assert labels.names == NAMES

@@ -90,9 +90,7 @@ def test_sub_folders_name_the_splits(tmp_path, kind):
 def test_without_sub_folders_the_splits_are_disjoint_complete_and_repeatable(tmp_path, kind):
     files = {f"{i:03d}.png": encoded((i, 0, 0)) for i in range(60)}
     path = write(tmp_path / "images", files, kind)
-    splits = [
-        reds(load_images(path, image_size=8, split=s)) for s in ("train", "validation", "test")
-    ]
+    splits = [reds(load_images(path, image_size=8, split=s)) for s in ("train", "validation", "test")]
     assert [len(split) for split in splits] == [54, 3, 3]
     assert sorted(itertools.chain(*splits)) == list(range(60))
     again = load_images(path, image_size=8, split="validation", cache=False)
@@ -139,9 +137,7 @@ def test_unreadable_images_are_left_out_with_one_warning(tmp_path, kind):
 def test_all_unreadable(tmp_path, kind):
     path = write(tmp_path / "images", {"a.png": b"x", "b.png": b"y"}, kind)
     for _ in range(2):
-        with pytest.raises(
-            ValueError, match=r"none of the 2 images can be read; the first, a\.png"
-        ):
+        with pytest.raises(ValueError, match=r"none of the 2 images can be read; the first, a\.png"):
             load_images(path)
 
 

@@ -58,9 +58,7 @@ def celeba_data(tmp_path_factory) -> Path:
         "list_attr_celeba": headed(
             "attributes.txt", celeb_a.ATTR_HEADINGS, [" ".join(map(str, row)) for row in VALUES]
         ),
-        "landmarks_celeba": headed(
-            "landmarks.txt", celeb_a.LANDMARK_HEADINGS, [" ".join(["9"] * 10)] * N
-        ),
+        "landmarks_celeba": headed("landmarks.txt", celeb_a.LANDMARK_HEADINGS, [" ".join(["9"] * 10)] * N),
         "identity_celeba": table("identity.txt", [], [str(i // 2 + 100) for i in range(N)]),
     }
     with zipfile.ZipFile(local["img_align_celeba"], "w") as archive:

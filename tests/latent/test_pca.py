@@ -1,0 +1,141 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn import decomposition
+
+from jaxlatent import PCA
+
+
+def correlated(n, d, *, mean=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    rotation = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    z = rng.standard_normal((n, d)) * np.linspace(2, 0.5, d) @ rotation + mean
+    return z.astype(np.float32)
+
+
+def eigenvalues(z):
+    return np.linalg.eigvalsh(np.cov(np.asarray(z, np.float64).T))[::-1]
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(500, 8, 8), (500, 8, 3), (3000, 40, 40)])
+def test_equals_scikit_learn(n, d, k):
+    z = correlated(n, d, mean=1.5)
+    ours, theirs = (
+        PCA.fit(z, n_components=k),
+        decomposition.PCA(k, svd_solver="full").fit(z.astype(np.float64)),
+    )
+    np.testing.assert_allclose(ours.mean, theirs.mean_, atol=1e-5)
+    np.testing.assert_allclose(ours.components, theirs.components_, atol=2e-4)
+    np.testing.assert_allclose(ours.explained_variance, theirs.explained_variance_, rtol=1e-5)
+    np.testing.assert_allclose(ours.explained_variance_ratio, theirs.explained_variance_ratio_, rtol=1e-5)
+    np.testing.assert_allclose(ours.transform(z), theirs.transform(z), atol=2e-3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e4])
+def test_eigenvalues_with_a_mean_of_100_deviations(scale):
+    z = correlated(20_000, 64, mean=100) * np.float32(scale)
+    assert np.abs(PCA.fit(z).explained_variance / eigenvalues(z) - 1).max() < 1e-4
+
+
+def test_eigenvalues_over_eight_decades():
+    """Components of deviation 1e-4 beside one of 1."""
+    z = np.random.default_rng(0).standard_normal((20_000, 32)).astype(np.float32)
+    z *= np.geomspace(1, 1e-4, 32, dtype=np.float32)
+    assert np.abs(PCA.fit(z).explained_variance / eigenvalues(z) - 1).max() < 1e-4
+
+
+def test_frame_is_orthonormal_sorted_and_signed():
+    pca = PCA.fit(correlated(400, 30))
+    np.testing.assert_allclose(pca.components @ pca.components.T, np.eye(30), atol=1e-5)
+    assert (np.diff(pca.explained_variance) <= 0).all()
+    largest = np.abs(pca.components).argmax(axis=1)
+    assert (np.asarray(pca.components)[np.arange(30), largest] > 0).all()
+    assert np.isclose(pca.explained_variance_ratio.sum(), 1)
+
+
+def test_round_trip_and_covariance_of_components():
+    z = correlated(5000, 20, mean=3)
+    pca = PCA.fit(z)
+    y = pca.transform(z)
+    np.testing.assert_allclose(pca.inverse_transform(y), z, atol=1e-5)
+    np.testing.assert_allclose(np.cov(np.asarray(y).T), np.diag(pca.explained_variance), atol=1e-4)
+    part = pca.keep(5)
+    np.testing.assert_array_equal(part.transform(z), pca.transform(z)[:, :5])
+
+
+def test_fewer_points_than_dimensions():
+    z = correlated(10, 24)
+    pca = PCA.fit(z)
+    assert (np.asarray(pca.explained_variance[:9]) > 0.1).all()
+    assert (np.asarray(pca.explained_variance[9:]) == 0).all()
+    np.testing.assert_allclose(pca.explained_variance[:9], eigenvalues(z)[:9], rtol=1e-5)
+    np.testing.assert_allclose(pca.inverse_transform(pca.transform(z)), z, atol=1e-4)
+
+
+def test_constant_dimensions_and_constant_data():
+    z = correlated(200, 6)
+    z[:, 3] = 7.7
+    pca = PCA.fit(z)
+    assert pca.explained_variance[-1] == 0
+    np.testing.assert_allclose(np.abs(pca.components[-1]), np.eye(6)[3], atol=1e-6)
+    constant = PCA.fit(np.full((50, 4), 0.1, np.float32))
+    assert (np.asarray(constant.explained_variance) == 0).all()
+    assert (np.asarray(constant.explained_variance_ratio) == 0).all()
+
+
+def test_half_precision_and_float64_come_out_as_float32():
+    for dtype in (np.float16, np.float64):
+        pca = PCA.fit(correlated(300, 5).astype(dtype))
+        assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(pca))
+        assert pca.transform(np.ones((2, 5), dtype)).dtype == jnp.float32
+
+
+def test_trimming():
+    z = correlated(5000, 6)
+    z[:50] += 100
+    spoilt, clean = PCA.fit(z), PCA.fit(z, within_sigma=3.0)
+    np.testing.assert_allclose(clean.explained_variance, eigenvalues(z[50:]), rtol=0.1)
+    assert spoilt.explained_variance[0] > 10 * clean.explained_variance[0]
+    few = [PCA.fit(z, max_points=100, key=jax.random.key(s)).mean for s in (1, 1, 2)]
+    np.testing.assert_array_equal(few[0], few[1])
+    assert not np.array_equal(few[0], few[2])
+    np.testing.assert_array_equal(PCA.fit(z, max_points=9999).mean, spoilt.mean)
+
+
+def test_no_recompilation_for_more_points(key):
+    from jaxlatent.latent.moments import _batch_moments
+
+    PCA.fit(correlated(50, 3))
+    before = _batch_moments._cache_size()
+    PCA.fit(correlated(70, 3))
+    PCA.fit(correlated(9000, 3))
+    assert _batch_moments._cache_size() == before
+
+
+@pytest.mark.usefixtures("as_without_type_checks")
+def test_errors():
+    z = correlated(50, 4)
+    with pytest.raises(ValueError, match="z: expected at least 2 vectors, got 1"):
+        PCA.fit(z[:1])
+    with pytest.raises(ValueError, match="n_components: expected at most 4"):
+        PCA.fit(z, n_components=5)
+    with pytest.raises(ValueError, match="n_components: expected at least 1"):
+        PCA.fit(z, n_components=0)
+    with pytest.raises(TypeError, match="n_components: expected an integer"):
+        PCA.fit(z, n_components=0.9)
+    with pytest.raises(TypeError, match="int32"):
+        PCA.fit(z.astype(np.int32))
+    pca = PCA.fit(z, n_components=3)
+    with pytest.raises(ValueError, match=r"z: .*\(n, 4\), got \(2, 3\)"):
+        pca.transform(np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match=r"y: .*\(n, 3\), got \(2, 4\)"):
+        pca.inverse_transform(np.zeros((2, 4), np.float32))
+    with pytest.raises(ValueError, match="at most 3, got 4"):
+        pca.keep(4)
+    with pytest.raises(ValueError, match="within_sigma: only 0 of 50"):
+        PCA.fit(z, within_sigma=1e-6)
+    with pytest.raises(ValueError, match="within_sigma: expected a positive"):
+        PCA.fit(z, within_sigma=-1.0)
+    with pytest.raises(ValueError, match="max_points: expected at least 2"):
+        PCA.fit(z, max_points=1)
