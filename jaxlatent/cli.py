@@ -1,1 +1,306 @@
-"""The command `jaxlatent`."""
+"""The command `jaxlatent`: thin, each command one call of `jaxlatent.runs.Run`."""
+
+import dataclasses
+import inspect
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from jaxlatent.autoencoder.config import (
+    ACTIVATIONS,
+    DTYPES,
+    KERNEL_SIZES,
+    LOSSES,
+    NORMS,
+    AutoencoderConfig,
+    TrainConfig,
+)
+from jaxlatent.autoencoder.train import DivergenceError
+from jaxlatent.latent import HalfWidth
+from jaxlatent.runs import Run
+from jaxlatent.sampling.pairwise import Order
+
+_CHOICES = {
+    "activation": ACTIVATIONS,
+    "norm": NORMS,
+    "dtype": DTYPES,
+    "loss": LOSSES,
+    "kernel_size": tuple(str(size) for size in KERNEL_SIZES),
+}
+_MISTAKES = (ValueError, TypeError, OSError, DivergenceError)
+
+# What the demo does differently: small enough for a few minutes on two CPU cores.
+_DEMO_DATA = "synthetic:6000"
+_DEMO_EPOCHS = 10
+
+
+class _Integers(click.ParamType):
+    """Whole numbers between commas, as a tuple."""
+
+    name = "n,n,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"expected whole numbers between commas, got {value!r}", param, ctx)
+
+
+class _Optional(click.ParamType):
+    """A number, or the word "none"."""
+
+    def __init__(self, number: type):
+        self._number = number
+        self.name = f"{'integer' if number is int else 'float'}|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value is None or value == "none":
+            return None
+        try:
+            return self._number(value)
+        except ValueError:
+            self.fail(f"expected a number or none, got {value!r}", param, ctx)
+
+
+def _config_options(record: type) -> Callable[[Callable], Callable]:
+    """An option for each field of a configuration, with the help of its docstring."""
+
+    def decorate(command: Callable) -> Callable:
+        for field in reversed(dataclasses.fields(record)):
+            flag = "--" + field.name.replace("_", "-")
+            options: dict[str, Any] = {"default": field.default, "help": _field_help(record, field.name)}
+            options["show_default"] = True if field.default is not None else "none"
+            if isinstance(field.default, bool):
+                flag = f"{flag}/--no-{field.name.replace('_', '-')}"
+            elif isinstance(field.default, tuple):
+                options["type"] = _Integers()
+                options["show_default"] = ",".join(map(str, field.default))
+            elif field.name in _CHOICES:
+                options["type"] = click.Choice(_CHOICES[field.name])
+                options["default"] = str(field.default)
+            else:
+                kinds = (field.type, *get_args(field.type))
+                number = int if int in kinds else float
+                options["type"] = _Optional(number) if type(None) in kinds else number
+            command = click.option(flag, **options)(command)
+        return command
+
+    return decorate
+
+
+def _field_help(record: type, name: str) -> str:
+    attributes = inspect.getdoc(record).split("Attributes:")[1]  # type: ignore[union-attr]
+    found = re.search(rf"^ +{name}: (.*?)(?=^ +\w+: |^\w|\Z)", attributes, re.S | re.M)
+    assert found, f"{record.__name__} does not document {name}"
+    text = " ".join(found[1].replace("`", "").split())
+    return text if name in _CHOICES else text[0].upper() + text[1:]
+
+
+def _record(record: type, options: dict[str, Any]) -> Any:
+    """Takes a configuration's fields out of a command's options."""
+    values = {field.name: options.pop(field.name) for field in dataclasses.fields(record)}
+    if "kernel_size" in values:
+        values["kernel_size"] = int(values["kernel_size"])
+    return record(**values)
+
+
+_run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+)
+_components_option = click.option(
+    "--components",
+    type=_Integers(),
+    default=(),
+    show_default="all that were fitted",
+    help="How many of the most important PCA components to draw with; several numbers between commas.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
+@click.version_option(package_name="jaxlatent")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Makes a plain autoencoder generative.
+
+    Trains a convolutional autoencoder, finds the region that its latent vectors fill, draws new vectors
+    inside that region and decodes them. The steps work on a run folder, each on what the one before wrote:
+    train, encode, fit, sample. `demo` does them all.
+    """
+    ctx.obj = debug
+
+
+@cli.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/demo"),
+    show_default=True,
+    help="Run folder; a demo that was stopped there goes on.",
+)
+@click.option("--data", default=_DEMO_DATA, show_default=True, help="Images, as for `train`.")
+@click.option("--epochs", type=int, default=_DEMO_EPOCHS, show_default=True, help="Passes over the images.")
+@_seed_option
+def demo(out: Path, data: str, epochs: int, seed: int) -> None:
+    """The whole job on procedural faces, in minutes on a CPU; leaves pictures to look at."""
+    run = _open_run(out)
+    run.train(data, AutoencoderConfig(), TrainConfig(epochs=epochs), seed=seed, resume=True)
+    run.encode()
+    most = run.fit(fact=0.8).pca.n_components
+    run.sample(components=sorted({min(k, most) for k in (50, 105, most)}), seed=seed)
+    click.echo(f"Look at {run.folder / 'pictures'}: comparison.png first.")
+
+
+@cli.command()
+@click.option(
+    "--data",
+    required=True,
+    help="Images: synthetic:N, celeba:DIR, tfds:NAME, a folder, a .zip, a .npy or a .npz file.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Run folder to write; made if absent.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=None,
+    show_default="all",
+    help="At most so many training images.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the training that is in the folder.")
+@_seed_option
+@_config_options(AutoencoderConfig)
+@_config_options(TrainConfig)
+def train(data: str, out: Path, limit: int | None, resume: bool, seed: int, **options: Any) -> None:
+    """Trains the autoencoder; checkpoints, history and reconstructions go into the run folder."""
+    config, training = _record(AutoencoderConfig, options), _record(TrainConfig, options)
+    _open_run(out).train(data, config, training, limit=limit, seed=seed, resume=resume)
+
+
+@cli.command()
+@_run_argument
+def encode(run: Path) -> None:
+    """Encodes the training images of RUN to z-points, latents.npy."""
+    _open_run(run).encode()
+
+
+@cli.command()
+@_run_argument
+@click.option(
+    "--components",
+    type=click.IntRange(2),
+    default=None,
+    show_default="all of positive variance",
+    help="Number of PCA components to keep.",
+)
+@click.option(
+    "--fact",
+    type=float,
+    default=0.7,
+    show_default=True,
+    help="Semi-axes in units of the half-width; smaller gives cleaner and less varied images.",
+)
+@click.option(
+    "--half-width",
+    type=click.Choice(get_args(HalfWidth)),
+    default="fwhm",
+    show_default=True,
+    help="Full or half width at half maximum of a component's density, or its standard deviation.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(get_args(Order)),
+    default="round_robin",
+    show_default=True,
+    help="Order of the pair checks; permutation is the slow reference.",
+)
+@click.option(
+    "--max-points",
+    type=click.IntRange(2),
+    default=None,
+    show_default="all",
+    help="Fit the PCA on at most so many random z-points.",
+)
+@click.option(
+    "--within-sigma",
+    type=float,
+    default=None,
+    show_default="all",
+    help="Fit the PCA on z-points with all coordinates within so many standard deviations.",
+)
+def fit(run: Path, components: int | None, **options: Any) -> None:
+    """Fits PCA, half-widths and the pairwise sampler to the z-points of RUN."""
+    _open_run(run).fit(n_components=components, **options)
+
+
+@cli.command()
+@_run_argument
+@click.option(
+    "--count",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Vectors to draw for each number of components; the first 64 are decoded to pictures.",
+)
+@_components_option
+@_seed_option
+def sample(run: Path, count: int, components: tuple[int, ...], seed: int) -> None:
+    """Draws new latent vectors of RUN into samples/, decodes them and naive ones into pictures/."""
+    _open_run(run).sample(count, components=components, seed=seed)
+
+
+def _open_run(folder: Path) -> Run:
+    """Opens the folder and sends the package's log there and to standard error."""
+    logger = logging.getLogger("jaxlatent")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # a library below has set up the root logger
+    console = logging.StreamHandler()
+    console.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(console)
+    file = logging.FileHandler(folder / "log.txt", encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.addHandler(file)
+    warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
+    return Run(folder, progress=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command; exits with 0, 1 (failed) or 2 (bad usage), 130 when interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = cli.main(arguments, prog_name="jaxlatent", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        status = 2
+    except click.Abort:
+        click.echo("jaxlatent: interrupted; what was finished is kept", err=True)
+        status = 130
+    except _MISTAKES as error:
+        if "--debug" in arguments:
+            raise
+        click.echo(f"jaxlatent: {' '.join(str(error).split())}", err=True)
+        status = 1
+    finally:
+        _close_log()
+    sys.exit(status or 0)
+
+
+def _close_log() -> None:
+    logger = logging.getLogger("jaxlatent")
+    for handler in list(logger.handlers):
+        handler.close()
+        logger.removeHandler(handler)

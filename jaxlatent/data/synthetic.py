@@ -45,7 +45,7 @@ from typing import Literal, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int, Key, UInt8
+from jaxtyping import Array, Float, Float32, Key, UInt8, UInt32
 
 from jaxlatent._checks import check_count, check_vectors
 from jaxlatent._progress import progress_bar
@@ -204,8 +204,8 @@ def _check_range(seed: int, start: int, name: str, count: int) -> None:
 
 
 @jax.jit
-def _draw_block(key: Key[Array, ""], first: Int[Array, ""]) -> Float32[Array, "block f"]:
-    def draw(i: Int[Array, ""]) -> Float32[Array, " f"]:
+def _draw_block(key: Key[Array, ""], first: UInt32[Array, ""]) -> Float32[Array, "block f"]:
+    def draw(i: UInt32[Array, ""]) -> Float32[Array, " f"]:
         return draw_factors(jax.random.fold_in(key, i))
 
     return jax.vmap(draw)(first + jnp.arange(_FACTOR_BLOCK, dtype=jnp.uint32))

@@ -1,0 +1,3 @@
+"""Bulk generation: sampler -> decoder -> images."""
+
+from jaxlatent.generation.generate import generate as generate

@@ -1,5 +1,7 @@
 """What the z-points look like: moments, PCA, half-widths, ellipses."""
 
+from jaxlatent.latent.ellipses import Ellipse as Ellipse
+from jaxlatent.latent.ellipses import confidence_ellipse as confidence_ellipse
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM as GAUSSIAN_FWHM
 from jaxlatent.latent.half_width import HalfWidth as HalfWidth
 from jaxlatent.latent.half_width import half_width as half_width

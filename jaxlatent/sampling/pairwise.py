@@ -88,6 +88,15 @@ class PairwiseSampler(ComponentSampler):
         widths = measure_half_width(pca.transform(z), half_width)
         return cls(pca, EllipseBody(fact * widths), order)
 
+    def keep(self, n_components: int) -> "PairwiseSampler":
+        """The sampler of the first `n_components` components, from 2 to k.
+
+        Raises:
+            ValueError: if there are fewer.
+        """
+        pca = self.pca.keep(n_components)
+        return PairwiseSampler(pca, EllipseBody(self.body.semi_axes[:n_components]), self.order)
+
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components
         places = k + 1 - k % 2

@@ -1,0 +1,176 @@
+"""Images per second of one training step: naive Flax, jaxlatent, and PyTorch where it is installed.
+
+The same architecture, loss (mean squared error), optimizer (Adam) and batch for all three, in rounds that
+alternate between them, so that a busy machine slows all alike. Run `python benchmarks/train_step.py`.
+"""
+
+import argparse
+import functools
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax  # type: ignore[import-untyped]
+from flax import nnx
+
+from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
+from jaxlatent.autoencoder.network import Autoencoder
+from jaxlatent.autoencoder.state import make_program, make_state
+
+LEARNING_RATE = 1e-3
+
+
+class NaiveAutoencoder(nnx.Module):
+    """The same network from Flax's own layers."""
+
+    def __init__(self, config: AutoencoderConfig, *, rngs: nnx.Rngs):
+        kernel = (config.kernel_size, config.kernel_size)
+        channels = (3, *config.filters)
+        self.side = config.image_size // 16
+        for i in range(4):
+            inputs, outputs = channels[i], channels[i + 1]
+            setattr(self, f"down{i}", nnx.Conv(inputs, outputs, kernel, strides=2, rngs=rngs))
+            setattr(self, f"up{i}", nnx.ConvTranspose(outputs, inputs, kernel, strides=2, rngs=rngs))
+        flat = self.side**2 * channels[-1]
+        self.to_latent = nnx.Linear(flat, config.latent_dim, rngs=rngs)
+        self.from_latent = nnx.Linear(config.latent_dim, flat, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Reconstructs images in [0, 1]."""
+        act = functools.partial(jax.nn.leaky_relu, negative_slope=0.1)
+        for i in range(4):
+            x = act(getattr(self, f"down{i}")(x))
+        x = act(self.from_latent(self.to_latent(x.reshape(x.shape[0], -1))))
+        x = x.reshape(x.shape[0], self.side, self.side, -1)
+        for i in (3, 2, 1):
+            x = act(getattr(self, f"up{i}")(x))
+        return jax.nn.sigmoid(self.up0(x))  # type: ignore[attr-defined]
+
+
+def naive_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], None]:
+    """One step of the naive network: uint8 batch in, loss out."""
+    graphdef, params = nnx.split(NaiveAutoencoder(config, rngs=nnx.Rngs(0)))
+    optimizer = optax.adam(LEARNING_RATE)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state: tuple, batch: jax.Array) -> tuple[tuple, jax.Array]:
+        params, opt_state = state
+        x = batch.astype(jnp.float32) / 255
+
+        def loss_of(params: nnx.State) -> jax.Array:
+            return jnp.mean(jnp.square(nnx.merge(graphdef, params)(x) - x))
+
+        loss, grads = jax.value_and_grad(loss_of)(params)
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), loss
+
+    state = (params, optimizer.init(params))
+
+    def run() -> None:
+        nonlocal state
+        state, loss = step(state, jnp.asarray(images))
+        loss.block_until_ready()
+
+    return run
+
+
+def our_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], None]:
+    """One step of `fit_autoencoder`."""
+    train = TrainConfig(learning_rate=LEARNING_RATE, gradient_clip=None, mirror=False)
+    program = make_program(config, train, 10_000)
+    _, state = make_state(Autoencoder(config, rngs=nnx.Rngs(0)), program.optimizer)
+    key = jax.random.key(0)
+
+    def run() -> None:
+        nonlocal state
+        state, loss = program.step(state, jnp.asarray(images), key)
+        loss.block_until_ready()
+
+    return run
+
+
+def torch_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], None] | None:
+    """One step of the same network in PyTorch, or None where PyTorch is missing."""
+    try:
+        import torch
+        from torch import nn
+    except ImportError:
+        return None
+    torch.set_num_threads(os.cpu_count() or 1)
+    torch.manual_seed(0)
+    k, channels, side = config.kernel_size, (3, *config.filters), config.image_size // 16
+    pad, out_pad = (k - 1) // 2, k % 2
+    act = functools.partial(nn.LeakyReLU, 0.1, inplace=True)
+    layers: list = []
+    for i in range(4):
+        layers += [nn.Conv2d(channels[i], channels[i + 1], k, 2, pad), act()]
+    flat = side * side * channels[-1]
+    layers += [nn.Flatten(), nn.Linear(flat, config.latent_dim), nn.Linear(config.latent_dim, flat)]
+    layers += [act(), nn.Unflatten(1, (channels[-1], side, side))]
+    for i in (3, 2, 1, 0):
+        layers.append(nn.ConvTranspose2d(channels[i + 1], channels[i], k, 2, pad, out_pad))
+        layers.append(act() if i else nn.Sigmoid())
+    network = nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+
+    def run() -> None:
+        x = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(network(x), x)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--image-size", type=int, default=64, help="pixels (default 64)")
+    parser.add_argument("--batch-size", type=int, default=128, help="images a step (default 128)")
+    parser.add_argument("--kernel-size", type=int, default=AutoencoderConfig().kernel_size)
+    parser.add_argument("--rounds", type=int, default=10, help="rounds (default 10)")
+    parser.add_argument("--steps", type=int, default=5, help="steps a round (default 5)")
+    parser.add_argument("--skip-naive", action="store_true", help="leave the naive network out")
+    args = parser.parse_args()
+    config = AutoencoderConfig(image_size=args.image_size, kernel_size=args.kernel_size)
+    shape = (args.batch_size, args.image_size, args.image_size, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    runs: dict[str, Callable[[], None]] = {"jaxlatent": our_step(config, images)}
+    if not args.skip_naive:
+        runs["naive Flax"] = naive_step(config, images)
+    torch_run = torch_step(config, images)
+    if torch_run is None:
+        print("PyTorch is not installed: left out")
+    else:
+        runs["PyTorch"] = torch_run
+
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for run in runs.values():
+        run()
+        run()
+    for _ in range(args.rounds):
+        for name, run in runs.items():
+            steps = 1 if name == "naive Flax" else args.steps
+            start = time.perf_counter()
+            for _ in range(steps):
+                run()
+            rates[name].append(steps * args.batch_size / (time.perf_counter() - start))
+
+    print(f"{args.image_size} px, batch {args.batch_size}, kernel {args.kernel_size}, ", end="")
+    print(f"{os.cpu_count()} cores, jax {jax.__version__} on {jax.default_backend()}")
+    print(f"{'':12}{'images/s':>10}{'lowest':>10}{'highest':>10}{'jaxlatent is':>16}")
+    ours = rates["jaxlatent"]
+    for name, values in rates.items():
+        ratios = [a / b for a, b in zip(ours, values, strict=True)]
+        print(f"{name:12}{statistics.median(values):10.0f}{min(values):10.0f}", end="")
+        print(f"{max(values):10.0f}{statistics.median(ratios):10.2f} times", end="")
+        print(f" ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+if __name__ == "__main__":
+    main()

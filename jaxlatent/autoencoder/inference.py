@@ -1,0 +1,125 @@
+"""Any number of images to latent vectors and back, in batches of one shape."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, PyTree, Shaped
+
+from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._progress import progress_bar
+from jaxlatent.autoencoder.network import Autoencoder
+
+
+def encode(
+    model: Autoencoder,
+    images: Shaped[Array | np.ndarray, "n h w c"],
+    *,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Float[Array, "n d"]:
+    """Maps images to latent vectors.
+
+    Every batch has `batch_size` images, the last one padded, so that the network is compiled once
+    whatever n is. Memory maps are read a batch at a time.
+
+    Args:
+        model: from `fit_autoencoder` or `load_model`.
+        images: uint8 in [0, 255] or float32 in [0, 1], (n, h, w, 3) of the model's size.
+        batch_size: images at once.
+        progress: show a bar where standard error is a terminal.
+
+    Returns:
+        float32 (n, d).
+
+    Raises:
+        ValueError: if the images are not of the model's size, or `batch_size` is below 1.
+        TypeError: if they are neither uint8 nor float32.
+    """
+    check_images("images", images, model.config.image_size)
+    width = (model.config.latent_dim,)
+    return _in_batches(_encode, model, images, width, batch_size, "encode", progress)
+
+
+def decode(
+    model: Autoencoder,
+    z: Float[Array | np.ndarray, "n d"],
+    *,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Float[Array, "n h w 3"]:
+    """Maps latent vectors to images, batched as in `encode`.
+
+    Args:
+        model: from `fit_autoencoder` or `load_model`.
+        z: floating point (n, d); converted to float32.
+        batch_size: vectors at once.
+        progress: show a bar where standard error is a terminal.
+
+    Returns:
+        float32 (n, h, w, 3) in [0, 1].
+
+    Raises:
+        ValueError: if the vectors do not have the model's length, or `batch_size` is below 1.
+        TypeError: if they are not floating point.
+    """
+    check_vectors("z", z, model.config.latent_dim)
+    size = model.config.image_size
+    return _in_batches(_decode, model, z, (size, size, 3), batch_size, "decode", progress)
+
+
+def check_images(name: str, images: Shaped[Array | np.ndarray, "..."], size: int) -> None:
+    """Accepts uint8 or float32 images (n, size, size, 3).
+
+    Raises:
+        ValueError: if the shape is another.
+        TypeError: if the dtype is another.
+    """
+    if images.ndim != 4 or images.shape[1:] != (size, size, 3):
+        raise ValueError(
+            f"{name}: expected shape (n, {size}, {size}, 3), got {images.shape}; "
+            "load them at this size or set image_size"
+        )
+    if images.dtype not in (np.uint8, np.float32):
+        raise TypeError(
+            f"{name}: expected uint8 or float32 in [0, 1], got {images.dtype}; "
+            "convert with .astype(np.float32)"
+        )
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(graphdef: nnx.GraphDef, state: PyTree, images: Array) -> Array:
+    return nnx.merge(graphdef, state).encode(images)
+
+
+@partial(jax.jit, static_argnums=0)
+def _decode(graphdef: nnx.GraphDef, state: PyTree, z: Array) -> Array:
+    return nnx.merge(graphdef, state).decode(z)
+
+
+def _in_batches(
+    function: Callable[[nnx.GraphDef, PyTree, Array], Array],
+    model: Autoencoder,
+    rows: Array | np.ndarray,
+    item: tuple[int, ...],
+    batch_size: int,
+    name: str,
+    progress: bool,
+) -> Array:
+    check_count("batch_size", batch_size, 1)
+    graphdef, state = nnx.split(model)
+    n = rows.shape[0]
+    result = np.empty((n, *item), np.float32)
+    dtype = np.uint8 if rows.dtype == np.uint8 else np.float32
+    with progress_bar(name, n, "images", enabled=progress) as advance:
+        for start in range(0, n, batch_size):
+            part = np.asarray(rows[start : start + batch_size]).astype(dtype, copy=False)
+            count = part.shape[0]
+            if count < batch_size:
+                part = np.concatenate([part, np.zeros((batch_size - count, *part.shape[1:]), dtype)])
+            result[start : start + count] = function(graphdef, state, jnp.asarray(part))[:count]
+            advance(count)
+    return jnp.asarray(result)

@@ -1,0 +1,126 @@
+"""The convolutional autoencoder: four strided convolutions down, four transposed ones up."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Shaped
+
+from jaxlatent.autoencoder.config import AutoencoderConfig
+from jaxlatent.autoencoder.conv import strided_conv, transposed_conv
+
+
+def to_unit_range(images: Shaped[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
+    """Maps uint8 images to float32 in [0, 1]; float32 images pass through."""
+    if images.dtype == jnp.uint8:
+        return images.astype(jnp.float32) * jnp.float32(1 / 255)
+    return images
+
+
+class _Conv(nnx.Module):
+    """Strided or transposed convolution with a bias; kernel (s, s, channels of x, channels of y)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int, *, transposed: bool, gain: float, rngs: nnx.Rngs
+    ):
+        self.transposed = transposed
+        # Of a transposed kernel's taps, only every second row and column reaches a given pixel.
+        fan_in = inputs * size**2 / (4 if transposed else 1)
+        shape = (size, size, outputs, inputs) if transposed else (size, size, inputs, outputs)
+        self.kernel = nnx.Param(gain / math.sqrt(fan_in) * jax.random.normal(rngs.params(), shape))
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+    def __call__(self, x: Array) -> Array:
+        conv = transposed_conv if self.transposed else strided_conv
+        return conv(x, self.kernel[...].astype(x.dtype)) + self.bias[...].astype(x.dtype)
+
+
+class _Block(nnx.Module):
+    """Convolution, norm, activation."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        config: AutoencoderConfig,
+        *,
+        transposed: bool,
+        rngs: nnx.Rngs,
+    ):
+        self.activation = config.activation
+        self.conv = _Conv(
+            inputs,
+            outputs,
+            config.kernel_size,
+            transposed=transposed,
+            gain=math.sqrt(2),
+            rngs=rngs,
+        )
+        dtype = jnp.dtype(config.dtype)
+        norm: nnx.BatchNorm | nnx.GroupNorm | None = None
+        if config.norm == "batch":
+            norm = nnx.BatchNorm(outputs, momentum=0.9, dtype=dtype, rngs=rngs)
+        elif config.norm == "group":
+            groups = outputs // math.gcd(outputs, 8)
+            norm = nnx.GroupNorm(outputs, num_groups=groups, dtype=dtype, rngs=rngs)
+        self.norm = norm
+
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        x = self.conv(x)
+        if isinstance(self.norm, nnx.BatchNorm):
+            x = self.norm(x, use_running_average=not train)
+        elif self.norm is not None:
+            x = self.norm(x)
+        return _activate(x, self.activation)
+
+
+def _activate(x: Array, name: str) -> Array:
+    if name == "leaky_relu":
+        return jax.nn.leaky_relu(x, 0.1)
+    return {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "silu": jax.nn.silu, "elu": jax.nn.elu}[name](x)
+
+
+class Autoencoder(nnx.Module):
+    """The network. `jaxlatent.encode` and `jaxlatent.decode` run it over any number of images.
+
+    Attributes:
+        config: its shape.
+    """
+
+    def __init__(self, config: AutoencoderConfig, *, rngs: nnx.Rngs):
+        """Draws the weights: normal, of variance 2 / fan-in in front of an activation, else 1 / fan-in."""
+        self.config = config
+        a, b, c, d = config.filters
+        side = config.image_size // 16
+        self.down1 = _Block(3, a, config, transposed=False, rngs=rngs)
+        self.down2 = _Block(a, b, config, transposed=False, rngs=rngs)
+        self.down3 = _Block(b, c, config, transposed=False, rngs=rngs)
+        self.down4 = _Block(c, d, config, transposed=False, rngs=rngs)
+        dtype = jnp.dtype(config.dtype)
+        self.to_latent = nnx.Linear(side * side * d, config.latent_dim, dtype=dtype, rngs=rngs)
+        self.from_latent = nnx.Linear(config.latent_dim, side * side * d, dtype=dtype, rngs=rngs)
+        self.up4 = _Block(d, c, config, transposed=True, rngs=rngs)
+        self.up3 = _Block(c, b, config, transposed=True, rngs=rngs)
+        self.up2 = _Block(b, a, config, transposed=True, rngs=rngs)
+        self.up1 = _Conv(a, 3, config.kernel_size, transposed=True, gain=1.0, rngs=rngs)
+
+    def encode(self, images: Shaped[Array, "n h w 3"], *, train: bool = False) -> Float[Array, "n d"]:
+        """Maps images, uint8 or float32 in [0, 1], to latent vectors, float32."""
+        x = to_unit_range(images).astype(self.config.dtype)
+        for block in (self.down1, self.down2, self.down3, self.down4):
+            x = block(x, train=train)
+        return self.to_latent(x.reshape(x.shape[0], -1)).astype(jnp.float32)
+
+    def decode_logits(self, z: Float[Array, "n d"], *, train: bool = False) -> Float[Array, "n h w 3"]:
+        """Maps latent vectors to images before the sigmoid, float32."""
+        side = self.config.image_size // 16
+        x = self.from_latent(z.astype(self.config.dtype))
+        x = _activate(x, self.config.activation).reshape(-1, side, side, self.config.filters[3])
+        for block in (self.up4, self.up3, self.up2):
+            x = block(x, train=train)
+        return self.up1(x).astype(jnp.float32)
+
+    def decode(self, z: Float[Array, "n d"]) -> Float[Array, "n h w 3"]:
+        """Maps latent vectors to images, float32 in [0, 1]."""
+        return jax.nn.sigmoid(self.decode_logits(z))

@@ -1,0 +1,60 @@
+"""New images from a sampler and a decoder."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from jaxlatent._checks import check_count, check_key
+from jaxlatent._progress import progress_bar
+from jaxlatent.sampling import Sampler
+
+
+def generate(
+    key: jax.Array,
+    sampler: Sampler,
+    decode: Callable[[Float[Array, "b d"]], Shaped[Array, "b ..."]],
+    n: int,
+    *,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Shaped[np.ndarray, "{n} ..."]:
+    """Draws `n` latent vectors and decodes them, batch by batch, all batches of one shape.
+
+    Image i belongs to vector i of `sampler.sample(key, n)`, whatever n and the batch size.
+
+    Args:
+        key: a typed key, `jax.random.key(seed)`.
+        sampler: any sampler of this package.
+        decode: maps latent vectors (b, d) to images (b, ...), float or integer; for example
+            `functools.partial(jaxlatent.decode, model)`.
+        n: number of images, at least 1.
+        batch_size: vectors given to `decode` at once.
+        progress: show a bar where standard error is a terminal.
+
+    Returns:
+        The images (n, ...) on the host, of the dtype that `decode` gives.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range; the message names it.
+        ValueError: if `decode` does not give one image for each vector.
+    """
+    check_key(key)
+    check_count("n", n, 1)
+    check_count("batch_size", batch_size, 1)
+    images: np.ndarray | None = None
+    with progress_bar("generate", n, "images", enabled=progress) as advance:
+        for start in range(0, n, batch_size):
+            batch = np.asarray(decode(sampler.sample(key, batch_size, start=start)))
+            if batch.shape[:1] != (batch_size,):
+                raise ValueError(
+                    f"decode: expected {batch_size} images for as many vectors, got {batch.shape}"
+                )
+            if images is None:
+                images = np.empty((n, *batch.shape[1:]), batch.dtype)
+            count = min(batch_size, n - start)
+            images[start : start + count] = batch[:count]
+            advance(count)
+    assert images is not None
+    return images

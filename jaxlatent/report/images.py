@@ -1,0 +1,85 @@
+"""Grids of images."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Array, Shaped, UInt8
+
+from jaxlatent.report.figure import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PIXELS_PER_INCH = 100
+
+
+def image_grid(
+    images: Shaped[Array | np.ndarray, "n h w 3"], columns: int = 8, *, gap: int = 2
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Lays images out in rows on white, `gap` pixels apart.
+
+    Args:
+        images: uint8, or float in [0, 1] (rounded, clipped), n >= 1.
+        columns: images in a row, >= 1.
+        gap: pixels between images, >= 0.
+
+    Raises:
+        ValueError: if there is no image, or `columns` is below 1.
+    """
+    pixels = np.asarray(images)
+    if not len(pixels) or columns < 1:
+        raise ValueError(f"images, columns: expected at least 1, got {len(pixels)} images, {columns} columns")
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    n, height, width, _ = pixels.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    grid = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, image in enumerate(pixels):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def plot_images(
+    images: Shaped[Array | np.ndarray, "n h w 3"],
+    title: str = "",
+    *,
+    columns: int = 8,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """One grid of images under a title; each pixel is magnified without smoothing."""
+    grid = image_grid(images, columns)
+    height, width = (side * 2 / _PIXELS_PER_INCH for side in grid.shape[:2])
+    ax = new_axes(width, height + 0.4, ax)
+    ax.imshow(grid, interpolation="nearest")
+    ax.set_axis_off()
+    ax.set_title(title, fontsize=11)
+    return ax
+
+
+def plot_comparison(
+    groups: Mapping[str, Shaped[Array | np.ndarray, "_ h w 3"]], title: str = "", *, columns: int = 8
+) -> "Figure":
+    """Grids of images below one another, each under its own name.
+
+    Args:
+        groups: name -> images; every group may have another number of them.
+        title: above them all.
+        columns: images in a row.
+    """
+    from matplotlib.figure import Figure
+
+    grids = {name: image_grid(images, columns) for name, images in groups.items()}
+    heights = [grid.shape[0] * 2 / _PIXELS_PER_INCH for grid in grids.values()]
+    width = max(grid.shape[1] for grid in grids.values()) * 2 / _PIXELS_PER_INCH
+    figure = Figure(figsize=(width + 0.2, sum(heights) + 0.4 * len(grids) + 0.5), layout="constrained")
+    axes = figure.subplots(len(grids), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for ax, (name, grid) in zip(axes, grids.items(), strict=True):
+        ax.imshow(grid, interpolation="nearest")
+        ax.set_axis_off()
+        ax.set_title(name, fontsize=11, loc="left")
+    figure.suptitle(title, fontsize=13)
+    return figure

@@ -1,0 +1,260 @@
+"""A run folder: the steps of the main job, each reading what the one before wrote.
+
+```
+RUN/
+  config.json      what was asked: data, autoencoder, training, seed, versions of the libraries
+  training/        checkpoints and history.csv
+  latents.npy      z-points of the training images, float32 (n, d)
+  sampler.npz      the fitted sampler
+  samples/         new latent vectors, vectors-kK.npy, float32 (count, d), for K components
+  pictures/        what to look at
+  log.txt          what was done when, with the figures
+```
+"""
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxlatent import report, storage
+from jaxlatent._files import atomic_path
+from jaxlatent.autoencoder import (
+    Autoencoder,
+    AutoencoderConfig,
+    History,
+    TrainConfig,
+    decode,
+    encode,
+    fit_autoencoder,
+    load_model,
+)
+from jaxlatent.data import load_images
+from jaxlatent.generation import generate
+from jaxlatent.latent import HalfWidth
+from jaxlatent.sampling import BoxSampler, PairwiseSampler, Sampler
+from jaxlatent.sampling.pairwise import Order
+
+log = logging.getLogger(__name__)
+
+Images = jax.Array | np.ndarray
+
+_PICTURED = 64
+_COMPARED = 16
+_PLANE_POINTS = 500
+_NAIVE_B = 1.5
+_LIBRARIES = ("jaxlatent", "jax", "flax", "optax", "numpy")
+
+
+class Run:
+    """The steps on one folder; every step can be repeated and then replaces its results.
+
+    Args:
+        folder: made by `train` where it does not exist.
+        progress: show progress bars where standard error is a terminal.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, progress: bool = False):
+        self.folder = Path(folder)
+        self.progress = progress
+
+    def train(
+        self,
+        data: str,
+        config: AutoencoderConfig,
+        training: TrainConfig,
+        *,
+        limit: int | None = None,
+        seed: int = 0,
+        resume: bool = False,
+    ) -> History:
+        """Trains on the train split of `data`, validates on its validation split, draws both.
+
+        Args:
+            data: see `jaxlatent.load_images`.
+            config: the network.
+            training: how to train it.
+            limit: at most so many training images.
+            seed: of the weights, the order of the images and their mirroring.
+            resume: go on with a training that was stopped, or do nothing if it is finished.
+
+        Raises:
+            ValueError: if the folder holds a training and `resume` is False, or other settings.
+        """
+        if self._path("config.json").exists() and not resume:
+            raise ValueError(f"{self.folder}: holds a run; resume it (--resume) or choose another folder")
+        asked = {
+            "data": _absolute(data),
+            "limit": limit,
+            "seed": seed,
+            "autoencoder": config.to_dict(),
+            "training": training.to_dict(),
+            "versions": {name: version(name) for name in _LIBRARIES},
+        }
+        self._refuse_other_settings(asked)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        images = self._images(asked, "train")
+        validation = self._images(asked, "validation")
+        log.info("training on %d images, validating on %d", len(images), len(validation))
+        with atomic_path(self._path("config.json")) as temporary:
+            temporary.write_text(json.dumps(asked, indent=2) + "\n")
+        model, history = fit_autoencoder(
+            jax.random.key(seed),
+            images,
+            config,
+            training,
+            validation=validation,
+            directory=self._path("training"),
+            resume=resume,
+            progress=self.progress,
+        )
+        best = history.best()
+        log.info("kept epoch %d: mean squared error %.5f on the validation images", best.epoch, best.val_mse)
+        self._save_figure(report.plot_history(history), "history")
+        some = validation[:_COMPARED]
+        rows: dict[str, Images] = {
+            "Validation images": some,
+            "Their reconstructions": decode(model, encode(model, some)),
+        }
+        title = "What the autoencoder keeps of images it was not trained on"
+        self._save_figure(report.plot_comparison(rows, title), "reconstructions")
+        return history
+
+    def encode(self) -> np.ndarray:
+        """Encodes the training images; the z-points (n, d) are kept and returned."""
+        asked = self._config()
+        z = np.asarray(encode(self._model(), self._images(asked, "train"), progress=self.progress))
+        self._save_array(z, "latents.npy")
+        log.info("encoded %d images to %d dimensions", *z.shape)
+        return z
+
+    def fit(
+        self,
+        *,
+        n_components: int | None = None,
+        fact: float = 0.7,
+        half_width: HalfWidth = "fwhm",
+        order: Order = "round_robin",
+        max_points: int | None = None,
+        within_sigma: float | None = None,
+    ) -> PairwiseSampler:
+        """Fits the pairwise sampler to the z-points; arguments as for `PairwiseSampler.fit`."""
+        z = self._latents()
+        sampler = PairwiseSampler.fit(
+            z,
+            n_components=n_components,
+            fact=fact,
+            half_width=half_width,
+            order=order,
+            max_points=max_points,
+            within_sigma=within_sigma,
+        )
+        storage.save(self._path("sampler.npz"), sampler)
+        kept = float(sampler.pca.explained_variance_ratio.sum())
+        inside = float(sampler.body.contains(sampler.pca.transform(z)).mean())
+        log.info(
+            "fitted %d components (%.1f %% of the variance); %.2f %% of z-points lie inside all ellipses",
+            sampler.pca.n_components,
+            100 * kept,
+            100 * inside,
+        )
+        return sampler
+
+    def sample(self, count: int = 64, *, components: Sequence[int] = (), seed: int = 0) -> None:
+        """Draws and decodes new vectors, and naive ones beside them; draws the planes of the latent space.
+
+        Args:
+            count: vectors for each number of components, at least 1; the first 64 are decoded to pictures.
+            components: numbers of components, each at most what was fitted; all fitted where empty.
+            seed: of the draws.
+        """
+        fitted, z, model = self._sampler(), self._latents(), self._model()
+        key = jax.random.key(seed)
+        draws = {}
+        for k in components or [fitted.pca.n_components]:
+            draws[f"Constrained vectors, {k} components"] = f"constrained-k{k}", fitted.keep(k)
+            vectors = np.asarray(fitted.keep(k).sample(key, count))
+            self._save_array(vectors, f"samples/vectors-k{k}.npy")
+            log.info("drew %d vectors with %d components", count, k)
+        sampler = fitted.keep(k)
+        cube, ranges = BoxSampler.fit(z, b=_NAIVE_B), BoxSampler.fit(z)
+        naive: dict[str, tuple[str, Sampler]] = {
+            f"Naive vectors, uniform in [-{_NAIVE_B}, {_NAIVE_B}]": ("naive-cube", cube),
+            "Naive vectors, uniform in the range of each latent coordinate": ("naive-ranges", ranges),
+        }
+        rows: dict[str, Images] = {"Training images": self._images(self._config(), "train", _COMPARED)}
+        for name, (file, drawn) in (draws | naive).items():
+            faces = generate(key, drawn, partial(decode, model), min(count, _PICTURED), batch_size=_PICTURED)
+            self._save_figure(report.plot_images(faces, f"{name}, decoded"), file)
+            rows[name] = faces[:_COMPARED]
+        self._save_figure(report.plot_comparison(rows, "New faces from random latent vectors"), "comparison")
+        new = np.asarray(sampler.sample(key, _PLANE_POINTS))
+        figure = report.plot_component_planes(z, new, sampler.pca, sampler.body)
+        self._save_figure(figure, "planes-pca")
+        self._save_figure(report.plot_latent_planes(z, new), "planes-latent")
+        log.info("pictures are in %s", self._path("pictures"))
+
+    def _save_figure(self, drawn: Any, name: str) -> None:
+        figure = getattr(drawn, "figure", drawn)
+        report.save_figure(figure, self._path(f"pictures/{name}.png"))
+
+    def _save_array(self, array: np.ndarray, name: str) -> None:
+        with atomic_path(self._path(name)) as temporary, temporary.open("wb") as file:
+            np.save(file, array)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / name
+
+    def _config(self) -> dict[str, Any]:
+        return json.loads(self._needed("config.json", "train").read_text())
+
+    def _model(self) -> Autoencoder:
+        return load_model(self._needed("training/best", "train"))
+
+    def _latents(self) -> np.ndarray:
+        return np.load(self._needed("latents.npy", "encode"), mmap_mode="r")
+
+    def _sampler(self) -> PairwiseSampler:
+        return storage.load(self._needed("sampler.npz", "fit"))
+
+    def _needed(self, name: str, step: str) -> Path:
+        path = self._path(name)
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: not there yet; run `jaxlatent {step}` on this folder first")
+        return path
+
+    def _images(self, asked: dict[str, Any], split: str, limit: int | None = None) -> np.ndarray:
+        return load_images(
+            asked["data"],
+            image_size=asked["autoencoder"]["image_size"],
+            split=split,
+            limit=limit or asked["limit"],
+            progress=self.progress,
+        )
+
+    def _refuse_other_settings(self, asked: dict[str, Any]) -> None:
+        if not self._path("config.json").exists():
+            return
+        kept = self._config()
+        for name in ("data", "limit", "seed", "autoencoder", "training"):
+            if kept[name] != asked[name]:
+                raise ValueError(
+                    f"{self.folder}: its {name} was {kept[name]}, now it is {asked[name]}; "
+                    "resume with the same settings or choose another folder"
+                )
+
+
+def _absolute(data: str) -> str:
+    """The same source, also from another working directory."""
+    kind, colon, rest = data.partition(":")
+    if colon and kind == "celeba":
+        return f"celeba:{Path(rest).expanduser().resolve()}"
+    path = Path(data).expanduser()
+    return str(path.resolve()) if path.exists() else data

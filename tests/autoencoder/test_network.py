@@ -1,0 +1,119 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxlatent.autoencoder import Autoencoder, AutoencoderConfig, TrainConfig
+from jaxlatent.autoencoder.config import ACTIVATIONS
+from jaxlatent.autoencoder.state import make_optimizer, make_program, make_state, mirror_half
+
+IMAGES = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8))
+SMALL = {"image_size": 32, "latent_dim": 6, "filters": (4, 6, 8, 10)}
+
+
+def make(**changes):
+    return Autoencoder(AutoencoderConfig(**{**SMALL, **changes}), rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize(("size", "kernel_size"), [(48, 3), (32, 4), (32, 5)])
+def test_shapes_and_range(size, kernel_size):
+    model = make(image_size=size, kernel_size=kernel_size)
+    z = model.encode(jnp.zeros((2, size, size, 3), jnp.uint8))
+    x = model.decode(z)
+    assert z.shape == (2, 6)
+    assert x.shape == (2, size, size, 3)
+    assert z.dtype == x.dtype == jnp.float32
+    assert 0 <= float(x.min()) <= float(x.max()) <= 1
+
+
+def test_uint8_and_float_images_give_the_same_vectors():
+    model = make()
+    floats = IMAGES.astype(jnp.float32) / 255
+    np.testing.assert_allclose(model.encode(IMAGES), model.encode(floats), atol=1e-6)
+
+
+def test_every_activation_gives_other_vectors():
+    vectors = [make(activation=name).encode(IMAGES) for name in ACTIVATIONS]
+    for i, a in enumerate(vectors):
+        for b in vectors[:i]:
+            assert float(jnp.abs(a - b).max()) > 1e-4
+
+
+def test_bfloat16_is_close_but_not_equal_and_keeps_float32_parameters():
+    full, half = make(), make(dtype="bfloat16")
+    assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(nnx.state(half)))
+    a, b = full.encode(IMAGES), half.encode(IMAGES)
+    assert b.dtype == jnp.float32
+    assert 0 < float(jnp.abs(a - b).max()) < 0.05 * float(jnp.abs(a).max())
+
+
+def test_group_norm_does_not_depend_on_the_other_images_of_a_batch():
+    model = make(norm="group")
+    np.testing.assert_allclose(model.encode(IMAGES, train=True)[:1], model.encode(IMAGES[:1]), atol=1e-5)
+
+
+def test_batch_norm_uses_the_batch_in_training_and_running_averages_outside():
+    model = make(norm="batch")
+    before = model.encode(IMAGES)
+    trained = model.encode(IMAGES, train=True)
+    assert float(jnp.abs(trained - before).max()) > 1e-3
+    alone = model.encode(IMAGES[:1])
+    np.testing.assert_allclose(model.encode(IMAGES)[:1], alone, atol=1e-5)
+    assert float(jnp.abs(alone - before[:1]).max()) > 1e-4  # the averages have moved
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"norm": "batch", "loss": "mse"},
+        {"norm": "group", "loss": "bce", "kernel_size": 4},
+        {"dtype": "bfloat16", "loss": "mse+ssim"},
+    ],
+    ids=str,
+)
+def test_a_few_steps_lower_the_loss_and_compile_once(changes):
+    loss = changes.pop("loss")
+    train = TrainConfig(learning_rate=3e-3, loss=loss, mirror=False, warmup=0.0)
+    program = make_program(AutoencoderConfig(**{**SMALL, **changes}), train, 1000)
+    _, state = make_state(make(**changes), program.optimizer)
+    losses = []
+    for _ in range(12):
+        state, value = program.step(state, IMAGES, jax.random.key(0))
+        losses.append(float(value))
+    assert losses[-1] < losses[0]
+    assert program.step._cache_size() == 1
+
+
+def test_the_schedule_rises_to_the_learning_rate_and_falls_to_zero():
+    _, schedule = make_optimizer(TrainConfig(learning_rate=0.5, warmup=0.1), 100)
+    rates = np.array([schedule(i) for i in range(101)])
+    assert (np.diff(rates[:10]) > 0).all()
+    assert rates.max() == pytest.approx(0.5)
+    assert (np.diff(rates[10:]) < 0).all()
+    assert rates[100] == pytest.approx(0, abs=1e-7)
+
+
+def test_gradient_clip_and_weight_decay_act():
+    params = {"w": jnp.full(3, 2.0)}
+    gradient = {"w": jnp.full(3, 10.0)}
+
+    def update(**changes):
+        train = TrainConfig(learning_rate=0.1, warmup=0.0, **changes)
+        optimizer, _ = make_optimizer(train, 10**6)
+        with jax.numpy_dtype_promotion("standard"):
+            return np.asarray(optimizer.update(gradient, optimizer.init(params), params)[0]["w"])
+
+    np.testing.assert_allclose(update(gradient_clip=None), -0.1, rtol=1e-5)
+    np.testing.assert_allclose(update(weight_decay=0.5), -0.1 - 0.1 * 0.5 * 2, rtol=1e-5)
+    # Adam divides by the gradient's size plus 1e-8, which a tiny clipped gradient makes visible.
+    np.testing.assert_allclose(update(gradient_clip=3**0.5 * 1e-8), -0.05, rtol=1e-3)
+
+
+def test_mirroring_mirrors_about_half_of_the_images():
+    images = jnp.asarray(np.random.default_rng(0).integers(0, 256, (400, 2, 4, 3), dtype=np.uint8))
+    found = np.asarray(mirror_half(images, jax.random.key(0)))
+    same = (found == images).all((1, 2, 3))
+    flipped = (found == images[:, :, ::-1]).all((1, 2, 3))
+    assert (same | flipped).all()
+    assert abs(int(flipped.sum()) - 200) < 5 * 10  # five standard errors

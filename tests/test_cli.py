@@ -1,0 +1,213 @@
+"""The command as a user meets it: on a tiny run, step by step, and with every kind of mistake."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxlatent as jl
+from jaxlatent.cli import cli, main
+
+TINY = [
+    "--image-size",
+    "32",
+    "--latent-dim",
+    "6",
+    "--filters",
+    "4,4,8,8",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "16",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "images.npy"
+    shades = np.random.default_rng(0).integers(0, 255, (60, 1, 1, 3), np.uint8)
+    np.save(path, np.broadcast_to(shades, (60, 32, 32, 3)))
+    return str(path)
+
+
+def call(*arguments):
+    """Runs the command; gives its exit status."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return stop.value.code
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert call("train", "--data", data, "--out", folder, *TINY) == 0
+    assert call("encode", folder) == 0
+    assert call("fit", folder, "--fact", "0.9", "--half-width", "sigma") == 0
+    assert call("sample", folder, "--components", "2,5", "--count", "70", "--seed", "3") == 0
+    return folder
+
+
+def test_train_leaves_config_history_and_pictures(run):
+    config = json.loads((run / "config.json").read_text())
+    assert config["autoencoder"]["filters"] == [4, 4, 8, 8]
+    assert config["training"]["epochs"] == 2
+    assert len((run / "training" / "history.csv").read_text().splitlines()) == 3
+    for name in ("history", "reconstructions"):
+        Image.open(run / "pictures" / f"{name}.png").verify()
+
+
+def test_each_step_uses_the_one_before(run, data):
+    z = np.load(run / "latents.npy")
+    model = jl.load_model(run / "training" / "best")
+    images = jl.load_images(data, image_size=32, split="train")
+    np.testing.assert_array_equal(z, jl.encode(model, images))
+    sampler = jl.load(run / "sampler.npz")
+    np.testing.assert_allclose(
+        sampler.body.semi_axes, 0.9 * np.sqrt(sampler.pca.explained_variance), rtol=1e-4
+    )
+    import jax
+
+    vectors = np.load(run / "samples" / "vectors-k5.npy")
+    np.testing.assert_array_equal(vectors, sampler.keep(5).sample(jax.random.key(3), 70))
+    assert np.load(run / "samples" / "vectors-k2.npy").shape == (70, 6)
+
+
+def test_pictures_of_samples(run):
+    names = [
+        "comparison",
+        "constrained-k2",
+        "constrained-k5",
+        "naive-cube",
+        "naive-ranges",
+        "planes-pca",
+        "planes-latent",
+    ]
+    for name in names:
+        Image.open(run / "pictures" / f"{name}.png").verify()
+
+
+def test_log_has_the_figures(run):
+    log = (run / "log.txt").read_text()
+    for words in ("mean squared error", "encoded", "of the variance", "drew 70 vectors with 2 components"):
+        assert words in log
+    assert not list(run.rglob("*.tmp*"))
+
+
+def test_resume(run, data, capsys):
+    assert call("train", "--data", data, "--out", run, *TINY) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert call("train", "--data", data, "--out", run, *TINY, "--resume") == 0
+    assert call("train", "--data", data, "--out", run, *TINY, "--resume", "--seed", "9") == 1
+    assert "its seed was 0, now it is 9" in capsys.readouterr().err
+
+
+def test_steps_in_the_wrong_order_name_the_right_one(tmp_path, capsys):
+    for step, needed in (("encode", "train"), ("fit", "encode"), ("sample", "fit")):
+        assert call(step, tmp_path) == 1
+        assert f"run `jaxlatent {needed}`" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["train", "--data", "no-such-folder", "--out", "{tmp}/r"], 1, "no-such-folder"),
+        (["train", "--data", "synthetic:0", "--out", "{tmp}/r"], 1, "synthetic:0"),
+        (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--image-size", "40"], 1, "multiple of 16"),
+        (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--filters", "a,b"], 2, "whole numbers"),
+        (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--patience", "x"], 2, "number or none"),
+        (["train", "--out", "{tmp}/r"], 2, "--data"),
+        (["encode", "{tmp}/absent"], 2, "does not exist"),
+        (["sample", "{tmp}", "--count", "0"], 2, "--count"),
+        (["fly"], 2, "fly"),
+    ],
+)
+def test_mistakes(arguments, status, words, tmp_path, capsys):
+    assert call(*(argument.format(tmp=tmp_path) for argument in arguments)) == status
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert "Traceback" not in captured.err
+    if status == 1:
+        assert len(captured.err.strip().splitlines()) == 1
+
+
+def test_too_many_components(run, capsys):
+    assert call("fit", run, "--components", "7") == 1
+    assert "n_components: expected at most 6" in capsys.readouterr().err
+    assert call("sample", run, "--components", "7") == 1
+    assert "at most 6, got 7" in capsys.readouterr().err
+
+
+def test_debug_shows_the_error_itself(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        main(["--debug", "fit", str(tmp_path)])
+
+
+def test_help_explains_every_option():
+    for name, command in cli.commands.items():
+        assert command.help, name
+        for option in command.params:
+            if option.param_type_name == "option":
+                assert option.help, f"{name} {option.name}"
+                assert option.required or option.is_flag or option.show_default, f"{name} {option.name}"
+
+
+def test_options_set_the_configuration(data, tmp_path):
+    options = [
+        "--norm",
+        "group",
+        "--activation",
+        "elu",
+        "--loss",
+        "mse+ssim",
+        "--no-mirror",
+        "--kernel-size",
+        "5",
+    ]
+    more = [
+        "--gradient-clip",
+        "none",
+        "--patience",
+        "3",
+        "--epochs",
+        "1",
+        "--limit",
+        "20",
+        "--learning-rate",
+        "0.01",
+    ]
+    assert call("train", "--data", data, "--out", tmp_path / "r", *TINY, *options, *more) == 0
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    training = {
+        "loss": "mse+ssim",
+        "mirror": False,
+        "gradient_clip": None,
+        "patience": 3,
+        "learning_rate": 0.01,
+    }
+    assert (
+        config["autoencoder"] | {"norm": "group", "activation": "elu", "kernel_size": 5}
+        == config["autoencoder"]
+    )
+    assert config["training"] | training == config["training"]
+    assert config["limit"] == 20
+
+
+def test_installed_command():
+    """The entry point, in a process of its own: usage errors are exit status 2."""
+    code = "import sys; from jaxlatent.cli import main; sys.argv = ['jaxlatent', 'train']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--data" in done.stderr
+
+
+def test_demo(tmp_path, capsys, monkeypatch):
+    """The whole job on few faces; a second call finds the training finished and repeats the rest."""
+    out = tmp_path / "demo"
+    for _ in range(2):
+        assert call("demo", "--data", "synthetic:80", "--epochs", "1", "--out", out) == 0
+        assert "comparison.png" in capsys.readouterr().out
+    assert {path.name for path in (out / "samples").iterdir()} == {f"vectors-k{k}.npy" for k in (50, 79)}
