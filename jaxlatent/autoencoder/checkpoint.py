@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from flax import nnx
 
 from jaxlatent._files import atomic_path
@@ -65,9 +64,13 @@ def write_checkpoint(path: Path, tree: Any, description: dict[str, Any]) -> None
     two renames of a replacement the old one is under a hidden name; `read_checkpoint` callers that
     cannot bear this write to a new name each time.
     """
+    from orbax.checkpoint import v1
+
     with atomic_path(path) as temporary:
         temporary.mkdir()
-        _orbax().save(temporary.absolute() / _WEIGHTS, _named_leaves(tree))
+        leaves = _named_leaves(tree)
+        v1.save(temporary.absolute() / _WEIGHTS, leaves)
+        description = {**description, "arrays": {k: _shape(v) for k, v in leaves.items()}}
         (temporary / _DESCRIPTION).write_text(json.dumps(description, indent=1))
         old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
         if path.exists():
@@ -86,23 +89,24 @@ def read_checkpoint(path: Path, like: Any) -> Any:
     Raises:
         ValueError: if the checkpoint's arrays have other names, shapes or dtypes.
     """
-    wanted = {
-        name: jax.ShapeDtypeStruct(
-            leaf.shape, leaf.dtype, sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        )
-        for name, leaf in _named_leaves(like).items()
-    }
-    try:
-        leaves = _orbax().load(path.absolute() / _WEIGHTS, wanted)
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"path: {path} does not fit the network it describes: {error}") from error
-    for name, leaf in leaves.items():
-        if (leaf.shape, leaf.dtype) != (wanted[name].shape, wanted[name].dtype):
+    leaves = _named_leaves(like)
+    shapes = {name: _shape(leaf) for name, leaf in leaves.items()}
+    kept = read_description(path)["arrays"]
+    for name in sorted(kept.keys() | shapes.keys()):
+        if kept.get(name) != shapes.get(name):
             raise ValueError(
-                f"path: {path}: {name} is {leaf.dtype}{list(leaf.shape)}, "
-                f"expected {wanted[name].dtype}{list(wanted[name].shape)}"
+                f"path: {path} does not fit: {name} is {kept.get(name, 'missing')} there, "
+                f"expected {shapes.get(name, 'none')}"
             )
-    return jax.tree.unflatten(jax.tree.structure(like), list(leaves.values()))
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    wanted = {
+        name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device) for name, leaf in leaves.items()
+    }
+    from orbax.checkpoint import v1
+
+    found = v1.load(path.absolute() / _WEIGHTS, wanted)
+    # Orbax sorts the names; the tree has an order of its own.
+    return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
 
 
 def _named_leaves(tree: Any) -> dict[str, Any]:
@@ -111,14 +115,5 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
     return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
 
 
-def _orbax() -> Any:
-    try:
-        from orbax.checkpoint import v1
-    except ImportError:  # its place before version 1
-        from orbax.checkpoint.experimental import v1
-    return v1
-
-
-def host_copy(tree: Any) -> Any:
-    """Copies a tree to NumPy arrays, which a donated buffer cannot take away."""
-    return jax.tree.map(lambda a: np.array(a, copy=True), tree)
+def _shape(leaf: Any) -> str:
+    return f"{leaf.dtype}{list(leaf.shape)}"

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from jaxlatent.autoencoder.config import AutoencoderConfig
 from jaxlatent.autoencoder.conv import strided_conv, transposed_conv
@@ -124,3 +124,13 @@ class Autoencoder(nnx.Module):
     def decode(self, z: Float[Array, "n d"]) -> Float[Array, "n h w 3"]:
         """Maps latent vectors to images, float32 in [0, 1]."""
         return jax.nn.sigmoid(self.decode_logits(z))
+
+
+def make_autoencoder(key: Key[Array, ""], config: AutoencoderConfig) -> Autoencoder:
+    """Draws an untrained network. Compiled as one, which is quicker than weight by weight."""
+
+    def make(key: Array) -> Autoencoder:
+        return Autoencoder(config, rngs=nnx.Rngs(params=key))
+
+    graphdef, _ = nnx.split(nnx.eval_shape(make, key))
+    return nnx.merge(graphdef, jax.jit(lambda key: nnx.split(make(key))[1])(key))

@@ -1,10 +1,12 @@
 """Fitting an autoencoder to images: epochs, validation, checkpoints, resuming."""
 
+import logging
 import math
 import os
 import shutil
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,13 @@ from jaxlatent.autoencoder.checkpoint import (
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.history import EpochRecord, History
 from jaxlatent.autoencoder.inference import check_images
-from jaxlatent.autoencoder.network import Autoencoder
+from jaxlatent.autoencoder.network import Autoencoder, make_autoencoder
 from jaxlatent.autoencoder.state import TrainState, make_program, make_state
 
 Images = Shaped[Array | np.ndarray, "n h w c"]
+
+
+log = logging.getLogger(__name__)
 
 
 class DivergenceError(RuntimeError):
@@ -90,8 +95,11 @@ def fit_autoencoder(
         raise ValueError("resume: needs the directory of the training to go on with")
     run = _Run(key, images, config, train, validation, directory)
     run.prepare(resume)
-    while not run.finished():
-        run.epoch(progress)
+    total = train.epochs * run.steps * run.batch
+    done = len(run.records) * run.steps * run.batch
+    with progress_bar("train", total, "images", enabled=progress, initial=done) as advance:
+        while not run.finished():
+            run.epoch(advance)
     return run.best_model(), History(tuple(run.records))
 
 
@@ -130,7 +138,7 @@ class _Run:
         self.batch = min(train.batch_size, images.shape[0])
         self.steps = images.shape[0] // self.batch
         self.program = make_program(config, train, self.steps * train.epochs)
-        model = Autoencoder(config, rngs=nnx.Rngs(params=jax.random.fold_in(key, 0)))
+        model = make_autoencoder(jax.random.fold_in(key, 0), config)
         _, self.state = make_state(model, self.program.optimizer)
         self.records: list[EpochRecord] = []
         self.best: TrainState | None = None
@@ -140,6 +148,8 @@ class _Run:
         if self.directory is None:
             return
         checkpoints = _checkpoints(self.directory)
+        if resume:
+            _clear_leftovers(self.directory)
         if not checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
             return
@@ -173,11 +183,11 @@ class _Run:
             return False
         return done - History(tuple(self.records)).best().epoch >= self.train.patience
 
-    def epoch(self, progress: bool) -> None:
+    def epoch(self, advance: Callable[..., None]) -> None:
         """Trains one epoch, validates, and keeps what is to be kept."""
         number = len(self.records) + 1
         start = time.perf_counter()
-        train_loss = self.train_epoch(number, progress)
+        train_loss = self.train_epoch(number, advance)
         trained = time.perf_counter() - start
         val_loss, val_mse = self.validate()
         if self.validation is not None and not math.isfinite(val_loss):
@@ -187,29 +197,35 @@ class _Run:
         seconds = time.perf_counter() - start
         record = EpochRecord(number, train_loss, val_loss, val_mse, speed, rate, seconds)
         self.records.append(record)
+        log.info(
+            "epoch %d of %d: training loss %.5f, validation loss %.5f, %.0f images/s",
+            number,
+            self.train.epochs,
+            train_loss,
+            val_loss,
+            speed,
+        )
         improved = History(tuple(self.records)).best() is record
         if self.directory is not None:
             self.save(improved)
         elif improved and self.validation is not None:
             self.best = host_copy(self.state)
 
-    def train_epoch(self, number: int, progress: bool) -> float:
+    def train_epoch(self, number: int, advance: Callable[..., None]) -> float:
         """Takes the epoch's steps; gives their mean loss."""
         key = jax.random.fold_in(self.key, number)
         bits = np.asarray(jax.random.key_data(key)).tolist()
         order = np.random.default_rng(bits).permutation(self.images.shape[0])
         losses: list[Array] = []
-        title = f"epoch {number}/{self.train.epochs}"
-        with progress_bar(title, self.steps * self.batch, "images", enabled=progress) as advance:
-            for i in range(self.steps):
-                # Sorted, so that a memory map is read forwards; the order within a batch is no matter.
-                rows = np.sort(order[i * self.batch : (i + 1) * self.batch])
-                batch = jnp.asarray(self.images[rows])
-                self.state, loss = self.program.step(self.state, batch, jax.random.fold_in(key, i))
-                losses.append(loss)
-                # One step late, so that the device never waits for this check.
-                shown = self.check_loss(losses, max(i - 1, 0), number)
-                advance(self.batch, f"loss {shown:.5f}")
+        for i in range(self.steps):
+            # Sorted, so that a memory map is read forwards; the order within a batch is no matter.
+            rows = np.sort(order[i * self.batch : (i + 1) * self.batch])
+            batch = jnp.asarray(self.images[rows])
+            self.state, loss = self.program.step(self.state, batch, jax.random.fold_in(key, i))
+            losses.append(loss)
+            # One step late, so that the device never waits for this check.
+            shown = self.check_loss(losses, max(i - 1, 0), number)
+            advance(self.batch, f"epoch {number}/{self.train.epochs}, loss {shown:.5f}")
         self.check_loss(losses, self.steps - 1, number)
         if not self.program.finite(self.state.params):
             raise self.divergence(f"weights were no longer finite after epoch {number}")
@@ -278,6 +294,18 @@ class _Run:
 
 def _checkpoints(directory: Path) -> list[Path]:
     return sorted(directory.glob("epoch-*")) if directory.is_dir() else []
+
+
+def _clear_leftovers(directory: Path) -> None:
+    """Undoes what a killed process left half done."""
+    for old in directory.glob(".best.*.old"):
+        if not (directory / "best").exists():
+            old.rename(directory / "best")
+    for pattern in (".best.*", ".epoch-*"):
+        for leftover in directory.glob(pattern):
+            shutil.rmtree(leftover)
+    for leftover in directory.glob(".history.*.tmp.csv"):
+        leftover.unlink()
 
 
 def _check_same(kept: dict[str, Any], now: dict[str, Any], directory: Path) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxlatent.autoencoder import Autoencoder, AutoencoderConfig, TrainConfig
+from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig, decode, encode
 from jaxlatent.autoencoder.config import ACTIVATIONS
+from jaxlatent.autoencoder.network import make_autoencoder
 from jaxlatent.autoencoder.state import make_optimizer, make_program, make_state, mirror_half
 
 IMAGES = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8))
@@ -13,14 +14,14 @@ SMALL = {"image_size": 32, "latent_dim": 6, "filters": (4, 6, 8, 10)}
 
 
 def make(**changes):
-    return Autoencoder(AutoencoderConfig(**{**SMALL, **changes}), rngs=nnx.Rngs(0))
+    return make_autoencoder(jax.random.key(0), AutoencoderConfig(**{**SMALL, **changes}))
 
 
 @pytest.mark.parametrize(("size", "kernel_size"), [(48, 3), (32, 4), (32, 5)])
 def test_shapes_and_range(size, kernel_size):
     model = make(image_size=size, kernel_size=kernel_size)
-    z = model.encode(jnp.zeros((2, size, size, 3), jnp.uint8))
-    x = model.decode(z)
+    z = encode(model, jnp.zeros((2, size, size, 3), jnp.uint8), batch_size=2)
+    x = decode(model, z, batch_size=2)
     assert z.shape == (2, 6)
     assert x.shape == (2, size, size, 3)
     assert z.dtype == x.dtype == jnp.float32
@@ -34,7 +35,7 @@ def test_uint8_and_float_images_give_the_same_vectors():
 
 
 def test_every_activation_gives_other_vectors():
-    vectors = [make(activation=name).encode(IMAGES) for name in ACTIVATIONS]
+    vectors = [encode(make(activation=name), IMAGES, batch_size=4) for name in ACTIVATIONS]
     for i, a in enumerate(vectors):
         for b in vectors[:i]:
             assert float(jnp.abs(a - b).max()) > 1e-4
@@ -43,7 +44,7 @@ def test_every_activation_gives_other_vectors():
 def test_bfloat16_is_close_but_not_equal_and_keeps_float32_parameters():
     full, half = make(), make(dtype="bfloat16")
     assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(nnx.state(half)))
-    a, b = full.encode(IMAGES), half.encode(IMAGES)
+    a, b = (encode(model, IMAGES, batch_size=4) for model in (full, half))
     assert b.dtype == jnp.float32
     assert 0 < float(jnp.abs(a - b).max()) < 0.05 * float(jnp.abs(a).max())
 
