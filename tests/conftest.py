@@ -1,6 +1,7 @@
 """Shape checks on every annotated function, strict dtype promotion, and the folders that tests share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import jaxtyping
@@ -15,6 +16,10 @@ import jaxlatent  # noqa: E402, F401
 
 _hook.uninstall()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+# Many tests compile the same small programs.
+_programs = tempfile.TemporaryDirectory(prefix="jaxlatent-programs-")
+jax.config.update("jax_compilation_cache_dir", _programs.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 
 from jaxlatent._files import atomic_path
@@ -117,3 +118,8 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
 
 def _shape(leaf: Any) -> str:
     return f"{leaf.dtype}{list(leaf.shape)}"
+
+
+def host_copy(tree: Any) -> Any:
+    """Copies a tree to NumPy arrays, which a donated buffer cannot take away."""
+    return jax.tree.map(lambda a: np.array(a, copy=True), tree)

@@ -1,11 +1,12 @@
 """The convolutional autoencoder: four strided convolutions down, four transposed ones up."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Key, Shaped
+from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from jaxlatent.autoencoder.config import AutoencoderConfig
 from jaxlatent.autoencoder.conv import strided_conv, transposed_conv
@@ -128,9 +129,13 @@ class Autoencoder(nnx.Module):
 
 def make_autoencoder(key: Key[Array, ""], config: AutoencoderConfig) -> Autoencoder:
     """Draws an untrained network. Compiled as one, which is quicker than weight by weight."""
+    graphdef, _ = nnx.split(nnx.eval_shape(lambda: Autoencoder(config, rngs=nnx.Rngs(0))))
+    return nnx.merge(graphdef, _draw_weights(key, config))
 
-    def make(key: Array) -> Autoencoder:
-        return Autoencoder(config, rngs=nnx.Rngs(params=key))
 
-    graphdef, _ = nnx.split(nnx.eval_shape(make, key))
-    return nnx.merge(graphdef, jax.jit(lambda key: nnx.split(make(key))[1])(key))
+@partial(jax.jit, static_argnums=1)
+def _draw_weights(key: Array, config: AutoencoderConfig) -> PyTree:
+    # XLA's own generator: Threefry for each of the weights would take seconds to compile.
+    bits = jax.random.bits(key, (4,), jnp.uint32)
+    rngs = nnx.Rngs(params=jax.random.wrap_key_data(bits, impl="rbg"))
+    return nnx.split(Autoencoder(config, rngs=rngs))[1]

@@ -1,7 +1,7 @@
 """Planes of the latent space: z-points, generated vectors and ellipses."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -58,7 +58,7 @@ def plot_plane(
         extent=tuple(extent.T.ravel()),
     )
     ax.plot([], [], "h", color="#6baed6", label="z-points (density)")
-    style = {"color": ORANGE, "edgecolor": "black", "linewidth": 0.3, "zorder": 3}
+    style: dict[str, Any] = {"color": ORANGE, "edgecolor": "black", "linewidth": 0.3, "zorder": 3}
     ax.scatter(generated[:, 0], generated[:, 1], s=9, label="generated", **style)
     for ellipse, colour, name in ellipses:
         width, height = (2 * a for a in ellipse.semi_axes)
