@@ -1,4 +1,4 @@
-"""Images per second of one training step: naive Flax, jaxlatent, and PyTorch where it is installed.
+"""Training steps: images a second of naive Flax, jaxlatent, and PyTorch where it is installed.
 
 The same architecture, loss (mean squared error), optimizer (Adam) and batch for all three, in rounds that
 alternate between them, so that a busy machine slows all alike. Run `python benchmarks/train_step.py`.

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-# Numbers in the patches of one matrix product in `_correlate_cpu`: a megabyte, which stays in the cache
+# Numbers in the patches of one matrix product in `_correlate_cpu`: two megabytes, as the cache holds
 # (measured: 2^16 to 2^20 on AVX-512 cores).
-_PATCH_NUMBERS = 2**18
+_PATCH_NUMBERS = 2**19
 
 # Up to this many channels a pixel is too short a vector for the inner loop of a convolution.
 _FEW_CHANNELS = 8
@@ -154,8 +154,9 @@ def _correlate_cpu(x: Array, y: Array, kernel: Array) -> Array:
     """One matrix product of all taps' pixels with y, over blocks of images that fit the cache."""
     size, _, c, o = kernel.shape
     n, h, w, _ = y.shape
-    block = min(n, max(1, _PATCH_NUMBERS // (h * w * size**2 * c)))
-    whole = n // block * block
+    most = max(1, _PATCH_NUMBERS // (h * w * size**2 * c))
+    # A divisor, as cutting off a remainder would copy both arrays.
+    block = next(b for b in range(min(n, most), 0, -1) if n % b == 0)
 
     def add(total: Array, xy: tuple[Array, Array]) -> tuple[Array, None]:
         x, y = xy
@@ -164,11 +165,8 @@ def _correlate_cpu(x: Array, y: Array, kernel: Array) -> Array:
         product = lax.dot_general(y.reshape(-1, o), pixels, rows, preferred_element_type=jnp.float32)
         return total + product, None
 
-    total = jnp.zeros((o, size**2 * c), jnp.float32)
-    blocks = [a[:whole].reshape(-1, block, *a.shape[1:]) for a in (x, y)]
-    total, _ = lax.scan(add, total, (blocks[0], blocks[1]))
-    if whole < n:
-        total, _ = add(total, (x[whole:], y[whole:]))
+    blocks = (x.reshape(-1, block, *x.shape[1:]), y.reshape(-1, block, *y.shape[1:]))
+    total, _ = lax.scan(add, jnp.zeros((o, size**2 * c), jnp.float32), blocks)
     return total.reshape(o, size, size, c).transpose(1, 2, 3, 0).astype(kernel.dtype)
 
 

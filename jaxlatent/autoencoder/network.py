@@ -76,9 +76,24 @@ class _Block(nnx.Module):
         return _activate(x, self.activation)
 
 
+_SLOPE = 0.1
+
+
+@jax.custom_vjp
+def _leaky_relu(x: Array) -> Array:
+    """Keeps its result for the gradient, not its argument: the next layer keeps that in any case."""
+    return jax.nn.leaky_relu(x, _SLOPE)
+
+
+_leaky_relu.defvjp(
+    lambda x: (_leaky_relu(x),) * 2,
+    lambda y, g: (jnp.where(y >= 0, g, _SLOPE * g),),
+)
+
+
 def _activate(x: Array, name: str) -> Array:
     if name == "leaky_relu":
-        return jax.nn.leaky_relu(x, 0.1)
+        return _leaky_relu(x)
     return {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "silu": jax.nn.silu, "elu": jax.nn.elu}[name](x)
 
 
