@@ -101,7 +101,8 @@ class Run:
         self._refuse_other_settings(asked)
         self.folder.mkdir(parents=True, exist_ok=True)
         images = self._images(asked, "train")
-        validation = self._images(asked, "validation")
+        # Enough to tell epochs apart; procedural faces would give as many as for training.
+        validation = self._images(asked, "validation", max(100, len(images) // 10))
         log.info("training on %d images, validating on %d", len(images), len(validation))
         with atomic_path(self._path("config.json")) as temporary:
             temporary.write_text(json.dumps(asked, indent=2) + "\n")

@@ -75,8 +75,11 @@ def plot_plane(
                 zorder=4,
             )
         )
-    ax.set(xlabel=labels[0], ylabel=labels[1], xlim=extent[:, 0], ylim=extent[:, 1])
-    ax.set_aspect("equal", adjustable="datalim")
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+    # Limits that fill the panel at equal scales; widening them later would make matplotlib complain.
+    centre, reach = extent.mean(axis=0), np.ptp(extent, axis=0).max() / 2
+    ax.set(xlim=(centre[0] - reach, centre[0] + reach), ylim=(centre[1] - reach, centre[1] + reach))
+    ax.set_aspect("equal")
     return ax
 
 
