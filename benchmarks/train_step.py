@@ -7,14 +7,13 @@ alternate between them, so that a busy machine slows all alike. Run `python benc
 import argparse
 import functools
 import os
-import statistics
-import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from common import alternate, machine, report
 from flax import nnx
 
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
@@ -149,27 +148,20 @@ def main() -> None:
     else:
         runs["PyTorch"] = torch_run
 
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-        run()
-    for _ in range(args.rounds):
-        for name, run in runs.items():
-            steps = 1 if name == "naive Flax" else args.steps
-            start = time.perf_counter()
-            for _ in range(steps):
-                run()
-            rates[name].append(steps * args.batch_size / (time.perf_counter() - start))
+    steps = {name: 1 if name == "naive Flax" else args.steps for name in runs}
 
-    print(f"{args.image_size} px, batch {args.batch_size}, kernel {args.kernel_size}, ", end="")
-    print(f"{os.cpu_count()} cores, jax {jax.__version__} on {jax.default_backend()}")
-    print(f"{'':12}{'images/s':>10}{'lowest':>10}{'highest':>10}{'jaxlatent is':>16}")
-    ours = rates["jaxlatent"]
-    for name, values in rates.items():
-        ratios = [a / b for a, b in zip(ours, values, strict=True)]
-        print(f"{name:12}{statistics.median(values):10.0f}{min(values):10.0f}", end="")
-        print(f"{max(values):10.0f}{statistics.median(ratios):10.2f} times", end="")
-        print(f" ({min(ratios):.2f} to {max(ratios):.2f})")
+    def several(name: str) -> Callable[[], None]:
+        def take() -> None:
+            for _ in range(steps[name]):
+                runs[name]()
+
+        return take
+
+    print(machine())
+    print(f"# {args.image_size} px, batch {args.batch_size}, kernel {args.kernel_size}")
+    times = alternate({name: several(name) for name in runs}, args.rounds)
+    counts = {name: count * args.batch_size for name, count in steps.items()}
+    report(times, "jaxlatent", counts=counts, unit="images/s")
 
 
 if __name__ == "__main__":

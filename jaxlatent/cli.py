@@ -37,7 +37,7 @@ _MISTAKES = (ValueError, TypeError, OSError, DivergenceError)
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"
-_DEMO_EPOCHS = 7
+_DEMO_EPOCHS = 6
 
 
 class _Integers(click.ParamType):

@@ -11,6 +11,9 @@ from jaxlatent._checks import check_vectors
 
 _BATCH = 8192
 
+# Count of a batch, and its centre, the sum of the centred vectors, and their Gram matrix.
+_Pending = tuple[int, tuple[jax.Array | np.ndarray, ...]]
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -63,10 +66,18 @@ def moments(z: Float[Array | np.ndarray, "n d"]) -> Moments:
     """
     check_vectors("z", z)
     total: Moments | None = None
-    pending: tuple[int, tuple[jax.Array, ...]] | None = None
+    pending: _Pending | None = None
+    started: _Pending
+    room: np.ndarray | None = None
     for begin in range(0, z.shape[0], _BATCH):
         count = min(_BATCH, z.shape[0] - begin)
-        started = (count, _batch_moments(_padded(z[begin : begin + _BATCH]), jnp.int32(count)))
+        batch = z[begin : begin + _BATCH]
+        if jax.default_backend() == "cpu":
+            if room is None:
+                room = np.empty((_BATCH, z.shape[1]), np.float32)
+            started = (count, _host_moments(np.asarray(batch, np.float32), room[:count]))
+        else:
+            started = (count, _batch_moments(_padded(batch), jnp.int32(count)))
         # Merged one batch late, so that the host works while the device does.
         total, pending = _merged(total, pending), started
     total = _merged(total, pending)
@@ -100,7 +111,19 @@ def _batch_moments(z: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array
     return centre, jnp.sum(centred, axis=0), gram
 
 
-def _merged(total: Moments | None, pending: tuple[int, tuple[jax.Array, ...]] | None) -> Moments | None:
+def _host_moments(z: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`_batch_moments` for a CPU: BLAS gets by with half of a symmetric product, XLA does not.
+
+    `room` takes the centred vectors; fresh memory for each batch takes a good part of the time.
+    """
+    ones = np.ones(len(z), np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        centre = ones @ z / np.float32(len(z))
+        centred = np.subtract(z, centre, out=room)
+        return centre, ones @ centred, centred.T @ centred
+
+
+def _merged(total: Moments | None, pending: _Pending | None) -> Moments | None:
     if pending is None:
         return total
     count, arrays = pending
