@@ -99,7 +99,7 @@ def torch_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], No
         from torch import nn
     except ImportError:
         return None
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
     k, channels, side = config.kernel_size, (3, *config.filters), config.image_size // 16
     pad, out_pad = (k - 1) // 2, k % 2

@@ -38,7 +38,7 @@ class Moments:
         """The moments of both sets together.
 
         Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-        variances", 1979; equations 2.1, for vectors.
+        variances", 1979, for vectors.
         """
         count = self.count + other.count
         delta = other.mean - self.mean
