@@ -1,6 +1,5 @@
 """What the benchmark scripts share: alternating rounds, and how their times are printed."""
 
-import os
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxlatent._cores import cores
+
 
 def machine() -> str:
     """One line that names the hardware and the versions the figures belong to."""
@@ -17,12 +18,11 @@ def machine() -> str:
     try:
         with Path("/proc/cpuinfo").open() as file:
             cpu = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-        cores = len(os.sched_getaffinity(0))
-    except (OSError, StopIteration, AttributeError):
-        cores = os.cpu_count() or 1
+    except (OSError, StopIteration):
+        pass
     device = jax.devices()[0]
     accelerator = "" if device.platform == "cpu" else f", {device.device_kind}"
-    return f"# {cpu}, {cores} cores{accelerator}; Python {platform.python_version()}, jax {jax.__version__}"
+    return f"# {cpu}, {cores()} cores{accelerator}; Python {platform.python_version()}, jax {jax.__version__}"
 
 
 def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:

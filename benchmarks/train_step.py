@@ -6,7 +6,6 @@ alternate between them, so that a busy machine slows all alike. Run `python benc
 
 import argparse
 import functools
-import os
 from collections.abc import Callable
 
 import jax
@@ -16,6 +15,7 @@ import optax
 from common import alternate, machine, report
 from flax import nnx
 
+from jaxlatent._cores import cores
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.network import Autoencoder
 from jaxlatent.autoencoder.state import make_program, make_state
@@ -99,7 +99,7 @@ def torch_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], No
         from torch import nn
     except ImportError:
         return None
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(cores())
     torch.manual_seed(0)
     k, channels, side = config.kernel_size, (3, *config.filters), config.image_size // 16
     pad, out_pad = (k - 1) // 2, k % 2

@@ -180,11 +180,10 @@ class Run:
         key = jax.random.key(seed)
         draws = {}
         for k in components or [fitted.pca.n_components]:
-            draws[f"Constrained vectors, {k} components"] = f"constrained-k{k}", fitted.keep(k)
-            vectors = np.asarray(fitted.keep(k).sample(key, count))
-            self._save_array(vectors, f"samples/vectors-k{k}.npy")
+            sampler = fitted.keep(k)
+            draws[f"Constrained vectors, {k} components"] = f"constrained-k{k}", sampler
+            self._save_array(np.asarray(sampler.sample(key, count)), f"samples/vectors-k{k}.npy")
             log.info("drew %d vectors with %d components", count, k)
-        sampler = fitted.keep(k)
         cube, ranges = BoxSampler.fit(z, b=_NAIVE_B), BoxSampler.fit(z)
         naive: dict[str, tuple[str, Sampler]] = {
             f"Naive vectors, uniform in [-{_NAIVE_B}, {_NAIVE_B}]": ("naive-cube", cube),

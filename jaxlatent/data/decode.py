@@ -1,6 +1,5 @@
 """Images of any kind to equal squares of 8-bit RGB, on all cores."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 
+from jaxlatent._cores import cores
 from jaxlatent._progress import progress_bar
 from jaxlatent.data.source import ImageSource
 
@@ -81,11 +81,6 @@ def to_square(image: Image.Image, size: int, crop: int | None = None) -> UInt8[n
     left, top = (width - side) // 2, (height - side) // 2
     square = image.crop((left, top, left + side, top + side))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode(

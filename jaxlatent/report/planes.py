@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent.latent import PCA, Ellipse, confidence_ellipse
+from jaxlatent.latent import GAUSSIAN_FWHM, PCA, Ellipse, confidence_ellipse
 from jaxlatent.report.figure import BLUE, ORANGE, VERMILION, new_axes
 from jaxlatent.sampling import EllipseBody
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 20_000
 _MOST_GENERATED = 500
-_LEVEL = 2.3548
 
 
 def plot_plane(
@@ -110,7 +109,11 @@ def plot_component_planes(
         wide, tall = axes[i], axes[j]
         limit = Ellipse((0.0, 0.0), (max(wide, tall), min(wide, tall)), 0.0 if wide >= tall else 90.0)
         ellipses = [
-            (confidence_ellipse(zero, covariance, _LEVEL), BLUE, f"{_LEVEL:.2f} σ of the z-points"),
+            (
+                confidence_ellipse(zero, covariance, GAUSSIAN_FWHM),
+                BLUE,
+                f"{GAUSSIAN_FWHM:.2f} σ of the z-points",
+            ),
             (limit, VERMILION, "limit of the pair"),
         ]
         planes.append(
@@ -137,8 +140,8 @@ def plot_latent_planes(
     for i, j in _most_correlated(z, 6) if pairs is None else pairs:
         pair = [i, j]
         covariance = np.cov(z[:, pair].T)
-        ellipse = confidence_ellipse(z[:, pair].mean(axis=0), covariance, _LEVEL)
-        ellipses = [(ellipse, BLUE, f"{_LEVEL:.2f} σ of the z-points")]
+        ellipse = confidence_ellipse(z[:, pair].mean(axis=0), covariance, GAUSSIAN_FWHM)
+        ellipses = [(ellipse, BLUE, f"{GAUSSIAN_FWHM:.2f} σ of the z-points")]
         planes.append(
             (
                 z[:, pair],

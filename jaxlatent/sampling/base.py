@@ -5,7 +5,6 @@ that vector i has the same bits in every call, and few programs are compiled.
 """
 
 import abc
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from jaxlatent._checks import check_count, check_key
+from jaxlatent._cores import cores
 from jaxlatent.sampling.words import seed_words
 
 # On a CPU the state of a tile has to stay in the L2 cache, and XLA splits wider ones among threads at
@@ -94,18 +94,11 @@ def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) 
         return draw(start)[:n]
     if backend == "cpu" and not isinstance(key, jax.core.Tracer):
         # XLA runs what one thread dispatches one after the other, on one core where the steps are small.
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             blocks = list(pool.map(lambda begin: draw(begin).block_until_ready(), begins))
     else:
         blocks = [draw(begin) for begin in begins]
     return jnp.concatenate(blocks)[:n]
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux tells what this process may use
-        return os.cpu_count() or 1
 
 
 @partial(jax.jit, static_argnames=("tile", "tiles", "latent"))
