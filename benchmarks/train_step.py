@@ -19,6 +19,7 @@ from jaxlatent._cores import cores
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.network import Autoencoder
 from jaxlatent.autoencoder.state import make_program, make_state
+from jaxlatent.autoencoder.train import STEPS_A_CALL
 
 LEARNING_RATE = 1e-3
 
@@ -77,17 +78,18 @@ def naive_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], No
     return run
 
 
-def our_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], None]:
-    """One step of `fit_autoencoder`."""
+def our_steps(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], None]:
+    """As many steps as `fit_autoencoder` takes in one call."""
     train = TrainConfig(learning_rate=LEARNING_RATE, gradient_clip=None, mirror=False)
     program = make_program(config, train, 10_000)
     _, state = make_state(Autoencoder(config, rngs=nnx.Rngs(0)), program.optimizer)
-    key = jax.random.key(0)
+    keys = jax.random.split(jax.random.key(0), STEPS_A_CALL)
+    batches = np.stack([images] * STEPS_A_CALL)
 
     def run() -> None:
         nonlocal state
-        state, loss = program.step(state, jnp.asarray(images), key)
-        loss.block_until_ready()
+        state, losses = program.steps(state, jnp.asarray(batches), keys, jnp.int32(STEPS_A_CALL))
+        losses.block_until_ready()
 
     return run
 
@@ -133,13 +135,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128, help="images a step (default 128)")
     parser.add_argument("--kernel-size", type=int, default=AutoencoderConfig().kernel_size)
     parser.add_argument("--rounds", type=int, default=10, help="rounds (default 10)")
-    parser.add_argument("--steps", type=int, default=5, help="steps a round (default 5)")
     parser.add_argument("--skip-naive", action="store_true", help="leave the naive network out")
     args = parser.parse_args()
     config = AutoencoderConfig(image_size=args.image_size, kernel_size=args.kernel_size)
     shape = (args.batch_size, args.image_size, args.image_size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    runs: dict[str, Callable[[], None]] = {"jaxlatent": our_step(config, images)}
+    runs: dict[str, Callable[[], None]] = {"jaxlatent": our_steps(config, images)}
     if not args.skip_naive:
         runs["naive Flax"] = naive_step(config, images)
     torch_run = torch_step(config, images)
@@ -148,11 +149,12 @@ def main() -> None:
     else:
         runs["PyTorch"] = torch_run
 
-    steps = {name: 1 if name == "naive Flax" else args.steps for name in runs}
+    steps = {name: 1 if name == "naive Flax" else STEPS_A_CALL for name in runs}
+    calls = {name: STEPS_A_CALL if name == "PyTorch" else 1 for name in runs}
 
     def several(name: str) -> Callable[[], None]:
         def take() -> None:
-            for _ in range(steps[name]):
+            for _ in range(calls[name]):
                 runs[name]()
 
         return take

@@ -35,6 +35,10 @@ from jaxlatent.autoencoder.state import TrainState, make_program, make_state
 
 Images = Shaped[Array | np.ndarray, "n h w c"]
 
+# Steps that one call of the compiled program takes (measured on a CPU: 4 are 10 %, 8 are 13 % quicker).
+STEPS_A_CALL = 8
+# Images handed over at a time, of large size or in float32: the device holds two such blocks.
+BYTES_A_CALL = 2**27
 
 log = logging.getLogger(__name__)
 
@@ -216,27 +220,38 @@ class _Run:
         key = jax.random.fold_in(self.key, number)
         bits = np.asarray(jax.random.key_data(key)).tolist()
         order = np.random.default_rng(bits).permutation(self.images.shape[0])
-        losses: list[Array] = []
-        for i in range(self.steps):
+        batches = order[: self.steps * self.batch].reshape(self.steps, self.batch)
+        batch_bytes = self.batch * self.images[:1].nbytes
+        block = max(1, min(STEPS_A_CALL, self.steps, BYTES_A_CALL // batch_bytes))
+        losses: list[float] = []
+        pending: tuple[Array, int] | None = None
+        for start in range(0, self.steps, block):
+            count = min(block, self.steps - start)
+            numbers = np.minimum(np.arange(start, start + block), self.steps - 1)
             # Sorted, so that a memory map is read forwards; the order within a batch is no matter.
-            rows = np.sort(order[i * self.batch : (i + 1) * self.batch])
-            batch = jnp.asarray(self.images[rows])
-            self.state, loss = self.program.step(self.state, batch, jax.random.fold_in(key, i))
-            losses.append(loss)
-            # One step late, so that the device never waits for this check.
-            shown = self.check_loss(losses, max(i - 1, 0), number)
-            advance(self.batch, f"epoch {number}/{self.train.epochs}, loss {shown:.5f}")
-        self.check_loss(losses, self.steps - 1, number)
+            images = jnp.asarray(self.images[np.sort(batches[numbers], axis=1)])
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(numbers, jnp.uint32))
+            self.state, new = self.program.steps(self.state, images, keys, jnp.int32(count))
+            # One call late, so that the device never waits for the check.
+            if pending is not None:
+                self.note_losses(losses, pending, number, advance)
+            pending = new, count
+        assert pending is not None
+        self.note_losses(losses, pending, number, advance)
         if not self.program.finite(self.state.params):
             raise self.divergence(f"weights were no longer finite after epoch {number}")
-        return float(np.mean([float(x) for x in losses]))
+        return float(np.mean(losses))
 
-    def check_loss(self, losses: list[Array], index: int, epoch: int) -> float:
-        """Gives the loss of a step as a number, if it is one."""
-        loss = float(losses[index])
-        if not math.isfinite(loss):
-            raise self.divergence(f"training loss became {loss} in epoch {epoch}, step {index + 1}")
-        return loss
+    def note_losses(
+        self, losses: list[float], new: tuple[Array, int], epoch: int, advance: Callable[..., None]
+    ) -> None:
+        """Appends a call's losses, if they are numbers, and shows the last."""
+        values, count = new
+        for loss in np.asarray(values)[:count].tolist():
+            losses.append(loss)
+            if not math.isfinite(loss):
+                raise self.divergence(f"training loss became {loss} in epoch {epoch}, step {len(losses)}")
+        advance(count * self.batch, f"epoch {epoch}/{self.train.epochs}, loss {losses[-1]:.5f}")
 
     def divergence(self, what: str) -> DivergenceError:
         """Words the error: what happened, what to try, what remains."""

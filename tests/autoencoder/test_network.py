@@ -78,12 +78,27 @@ def test_a_few_steps_lower_the_loss_and_compile_once(changes):
     train = TrainConfig(learning_rate=3e-3, loss=loss, mirror=False, warmup=0.0)
     program = make_program(AutoencoderConfig(**{**SMALL, **changes}), train, 1000)
     _, state = make_state(make(**changes), program.optimizer)
-    losses = []
-    for _ in range(12):
-        state, value = program.step(state, IMAGES, jax.random.key(0))
-        losses.append(float(value))
-    assert losses[-1] < losses[0]
-    assert program.step._cache_size() == 1
+    batches, keys = jnp.stack([IMAGES] * 6), jax.random.split(jax.random.key(0), 6)
+    state, first = program.steps(state, batches, keys, jnp.int32(6))
+    _, second = program.steps(state, batches, keys, jnp.int32(6))
+    assert second[-1] < first[0]
+    assert program.steps._cache_size() == 1
+
+
+def test_steps_of_one_call_are_those_of_several():
+    program = make_program(AutoencoderConfig(**SMALL), TrainConfig(), 1000)
+    batches = jnp.stack([IMAGES, IMAGES[::-1], IMAGES[:, :, ::-1], IMAGES * 0])
+    keys = jax.random.split(jax.random.key(0), 4)
+    _, state = make_state(make(), program.optimizer)
+    at_once, losses = program.steps(state, batches, keys, jnp.int32(3))
+    assert losses[3] == 0 and (losses[:3] > 0).all()
+    _, state = make_state(make(), program.optimizer)
+    for i in range(3):
+        rolled = jnp.roll(batches, -i, 0), jnp.roll(keys, -i, 0)
+        state, loss = program.steps(state, *rolled, jnp.int32(1))
+        assert loss[0] == losses[i]
+    for a, b in zip(jax.tree.leaves(at_once), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_the_schedule_rises_to_the_learning_rate_and_falls_to_zero():
