@@ -3,11 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlatent._checks import check_count, check_vectors
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments, moments
+from jaxlatent.latent.subset import subset_moments
 from jaxlatent.latent.trim import trim
 
 
@@ -34,6 +35,7 @@ class PCA:
         z: Float[Array | np.ndarray, "n d"],
         n_components: int | None = None,
         *,
+        where: Bool[Array | np.ndarray, " n"] | None = None,
         max_points: int | None = None,
         within_sigma: float | None = None,
         key: jax.Array | None = None,
@@ -44,6 +46,8 @@ class PCA:
             z: z-points, floating point (n, d), n >= 2. Fewer points than dimensions leave n - 1 components
                 of positive variance; constant dimensions get variance 0.
             n_components: k, from 1 to d; d where not given.
+            where: mask of a subset, whose frame is fitted, shrunk towards that of all points where it is
+                small: see `jaxlatent.latent.subset`. It excludes the options below.
             max_points: fit on at most this many random points, see `jaxlatent.latent.trim`.
             within_sigma: fit on points within this many standard deviations only, see there.
             key: for the random choice of points.
@@ -55,7 +59,12 @@ class PCA:
         check_vectors("z", z)
         if z.shape[0] < 2:
             raise ValueError(f"z: expected at least 2 vectors, got {z.shape[0]}")
-        if max_points is not None or within_sigma is not None:
+        trimmed = max_points is not None or within_sigma is not None
+        if where is not None:
+            if trimmed:
+                raise ValueError("where: excludes max_points and within_sigma; choose by the mask alone")
+            return cls.from_moments(subset_moments(z, where), n_components)
+        if trimmed:
             z = trim(z, max_points=max_points, within_sigma=within_sigma, key=key)
         return cls.from_moments(moments(z), n_components)
 

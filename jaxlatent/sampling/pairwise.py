@@ -4,23 +4,19 @@ from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxlatent._checks import check_choice
 from jaxlatent._pytree import pytree, static_field
-from jaxlatent.latent.half_width import HalfWidth
-from jaxlatent.latent.half_width import half_width as measure_half_width
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
-from jaxlatent.sampling.body import EllipseBody
+from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.permutation import permutation_pass
+from jaxlatent.sampling.region import Axes, fit_region
 from jaxlatent.sampling.round_robin import round_robin_pass
 from jaxlatent.sampling.words import unit_uniform, words
 
 Order = Literal["round_robin", "permutation"]
-
-# Drawn 1e-6 inside the body, so that rounding to float32 components and back cannot lead outside.
-_LIMIT = 1 - 2**-20
 
 
 @pytree
@@ -63,9 +59,10 @@ class PairwiseSampler(ComponentSampler):
         z: Float[Array | np.ndarray, "n d"],
         *,
         n_components: int | None = None,
-        fact: float = 0.7,
-        half_width: HalfWidth = "fwhm",
+        fact: float | None = None,
+        half_width: Axes = "fwhm",
         order: Order = "round_robin",
+        where: Bool[Array | np.ndarray, " n"] | None = None,
         **trimming: Any,
     ) -> "PairwiseSampler":
         """Finds the frame and the semi-axes `fact` * half-width from z-points.
@@ -73,21 +70,17 @@ class PairwiseSampler(ComponentSampler):
         Args:
             z: z-points, floating point (n, d), n >= 2.
             n_components: k, from 2 to d; all that have a positive variance where not given.
-            fact: scale of the half-widths, > 0; the source used 0.6 to 0.8 of the FWHM.
-            half_width: "fwhm", "hwhm" or "sigma", see `jaxlatent.half_width`.
+            fact: scale of the half-widths, > 0; 0.7 where not given (1 for "matched").
+            half_width: "fwhm", "hwhm", "sigma" or "matched", see `jaxlatent.sampling.region.fit_region`.
             order: see the class.
+            where: mask of a subset of the z-points, of whose region is drawn, see there.
             **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        if not fact > 0:
-            raise ValueError(f"fact: expected a positive number, got {fact}")
-        pca = PCA.fit(z, n_components=n_components, **trimming)
-        if n_components is None:
-            pca = pca.keep(int(jnp.sum(pca.explained_variance > 0)))
-        widths = measure_half_width(pca.transform(z), half_width)
-        return cls(pca, EllipseBody(fact * widths), order)
+        region = fit_region(z, n_components=n_components, fact=fact, axes=half_width, where=where, **trimming)
+        return cls(*region, order)
 
     def keep(self, n_components: int) -> "PairwiseSampler":
         """The sampler of the first `n_components` components, from 2 to k.
@@ -102,12 +95,12 @@ class PairwiseSampler(ComponentSampler):
         k = self.body.n_components
         places = k + 1 - k % 2
         start, seeds = words(seed, index, 0, places)
-        q = jnp.square(unit_uniform(start[:k])) * jnp.float32(_LIMIT)
+        q = jnp.square(unit_uniform(start[:k])) * jnp.float32(LIMIT)
         negative = (start[:k] & 1 == 1).T
         if self.order == "permutation":
-            u = jnp.sqrt(permutation_pass(q, seed, index, 2, _LIMIT)).T
+            u = jnp.sqrt(permutation_pass(q, seed, index, 2, LIMIT)).T
         else:
-            u = jnp.sqrt(round_robin_pass(q, seeds, _LIMIT)).T
+            u = jnp.sqrt(round_robin_pass(q, seeds, LIMIT)).T
             labels = _random_labels(words(seed, index, 1, k)[0].T)
             u = jnp.take_along_axis(u, labels, axis=1, mode="promise_in_bounds")
         return jnp.where(negative, -u, u) * self.body.semi_axes

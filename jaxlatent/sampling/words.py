@@ -6,6 +6,8 @@ is a pure function of its address, and because an unrolled cipher fuses with its
 makes several times as many words a second.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
@@ -49,3 +51,26 @@ def unit_uniform(word: UInt32[Array, "*s"]) -> Float[Array, "*s"]:
     """Uniform float32 in the open interval (0, 1), symmetric about 1/2, from the upper 23 bits."""
     one_to_two = jax.lax.bitcast_convert_type((word >> 9) | jnp.uint32(0x3F800000), jnp.float32)
     return one_to_two - jnp.float32(1 - 2**-24)
+
+
+def uniforms(
+    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, rows: int
+) -> Float[Array, "{rows} b"]:
+    """Independent uniform numbers in (0, 1), a vector a column, from both words of ceil(rows / 2) addresses."""
+    upper, lower = words(seed, index, stream, -(-rows // 2))
+    return unit_uniform(jnp.concatenate([upper, lower])[:rows])
+
+
+def normals(
+    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, rows: int
+) -> Float[Array, "{rows} b"]:
+    """Independent standard normal numbers, a vector a column; the largest possible is 6.7.
+
+    Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Annals of
+    Mathematical Statistics 29, 1958. Of the radius, all 32 bits of a word are used.
+    """
+    upper, lower = words(seed, index, stream, -(-rows // 2))
+    share = (upper.astype(jnp.float32) + 0.5) * jnp.float32(2**-32)
+    radius = jnp.sqrt(-2 * jnp.log(share))
+    angle = jnp.float32(2 * math.pi) * unit_uniform(lower)
+    return jnp.concatenate([radius * jnp.cos(angle), radius * jnp.sin(angle)])[:rows]

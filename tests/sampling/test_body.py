@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
 from jaxlatent import EllipseBody
 
@@ -66,3 +67,72 @@ def test_is_a_pytree():
     doubled = jax.tree.map(lambda a: 2 * a, body)
     np.testing.assert_array_equal(doubled.semi_axes, [2, 4, 6])
     assert jax.jit(lambda b, y: b.contains(y))(body, jnp.zeros((2, 3))).all()
+
+
+def test_gauge_scales_a_vector_to_the_boundary():
+    body = EllipseBody(jnp.array([1.0, 2.0, 4.0]))
+    y = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
+    gauge = np.asarray(body.gauge(y))
+    np.testing.assert_allclose(gauge**2, all_pairs(y, body.semi_axes), rtol=1e-5)
+    assert np.asarray(body.contains(y / (gauge * 1.0001)[:, None])).all()
+    assert not np.asarray(body.contains(y / (gauge * 0.9999)[:, None])).any()
+
+
+def closed_form_log_volume(axes):
+    """2^k [2^(-k/2) + k B((k+1)/2, 1/2) I(1/2; (k+1)/2, 1/2) / 2] prod a, from the integral of k t^(k-1)."""
+    k = len(axes)
+    cap = 0.5 * np.exp(special.betaln(0.5, (k + 1) / 2)) * special.betainc((k + 1) / 2, 0.5, 0.5)
+    return k * np.log(2) + np.log(2 ** (-k / 2) + k * cap) + np.log(axes).sum()
+
+
+@pytest.mark.parametrize("k", [2, 3, 5, 8, 64, 256])
+def test_volume_equals_the_closed_form(k):
+    axes = np.linspace(0.5, 3, k).astype(np.float32)
+    volume = EllipseBody(jnp.asarray(axes)).log_volume()
+    assert volume == pytest.approx(closed_form_log_volume(axes.astype(float)), abs=1e-9)
+    if k == 2:
+        assert volume == pytest.approx(np.log(np.pi * 0.5 * 3), abs=1e-6)
+
+
+def test_gaussian_mass():
+    disc = EllipseBody(jnp.ones(2))
+    assert disc.gaussian_mass(2.0) == pytest.approx(np.log10(1 - np.exp(-2)), abs=1e-12)
+    body = EllipseBody(jnp.ones(6))
+    y = np.random.default_rng(1).standard_normal((200_000, 6))
+    p = (all_pairs(y, np.full(6, 2.0)) <= 1).mean()
+    assert 10 ** body.gaussian_mass(2.0) == pytest.approx(p, abs=5 * np.sqrt(p / 200_000))
+    many = EllipseBody(jnp.ones(256))
+    masses = [many.gaussian_mass(level) for level in (1.5, 1.7, 2.3548, 3.0, 6.0)]
+    assert (np.diff(masses) > 0).all()
+    assert masses[0] < -30
+    assert masses[2] == pytest.approx(-10.92, abs=0.01)  # DESIGN's "10^-11"
+    assert -0.1 < masses[-1] < 0
+
+
+def test_uniform_deviation():
+    assert EllipseBody(jnp.ones(2)).uniform_deviation() == pytest.approx(0.5)
+    assert EllipseBody(jnp.ones(4000)).uniform_deviation() == pytest.approx(6**-0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("q", [0.001, 0.3, 0.95, 1.0])
+def test_body_at_a_coverage(q):
+    y = (np.random.default_rng(2).standard_normal((5000, 9)) * np.linspace(3, 0.1, 9)).astype(np.float32)
+    body = EllipseBody.at_coverage(y, q)
+    assert body.coverage(y) == pytest.approx(q, abs=1 / 5000)
+    level = np.asarray(body.semi_axes) / np.sqrt((y**2).mean(axis=0))
+    np.testing.assert_allclose(level, level[0], rtol=1e-5)
+    widths = np.full(9, 2.0, np.float32)
+    other = EllipseBody.at_coverage(y, q, widths=widths)
+    assert other.coverage(y) == pytest.approx(q, abs=1 / 5000)
+    assert np.ptp(np.asarray(other.semi_axes)) == 0
+
+
+@pytest.mark.usefixtures("as_without_type_checks")
+def test_errors_of_levels():
+    y = np.ones((5, 3), np.float32)
+    with pytest.raises(ValueError, match="q: expected a fraction"):
+        EllipseBody.at_coverage(y, 0.0)
+    with pytest.raises(ValueError, match="y: expected finite"):
+        EllipseBody.at_coverage(y * np.nan, 0.5, widths=np.ones(3, np.float32))
+    with pytest.raises(ValueError, match="level: expected a positive"):
+        EllipseBody(jnp.ones(3)).gaussian_mass(0)

@@ -1,0 +1,183 @@
+"""Product densities of independent components, in units of the semi-axes, for `ExactSampler`.
+
+Each knows, in float64 on the host, the density of the largest component (see `law`), and on the device how
+to choose which component is the largest and to draw the others within [-t, t].
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import erf, erfinv
+from jaxtyping import Array, Float, Float64, Int
+from scipy import special
+
+_TINY = 1e-300
+
+
+class Density(Protocol):
+    """A density of k independent components u_j."""
+
+    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """The log of [sum_k s_k(m) / F_k(t)] prod_j F_j(t), float64 (nodes,)."""
+
+    def largest(
+        self, m: Float[Array, " b"], t: Float[Array, " b"], w: Float[Array, "2 b"]
+    ) -> tuple[Int[Array, " b"], Float[Array, " b"]]:
+        """Which component is the largest, and its value, m or -m, from two uniform numbers."""
+
+    def within(self, t: Float[Array, " b"], w: Float[Array, "k b"]) -> Float[Array, "k b"]:
+        """Components restricted to [-t, t], from uniform numbers."""
+
+    def log_prob(self, u: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """The log density of vectors, before the restriction to the body."""
+
+
+def _signed(m: jax.Array, w: jax.Array) -> jax.Array:
+    return jnp.where(w < 0.5, -m, m)
+
+
+def _choose(weight: Float[Array, "k b"], w: Float[Array, " b"]) -> Int[Array, " b"]:
+    """A row with probability proportional to its weight, column by column."""
+    k = weight.shape[0]
+    reached = jnp.cumsum(weight, axis=0)
+    return jnp.minimum(jnp.sum(reached <= w * reached[-1], axis=0, dtype=jnp.int32), k - 1)
+
+
+@dataclass(frozen=True)
+class UniformDensity:
+    """p_j = 1/2 on [-1, 1]."""
+
+    k: int
+
+    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """See `Density`; k t^(k-1)."""
+        return math.log(self.k) + (self.k - 1) * np.log(np.maximum(t, _TINY))
+
+    def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See `Density`; every component alike."""
+        index = jnp.minimum((w[0] * self.k).astype(jnp.int32), self.k - 1)
+        return index, _signed(m, w[1])
+
+    def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
+        """See `Density`."""
+        return t * (2 * w - 1)
+
+    def log_prob(self, u: jax.Array) -> jax.Array:
+        """See `Density`."""
+        return jnp.full(u.shape[0], -self.k * math.log(2), jnp.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class NormalDensity:
+    """Normal with mean 0 and standard deviation `scale` (k,), on the whole line."""
+
+    scale: Float[Array | np.ndarray, " k"]
+
+    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """See `Density`; components of the same scale are computed once."""
+        scale, count = np.unique(np.asarray(self.scale, np.float64), return_counts=True)
+        log_mass = np.log(np.maximum(special.erf(t[:, None] / (scale * math.sqrt(2))), _TINY))
+        log_pair = -0.5 * np.square(m[:, None] / scale) + np.log(math.sqrt(2 / math.pi) / scale)
+        return special.logsumexp(log_pair - log_mass, axis=1, b=count) + log_mass @ count
+
+    def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See `Density`."""
+        scale = jnp.asarray(self.scale)[:, None]
+        log_weight = -0.5 * jnp.square(m / scale) - jnp.log(scale * erf(t / (scale * math.sqrt(2))))
+        weight = jnp.exp(log_weight - jnp.max(log_weight, axis=0))
+        return _choose(weight, w[0]), _signed(m, w[1])
+
+    def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
+        """See `Density`."""
+        scale = jnp.asarray(self.scale)[:, None] * jnp.float32(math.sqrt(2))
+        return jnp.clip(scale * erfinv((2 * w - 1) * erf(t / scale)), -t, t)
+
+    def log_prob(self, u: jax.Array) -> jax.Array:
+        """See `Density`."""
+        scale = jnp.asarray(self.scale)
+        constant = jnp.sum(jnp.log(scale)) + u.shape[1] * 0.5 * math.log(2 * math.pi)
+        return -0.5 * jnp.sum(jnp.square(u / scale), axis=1) - constant
+
+
+@dataclass(frozen=True, eq=False)
+class EmpiricalDensity:
+    """Constant in each of an even number of equal bins of [-1, 1].
+
+    Attributes:
+        cumulative: probability below each of the edges, (k, bins + 1), from 0 to 1.
+    """
+
+    cumulative: Float[Array | np.ndarray, "k edges"]
+
+    @property
+    def bins(self) -> int:
+        """The number of bins of [-1, 1]."""
+        return self.cumulative.shape[1] - 1
+
+    @property
+    def kinks(self) -> Float64[np.ndarray, " e"]:
+        """The values of |u| where a bin ends."""
+        return np.linspace(0, 1, self.bins // 2 + 1)
+
+    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """See `Density`."""
+        cumulative = np.asarray(self.cumulative, np.float64)
+        half = self.bins // 2
+        mass = (cumulative[:, half:] - cumulative[:, half::-1]).T  # F at the edges 0 .. 1
+        slope = np.diff(mass, axis=0) * half
+
+        def cell(x: np.ndarray) -> np.ndarray:
+            return np.clip((x * half).astype(int), 0, half - 1)
+
+        place = cell(t)
+        log_mass = np.log(np.maximum(mass[place] + (t - place / half)[:, None] * slope[place], _TINY))
+        with np.errstate(divide="ignore"):
+            log_pair = np.log(slope[cell(m)])
+            return special.logsumexp(log_pair - log_mass, axis=1) + log_mass.sum(axis=1)
+
+    def _rows(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Probability below x and density at x of each component, (b, k) each."""
+        table = jnp.asarray(self.cumulative).T
+        place = (x + 1) * (self.bins / 2)
+        floor = jnp.clip(jnp.floor(place), 0, self.bins - 1)
+        cell = floor.astype(jnp.int32)
+        low, high = table[cell], table[cell + 1]
+        return low + (place - floor)[:, None] * (high - low), high - low
+
+    def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See `Density`; the sign by the densities at m and -m."""
+        mass = self._rows(t)[0] - self._rows(-t)[0]
+        right, left = self._rows(m)[1], self._rows(-m)[1]
+        index = _choose(((right + left) / jnp.maximum(mass, 1e-30)).T, w[0])
+        both = jnp.stack([right, left])[:, jnp.arange(m.shape[0]), index]
+        return index, jnp.where(w[1] * (both[0] + both[1]) < both[0], m, -m)
+
+    def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
+        """See `Density`; inverts the piecewise linear distribution function by bisection."""
+        table = jnp.asarray(self.cumulative)
+        k, edges = table.shape
+        flat = table.ravel()
+        low, high = self._rows(-t)[0], self._rows(t)[0]
+        target = low + w.T * (high - low)
+        first = jnp.arange(k, dtype=jnp.int32) * edges
+        cell = jnp.zeros(target.shape, jnp.int32)
+        step = 1 << (self.bins - 1).bit_length()
+        while step := step >> 1:
+            middle = jnp.minimum(cell + step, self.bins - 1)
+            cell = jnp.where(flat[first + middle] <= target, middle, cell)
+        below, above = flat[first + cell], flat[first + cell + 1]
+        share = (target - below) / jnp.maximum(above - below, 1e-30)
+        u = (cell.astype(jnp.float32) + jnp.clip(share, 0, 1)) * (2 / self.bins) - 1
+        return jnp.clip(u.T, -t, t)
+
+    def log_prob(self, u: jax.Array) -> jax.Array:
+        """See `Density`."""
+        table = jnp.asarray(self.cumulative)
+        cell = jnp.clip(((u + 1) * (self.bins / 2)).astype(jnp.int32), 0, self.bins - 1)
+        component = jnp.arange(u.shape[1])
+        density = (table[component, cell + 1] - table[component, cell]) * (self.bins / 2)
+        return jnp.sum(jnp.log(density), axis=1)

@@ -1,0 +1,264 @@
+"""Independent, exact draws from a product density restricted to the ellipse body, without rejection."""
+
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from jaxlatent._checks import check_choice, check_vectors
+from jaxlatent._pytree import pytree, static_field
+from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.subset import subset_mask
+from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.body import LIMIT, EllipseBody
+from jaxlatent.sampling.densities import Density, EmpiricalDensity, NormalDensity, UniformDensity
+from jaxlatent.sampling.law import max_law
+from jaxlatent.sampling.region import Axes, fit_region
+from jaxlatent.sampling.words import uniforms, unit_uniform, words
+
+DensityName = Literal["uniform", "normal", "empirical"]
+
+_LEAST_BINS, _MOST_BINS = 64, 256
+_ROWS = 8192
+
+
+@pytree
+class MaxTable:
+    """`law.MaxLaw` for the device.
+
+    Attributes:
+        start: lower knots of the cells, (c,) float32.
+        width: their widths, (c,) float32.
+        ratio: density at the upper knot over that at the lower one, (c,) float32.
+        upper: the words below which a cell or one before it is drawn: cumulated mass times 2^32, (c,) uint32.
+        log_total: the log of the body's probability under the product density.
+    """
+
+    start: Float[Array, " c"]
+    width: Float[Array, " c"]
+    ratio: Float[Array, " c"]
+    upper: UInt32[Array, " c"]
+    log_total: Float[Array, ""]
+
+    @classmethod
+    def of(cls, density: Density, k: int) -> "MaxTable":
+        """Tabulates the law of the largest component of `density`."""
+        law = max_law(density.log_max_density, k, getattr(density, "kinks", None))
+        rise = np.clip(np.diff(np.nan_to_num(law.log_density, neginf=-1e4)), -20, 20)
+        upper = np.minimum(np.round(np.cumsum(law.mass) * 2**32), 2**32 - 1)
+        return cls(
+            jnp.asarray(law.knots[:-1], jnp.float32),
+            jnp.asarray(np.diff(law.knots), jnp.float32),
+            jnp.asarray(np.exp(rise), jnp.float32),
+            jnp.asarray(upper.astype(np.uint32)),
+            jnp.asarray(law.log_total, jnp.float32),
+        )
+
+    def draw(self, word: UInt32[Array, " b"], w: Float[Array, " b"]) -> Float[Array, " b"]:
+        """The largest |u|: its cell by a word, its place within by a uniform number.
+
+        The density is taken as linear within a cell, of which there are 4,096.
+        """
+        last = self.upper.shape[0] - 1
+        cell = jnp.zeros(word.shape, jnp.int32)
+        step = 1 << last.bit_length()
+        while step := step >> 1:
+            middle = jnp.minimum(cell + step, last)
+            cell = jnp.where(self.upper[middle - 1] <= word, middle, cell)
+        r = self.ratio[cell]
+        place = w * (1 + r) / (1 + jnp.sqrt(1 + w * (r * r - 1)))
+        return self.start[cell] + place * self.width[cell]
+
+
+@pytree
+class ExactSampler(ComponentSampler):
+    """Draws PCA components from a product density restricted to the ellipse body: exactly, in O(k).
+
+    The largest component is drawn first, from its own law (`jaxlatent.sampling.law` derives it), then which
+    one it is, then all others, independent of each other, within what it leaves.
+
+    Attributes:
+        pca: the frame, with k components.
+        body: the semi-axes, k >= 2.
+        density: "uniform" on the body; "normal", each component with its own standard deviation, the square
+            root of `pca.explained_variance`; or "empirical", each component with its own measured marginal.
+        temperature: scales the standard deviations of "normal", not the body, > 0; 1 leaves them. (The
+            measured marginals are scaled by `fit`; a uniform density has no scale.)
+        marginals: for "empirical", the probability of each component below the edges of equal bins of
+            [-a_j, a_j], (k, bins + 1) float32, see `measure_marginals`.
+        table: the law of the largest component; made from the fields above where not given.
+
+    Raises:
+        ValueError: if `body` and `pca` differ in k, an option is out of range, `density` is "empirical" and
+            `marginals` are missing, "normal" and a component has no variance, or the density vanishes on
+            the body.
+    """
+
+    pca: PCA
+    body: EllipseBody
+    density: DensityName = static_field(default="uniform")
+    temperature: float | Float[Array, ""] = 1.0
+    marginals: Float[Array | np.ndarray, "k edges"] | None = None
+    table: MaxTable | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("density", self.density, get_args(DensityName))
+        if not (isinstance(self.pca, PCA) and isinstance(self.body, EllipseBody)):
+            return
+        k, axes = self.pca.n_components, self.body.n_components
+        if k != axes:
+            raise ValueError(f"body: expected {k} semi-axes, as many as pca has components, got {axes}")
+        if self.table is None and not isinstance(self.body.semi_axes, jax.core.Tracer):
+            self._check()
+            object.__setattr__(self, "table", MaxTable.of(self._density(), k))
+
+    def _check(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature: expected a positive number, got {self.temperature}")
+        if self.density == "normal" and not (np.asarray(self.pca.explained_variance) > 0).all():
+            raise ValueError("pca: a component has no variance; keep fewer for density 'normal'")
+        if self.density != "empirical":
+            return
+        if self.marginals is None:
+            raise ValueError("marginals: missing for density 'empirical'; use ExactSampler.fit(z, ...)")
+        shape = np.shape(self.marginals)
+        if len(shape) != 2 or shape[0] != self.pca.n_components or shape[1] % 2 == 0 or shape[1] < 3:
+            raise ValueError(
+                f"marginals: expected ({self.pca.n_components}, bins + 1) with an even number of bins, "
+                f"got {shape}"
+            )
+
+    def _density(self) -> Density:
+        if self.density == "uniform":
+            return UniformDensity(self.pca.n_components)
+        if self.density == "normal":
+            deviation = jnp.sqrt(self.pca.explained_variance) * jnp.float32(self.temperature)
+            return NormalDensity(deviation / self.body.semi_axes)
+        assert self.marginals is not None
+        return EmpiricalDensity(self.marginals)
+
+    @classmethod
+    def fit(
+        cls,
+        z: Float[Array | np.ndarray, "n d"],
+        *,
+        n_components: int | None = None,
+        fact: float | None = None,
+        half_width: Axes = "fwhm",
+        density: DensityName = "uniform",
+        temperature: float = 1.0,
+        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **trimming: Any,
+    ) -> "ExactSampler":
+        """Finds the frame, the semi-axes and the density from z-points.
+
+        Args:
+            z: z-points, floating point (n, d), n >= 2.
+            n_components: k, from 2 to d; all that have a positive variance where not given.
+            fact: scale of the half-widths, > 0; 0.7 where not given (1 for "matched").
+            half_width: "fwhm", "hwhm", "sigma" or "matched", see `jaxlatent.sampling.region.fit_region`.
+            density: see the class.
+            temperature: scales the density, not the body, > 0: standard deviations of "normal", values of
+                "empirical". "uniform" has no scale, so nothing changes.
+            where: mask of a subset of the z-points, of whose region is drawn, see `fit_region`; "empirical"
+                takes the subset's own marginals.
+            **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
+
+        Raises:
+            TypeError, ValueError: if an argument is out of range; the message names it.
+        """
+        if not temperature > 0:
+            raise ValueError(f"temperature: expected a positive number, got {temperature}")
+        check_choice("density", density, get_args(DensityName))
+        pca, body = fit_region(
+            z, n_components=n_components, fact=fact, axes=half_width, where=where, **trimming
+        )
+        marginals = None
+        if density == "empirical":
+            points = z if where is None else z[subset_mask(z, where)]
+            marginals = measure_marginals(pca.transform(points), body, temperature=temperature)
+        return cls(pca, body, density, temperature, marginals)
+
+    def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
+        """The log density of vectors in the latent frame.
+
+        With k < d the vectors drawn fill a k-dimensional plane; the density is that on the plane, in the
+        coordinates of the PCA frame, and of z only its components count.
+
+        Args:
+            z: vectors, floating point (n, d).
+
+        Returns:
+            float32 (n,), minus infinity outside the body; its integral over the plane is 1.
+
+        Raises:
+            TypeError, ValueError: if `z` is not a floating-point array (n, d).
+        """
+        return self.log_prob_components(self.pca.transform(z))
+
+    def log_prob_components(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
+        """The same for vectors in the PCA frame, (n, k); arguments and errors as for `log_prob`."""
+        check_vectors("y", y, self.pca.n_components)
+        return _log_prob(self, jnp.asarray(y, jnp.float32))
+
+    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        assert self.table is not None
+        k = self.pca.n_components
+        density = self._density()
+        first, second = words(seed, index, 0, 2)
+        m = self.table.draw(first[0], unit_uniform(second[0]))
+        t = jnp.minimum(m, jnp.sqrt((1 - m) * (1 + m)))
+        which, largest = density.largest(m, t, unit_uniform(jnp.stack([first[1], second[1]])))
+        u = density.within(t, uniforms(seed, index, 1, k))
+        u = jnp.where(jnp.arange(k)[:, None] == which, largest, u)
+        return u.T * (self.body.semi_axes * jnp.float32(LIMIT))
+
+
+@jax.jit
+def _log_prob(sampler: ExactSampler, y: jax.Array) -> jax.Array:
+    assert sampler.table is not None
+    axes = sampler.body.semi_axes
+    inside = sampler.body.contains(y)
+    u = jnp.where(inside[:, None], y / axes, 0.0)
+    log_prob = sampler._density().log_prob(u) - jnp.sum(jnp.log(axes)) - sampler.table.log_total
+    return jnp.where(inside, log_prob, -jnp.inf)
+
+
+def measure_marginals(
+    y: Float[Array | np.ndarray, "n k"], body: EllipseBody, *, temperature: float = 1.0
+) -> Float[Array, "k edges"]:
+    """The distribution function of each component within its semi-axes, as a histogram.
+
+    Equal bins of [-a_j, a_j], 4 n^(1/3) of them, between 64 and 256. That is twice the number of Rice's rule:
+    what is drawn needs the distribution function, which bins smooth, rather than a smooth density.
+
+    Args:
+        y: components of the z-points, floating point (n, k).
+        body: the semi-axes.
+        temperature: the values are multiplied by it first.
+
+    Returns:
+        Probability below each edge, float32 (k, bins + 1), from 0 to 1.
+
+    Raises:
+        ValueError: if a component has no value within its semi-axis.
+    """
+    check_vectors("y", y, body.n_components)
+    n, k = y.shape
+    bins = int(np.clip(4 * round(n ** (1 / 3)), _LEAST_BINS, _MOST_BINS))
+    scale = np.float32(temperature * bins / 2) / np.asarray(body.semi_axes)
+    counts = np.zeros(k * (bins + 2), np.int64)
+    column = np.arange(k) * (bins + 2)
+    for begin in range(0, n, _ROWS):
+        place = np.floor(np.asarray(y[begin : begin + _ROWS], np.float32) * scale) + (bins // 2 + 1)
+        slot = np.clip(place, 0, bins + 1).astype(np.int64) + column
+        counts += np.bincount(slot.ravel(), minlength=counts.size)
+    inside = counts.reshape(k, bins + 2)[:, 1:-1]
+    total = inside.sum(axis=1, keepdims=True)
+    empty = np.flatnonzero(total == 0)
+    if empty.size:
+        raise ValueError(f"body: no value of component {empty[0]} lies within its semi-axis; enlarge it")
+    cumulative = np.cumsum(inside, axis=1) / total
+    return jnp.asarray(np.pad(cumulative, ((0, 0), (1, 0))), jnp.float32)
