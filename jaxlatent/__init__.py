@@ -17,6 +17,7 @@ from jaxlatent.latent import PCA as PCA
 from jaxlatent.latent import half_width as half_width
 from jaxlatent.sampling import BoxSampler as BoxSampler
 from jaxlatent.sampling import EllipseBody as EllipseBody
+from jaxlatent.sampling import ExactSampler as ExactSampler
 from jaxlatent.sampling import PairwiseSampler as PairwiseSampler
 from jaxlatent.sampling import Sampler as Sampler
 from jaxlatent.storage import load as load

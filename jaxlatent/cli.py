@@ -22,9 +22,10 @@ from jaxlatent.autoencoder.config import (
     TrainConfig,
 )
 from jaxlatent.autoencoder.train import DivergenceError
-from jaxlatent.latent import HalfWidth
 from jaxlatent.runs import Run
+from jaxlatent.sampling.exact import DensityName
 from jaxlatent.sampling.pairwise import Order
+from jaxlatent.sampling.region import FACT, Axes
 
 _CHOICES = {
     "activation": ACTIVATIONS,
@@ -210,23 +211,45 @@ def encode(run: Path) -> None:
 @click.option(
     "--fact",
     type=float,
-    default=0.7,
-    show_default=True,
-    help="Semi-axes in units of the half-width; smaller gives cleaner and less varied images.",
+    default=None,
+    show_default=str(FACT),
+    help="Semi-axes in units of the half-width; smaller gives cleaner and less varied images. 1 if matched.",
 )
 @click.option(
     "--half-width",
-    type=click.Choice(get_args(HalfWidth)),
+    type=click.Choice(get_args(Axes)),
     default="fwhm",
     show_default=True,
-    help="Full or half width at half maximum of a component's density, or its standard deviation.",
+    help="What semi-axes are measured by: full or half width at half maximum of a component's density, its "
+    "standard deviation, or matched: vectors uniform in the region keep the data's variances.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["pairwise", "exact"]),
+    default="pairwise",
+    show_default=True,
+    help="pairwise is the source method; exact draws from --density restricted to the same region.",
+)
+@click.option(
+    "--density",
+    type=click.Choice(get_args(DensityName)),
+    default=None,
+    show_default="uniform",
+    help="Density of the exact sampler: uniform, normal or each component's own histogram.",
+)
+@click.option(
+    "--temperature",
+    type=float,
+    default=None,
+    show_default="1",
+    help="Scales the exact sampler's normal or empirical density, not the region.",
 )
 @click.option(
     "--order",
     type=click.Choice(get_args(Order)),
-    default="round_robin",
-    show_default=True,
-    help="Order of the pair checks; permutation is the slow reference.",
+    default=None,
+    show_default="round_robin",
+    help="Order of the pairwise sampler's checks; permutation is the slow reference.",
 )
 @click.option(
     "--max-points",
@@ -243,7 +266,7 @@ def encode(run: Path) -> None:
     help="Fit the PCA on z-points with all coordinates within so many standard deviations.",
 )
 def fit(run: Path, components: int | None, **options: Any) -> None:
-    """Fits PCA, half-widths and the pairwise sampler to the z-points of RUN."""
+    """Fits PCA, half-widths and a sampler to the z-points of RUN."""
     _open_run(run).fit(n_components=components, **options)
 
 

@@ -25,6 +25,7 @@ import jax
 import numpy as np
 
 from jaxlatent import report, storage
+from jaxlatent._checks import check_choice
 from jaxlatent._files import atomic_path
 from jaxlatent.autoencoder import (
     Autoencoder,
@@ -38,9 +39,7 @@ from jaxlatent.autoencoder import (
 )
 from jaxlatent.data import load_images
 from jaxlatent.generation import generate
-from jaxlatent.latent import HalfWidth
-from jaxlatent.sampling import BoxSampler, PairwiseSampler, Sampler
-from jaxlatent.sampling.pairwise import Order
+from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +49,11 @@ _PICTURED = 64
 _COMPARED = 16
 _PLANE_POINTS = 500
 _NAIVE_B = 1.5
+_SAMPLERS: dict[str, type[PairwiseSampler] | type[ExactSampler]] = {
+    "pairwise": PairwiseSampler,
+    "exact": ExactSampler,
+}
+_OWN_OPTIONS = {"pairwise": {"order"}, "exact": {"density", "temperature"}}
 _LIBRARIES = ("jaxlatent", "jax", "flax", "optax", "numpy")
 
 
@@ -136,37 +140,34 @@ class Run:
         log.info("encoded %d images to %d dimensions", *z.shape)
         return z
 
-    def fit(
-        self,
-        *,
-        n_components: int | None = None,
-        fact: float = 0.7,
-        half_width: HalfWidth = "fwhm",
-        order: Order = "round_robin",
-        max_points: int | None = None,
-        within_sigma: float | None = None,
-    ) -> PairwiseSampler:
-        """Fits the pairwise sampler to the z-points; arguments as for `PairwiseSampler.fit`."""
+    def fit(self, *, sampler: str = "pairwise", **options: Any) -> PairwiseSampler | ExactSampler:
+        """Fits a sampler to the z-points.
+
+        Args:
+            sampler: "pairwise" or "exact".
+            **options: of `PairwiseSampler.fit` or `ExactSampler.fit`; None stands for the default.
+
+        Raises:
+            ValueError: if an option belongs to the other sampler, or is out of range.
+        """
+        check_choice("sampler", sampler, tuple(_SAMPLERS))
+        given = {name: value for name, value in options.items() if value is not None}
+        for other, names in _OWN_OPTIONS.items():
+            surplus = sorted(names & given.keys())
+            if other != sampler and surplus:
+                raise ValueError(f"{surplus[0]}: belongs to the {other} sampler; choose it or leave it out")
         z = self._latents()
-        sampler = PairwiseSampler.fit(
-            z,
-            n_components=n_components,
-            fact=fact,
-            half_width=half_width,
-            order=order,
-            max_points=max_points,
-            within_sigma=within_sigma,
-        )
-        storage.save(self._path("sampler.npz"), sampler)
-        kept = float(sampler.pca.explained_variance_ratio.sum())
-        inside = float(sampler.body.contains(sampler.pca.transform(z)).mean())
+        fitted = _SAMPLERS[sampler].fit(z, **given)
+        storage.save(self._path("sampler.npz"), fitted)
+        kept = float(fitted.pca.explained_variance_ratio.sum())
+        inside = fitted.body.coverage(fitted.pca.transform(z))
         log.info(
             "fitted %d components (%.1f %% of the variance); %.2f %% of z-points lie inside all ellipses",
-            sampler.pca.n_components,
+            fitted.pca.n_components,
             100 * kept,
             100 * inside,
         )
-        return sampler
+        return fitted
 
     def sample(self, count: int = 64, *, components: Sequence[int] = (), seed: int = 0) -> None:
         """Draws and decodes new vectors, and naive ones beside them; draws the planes of the latent space.
@@ -221,7 +222,7 @@ class Run:
     def _latents(self) -> np.ndarray:
         return np.load(self._needed("latents.npy", "encode"), mmap_mode="r")
 
-    def _sampler(self) -> PairwiseSampler:
+    def _sampler(self) -> PairwiseSampler | ExactSampler:
         return storage.load(self._needed("sampler.npz", "fit"))
 
     def _needed(self, name: str, step: str) -> Path:

@@ -1,6 +1,7 @@
 """The command as a user meets it: on a tiny run, step by step, and with every kind of mistake."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -73,6 +74,22 @@ def test_each_step_uses_the_one_before(run, data):
     vectors = np.load(run / "samples" / "vectors-k5.npy")
     np.testing.assert_array_equal(vectors, sampler.keep(5).sample(jax.random.key(3), 70))
     assert np.load(run / "samples" / "vectors-k2.npy").shape == (70, 6)
+
+
+def test_the_exact_sampler(run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    options = ("--sampler", "exact", "--density", "empirical", "--temperature", "0.9")
+    assert call("fit", folder, *options, "--half-width", "matched") == 0
+    sampler = jl.load(folder / "sampler.npz")
+    assert isinstance(sampler, jl.ExactSampler)
+    assert (sampler.density, sampler.temperature) == ("empirical", 0.9)
+    assert call("sample", folder, "--count", "20", "--components", "3") == 0
+    assert np.load(folder / "samples" / "vectors-k3.npy").shape == (20, 6)
+    assert call("fit", folder, "--sampler", "exact", "--order", "permutation") == 1
+    assert "order: belongs to the pairwise sampler" in capsys.readouterr().err
+    assert call("fit", folder, "--density", "normal") == 1
+    assert "density: belongs to the exact sampler" in capsys.readouterr().err
 
 
 def test_pictures_of_samples(run):

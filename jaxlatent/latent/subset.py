@@ -1,9 +1,15 @@
 """The moments of a subset of the z-points, shrunk towards those of all of them where it is small."""
 
+import dataclasses
+
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlatent.latent.moments import Moments, moments
+
+# What is rounding of float32 z-points: a deviation below this part of the mean, and an eigenvalue of the
+# correlation matrix below this.
+_RESOLUTION, _NOISE = 1e-6, 1e-5
 
 
 def subset_mask(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.ndarray, " n"]) -> np.ndarray:
@@ -26,8 +32,8 @@ def subset_mask(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.ndar
 def subset_weight(count: int, dim: int) -> float:
     """Weight of the spread of `count` points against that of all points: count / (count + dim).
 
-    As if the spread of the whole had been seen on `dim` points: the mean of an inverse Wishart
-    distribution with that many degrees of freedom.
+    As if the spread of the whole had been seen on `dim` points: the posterior mean of a covariance whose
+    prior is an inverse Wishart law of 2 dim + 1 degrees of freedom about that of the whole.
     """
     return count / (count + dim)
 
@@ -35,11 +41,14 @@ def subset_weight(count: int, dim: int) -> float:
 def subset_moments(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.ndarray, " n"]) -> Moments:
     """Mean and covariance of the points that `where` chooses, shrunk towards those of all points.
 
-    Covariance: w S_s + (1 - w) S with w = n_s / (n_s + d) for n_s chosen points, S_s about their own mean.
-    Mean: m + max(0, 1 - (d - 2) / (n_s D^2)) (m_s - m), where D is the Mahalanobis distance of the two
-    means in the shrunk covariance: the positive-part estimator of W. James and C. Stein, "Estimation with
-    quadratic loss", 4th Berkeley Symposium, 1961. A random handful of points thus gives the region of all,
-    a large or a distant subset its own.
+    Covariance: w S_s + (1 - w) S with w = n_s / (n_s + d) for n_s chosen points; S_s is about their own
+    mean, and S, that of all points, without the scatter between the chosen and the others, so that the
+    distance of a distant subset is no part of its spread.
+    Mean: m + max(0, 1 - (r - 2) v / D^2) (m_s - m), where D is the Mahalanobis distance of the two means in
+    the shrunk covariance, r its rank (d, but for constant dimensions and few points), and
+    v = 1 / n_s - 1 / n the variance of m_s - m in units of the covariance: the positive-part estimator of
+    W. James and C. Stein, "Estimation with quadratic loss", 4th Berkeley Symposium, 1961. A random handful
+    of points thus gives the region of all, a large or a distant subset its own.
 
     Args:
         z: z-points, floating point (n, d).
@@ -53,11 +62,27 @@ def subset_moments(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.n
     """
     mask = subset_mask(z, where)
     whole, chosen = moments(z), moments(z[mask])
-    dim = whole.mean.shape[0]
-    weight = subset_weight(chosen.count, dim)
-    covariance = weight * chosen.covariance + (1 - weight) * whole.covariance
     shift = chosen.mean - whole.mean
-    squared_distance = shift @ np.linalg.pinv(covariance, hermitian=True) @ shift
-    noise = max(0, dim - 2) / chosen.count
-    keep = max(0.0, 1 - noise / squared_distance) if squared_distance > 0 else 0.0
-    return Moments(whole.count, whole.mean + keep * shift, covariance * (whole.count - 1))
+    # Of m_s - m, in units of the covariance; 0 where all points are chosen, and the shift is 0 as well.
+    variance = 1 / chosen.count - 1 / whole.count
+    between = np.outer(shift, shift) / variance if variance > 0 else 0.0
+    weight = subset_weight(chosen.count, len(whole.mean))
+    covariance = weight * chosen.covariance + (1 - weight) * (whole.scatter - between) / (whole.count - 1)
+    spread = Moments(whole.count, whole.mean, covariance * (whole.count - 1))
+    squared_distance, rank = _mahalanobis(shift, spread)
+    noise = max(0, rank - 2) * variance
+    keep = 1 - noise / squared_distance if squared_distance > noise else 0.0
+    return dataclasses.replace(spread, mean=whole.mean + keep * shift)
+
+
+def _mahalanobis(shift: np.ndarray, spread: Moments) -> tuple[float, int]:
+    """The squared Mahalanobis length of `shift`, and the rank of the covariance."""
+    variance = np.diag(spread.covariance)
+    varies = variance > (_RESOLUTION * spread.mean) ** 2
+    unit = np.sqrt(variance[varies])
+    # In units of each dimension's own deviation, in which `moments` is exact to about 1e-7.
+    correlation = spread.covariance[np.ix_(varies, varies)] / np.outer(unit, unit)
+    values, vectors = np.linalg.eigh(correlation)
+    real = values > _NOISE
+    along = (shift[varies] / unit) @ vectors[:, real]
+    return float(np.sum(along**2 / values[real])), int(real.sum())

@@ -4,4 +4,5 @@ from jaxlatent.sampling.base import ComponentSampler as ComponentSampler
 from jaxlatent.sampling.base import Sampler as Sampler
 from jaxlatent.sampling.body import EllipseBody as EllipseBody
 from jaxlatent.sampling.box import BoxSampler as BoxSampler
+from jaxlatent.sampling.exact import ExactSampler as ExactSampler
 from jaxlatent.sampling.pairwise import PairwiseSampler as PairwiseSampler

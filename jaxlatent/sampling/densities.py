@@ -4,9 +4,9 @@ Each knows, in float64 on the host, the density of the largest component (see `l
 to choose which component is the largest and to draw the others within [-t, t].
 """
 
+import abc
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,20 +18,24 @@ from scipy import special
 _TINY = 1e-300
 
 
-class Density(Protocol):
+class Density(abc.ABC):
     """A density of k independent components u_j."""
 
+    @abc.abstractmethod
     def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
         """The log of [sum_k s_k(m) / F_k(t)] prod_j F_j(t), float64 (nodes,)."""
 
+    @abc.abstractmethod
     def largest(
         self, m: Float[Array, " b"], t: Float[Array, " b"], w: Float[Array, "2 b"]
     ) -> tuple[Int[Array, " b"], Float[Array, " b"]]:
         """Which component is the largest, and its value, m or -m, from two uniform numbers."""
 
+    @abc.abstractmethod
     def within(self, t: Float[Array, " b"], w: Float[Array, "k b"]) -> Float[Array, "k b"]:
         """Components restricted to [-t, t], from uniform numbers."""
 
+    @abc.abstractmethod
     def log_prob(self, u: Float[Array, "n k"]) -> Float[Array, " n"]:
         """The log density of vectors, before the restriction to the body."""
 
@@ -48,7 +52,7 @@ def _choose(weight: Float[Array, "k b"], w: Float[Array, " b"]) -> Int[Array, " 
 
 
 @dataclass(frozen=True)
-class UniformDensity:
+class UniformDensity(Density):
     """p_j = 1/2 on [-1, 1]."""
 
     k: int
@@ -72,7 +76,7 @@ class UniformDensity:
 
 
 @dataclass(frozen=True, eq=False)
-class NormalDensity:
+class NormalDensity(Density):
     """Normal with mean 0 and standard deviation `scale` (k,), on the whole line."""
 
     scale: Float[Array | np.ndarray, " k"]
@@ -104,7 +108,7 @@ class NormalDensity:
 
 
 @dataclass(frozen=True, eq=False)
-class EmpiricalDensity:
+class EmpiricalDensity(Density):
     """Constant in each of an even number of equal bins of [-1, 1].
 
     Attributes:

@@ -181,6 +181,16 @@ class ExactSampler(ComponentSampler):
             marginals = measure_marginals(pca.transform(points), body, temperature=temperature)
         return cls(pca, body, density, temperature, marginals)
 
+    def keep(self, n_components: int) -> "ExactSampler":
+        """The sampler of the first `n_components` components, from 2 to k.
+
+        Raises:
+            ValueError: if there are fewer.
+        """
+        pca, body = self.pca.keep(n_components), EllipseBody(self.body.semi_axes[:n_components])
+        marginals = None if self.marginals is None else self.marginals[:n_components]
+        return ExactSampler(pca, body, self.density, self.temperature, marginals)
+
     def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
         """The log density of vectors in the latent frame.
 

@@ -11,6 +11,7 @@ from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.body import LIMIT, EllipseBody
+from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
 from jaxlatent.sampling.region import Axes, fit_region
 from jaxlatent.sampling.round_robin import round_robin_pass
@@ -100,19 +101,7 @@ class PairwiseSampler(ComponentSampler):
         if self.order == "permutation":
             u = jnp.sqrt(permutation_pass(q, seed, index, 2, LIMIT)).T
         else:
-            u = jnp.sqrt(round_robin_pass(q, seeds, LIMIT)).T
-            labels = _random_labels(words(seed, index, 1, k)[0].T)
-            u = jnp.take_along_axis(u, labels, axis=1, mode="promise_in_bounds")
+            u = jnp.sqrt(round_robin_pass(q, seeds, LIMIT))
+            labels = random_labels(words(seed, index, 1, k)[0])
+            u = jnp.take_along_axis(u, labels, axis=0, mode="promise_in_bounds").T
         return jnp.where(negative, -u, u) * self.body.semi_axes
-
-
-def _random_labels(word: UInt32[Array, "b k"]) -> UInt32[Array, "b k"]:
-    """A random permutation of 0 .. k - 1 in each row.
-
-    Sorts the words with the position in their low bits: XLA sorts one array of integers on a CPU six times
-    as fast as it does an argsort.
-    """
-    k = word.shape[1]
-    mask = jnp.uint32((1 << (k - 1).bit_length()) - 1)
-    position = jnp.arange(k, dtype=jnp.uint32)
-    return jnp.sort((word & ~mask) | position, axis=1) & mask

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -72,9 +73,17 @@ def fit_region(
         deviation = EllipseBody(jnp.ones(pca.n_components)).uniform_deviation()
         return pca, EllipseBody(jnp.sqrt(pca.explained_variance) * jnp.float32(fact / deviation))
     y = pca.transform(z)
-    widths = half_width(y, axes)
-    if where is not None:
-        mask = subset_mask(z, where)
-        weight = subset_weight(int(mask.sum()), z.shape[1])
-        widths = weight * half_width(y[mask], axes) + (1 - weight) * widths
+    widths = (
+        half_width(y, axes) if where is None else _subset_widths(y, subset_mask(z, where), axes, z.shape[1])
+    )
     return pca, EllipseBody(jnp.float32(fact) * widths)
+
+
+def _subset_widths(y: jax.Array, mask: np.ndarray, axes: HalfWidth, dim: int) -> jax.Array:
+    """Widths of the chosen vectors, shrunk towards those of all vectors as in `subset_moments`."""
+    chosen, rest = y[mask], y[~mask]
+    own = half_width(chosen, axes)
+    weight = subset_weight(len(chosen), dim)
+    # Each about its own mean: a distance between the two is no width.
+    centred = [part - jnp.mean(part, axis=0) for part in (chosen, rest)]
+    return weight * own + (1 - weight) * half_width(jnp.concatenate(centred), axes)

@@ -224,6 +224,15 @@ def test_subset_and_options_of_fit(make_z, key):
     assert drawn[:, 0].mean() > np.quantile(z[:, 0], 0.6)
 
 
+@pytest.mark.parametrize("density", DENSITIES)
+def test_keep(make_sampler, key, density):
+    sampler = make_sampler(density, 6).keep(3)
+    y = sampler.sample_components(key, 500)
+    assert y.shape == (500, 3)
+    assert np.asarray(sampler.body.contains(y)).all()
+    assert float(sampler.table.log_total) > float(make_sampler(density, 6).table.log_total)
+
+
 def test_table_is_made_once_and_travels_with_the_pytree(make_sampler, key):
     sampler = make_sampler("normal", 4)
     leaves, structure = jax.tree.flatten(sampler)
