@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlatent._checks import check_vectors
 from jaxlatent._pytree import pytree
+from jaxlatent.latent.coverage import largest_two
 from jaxlatent.sampling.densities import NormalDensity, UniformDensity
 from jaxlatent.sampling.law import max_law
 
@@ -157,9 +158,4 @@ class EllipseBody:
 
 @jax.jit
 def _largest_left_side(body: EllipseBody, y: jax.Array) -> jax.Array:
-    """The sum of the two largest (y_i / a_i)^2, (n,); NaN where there is a NaN."""
-    squares = jnp.square(y / body.semi_axes)
-    largest = jnp.argmax(squares, axis=1, keepdims=True)
-    position = jnp.arange(squares.shape[1])
-    second = jnp.max(jnp.where(position == largest, 0.0, squares), axis=1)
-    return jnp.max(squares, axis=1) + second
+    return largest_two(jnp.square(y / body.semi_axes))

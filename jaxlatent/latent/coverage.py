@@ -1,0 +1,71 @@
+"""How many real z-points fulfil all pair conditions, over levels and numbers of components."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64
+
+from jaxlatent._checks import check_vectors
+
+_BLOCK = 8192
+
+
+def coverage_curves(
+    y: Float[Array | np.ndarray, "n k"],
+    widths: Float[Array | np.ndarray, " k"],
+    levels: Sequence[float] | np.ndarray,
+    components: Sequence[int],
+) -> Float64[np.ndarray, "counts levels"]:
+    """The share of points inside all pair ellipses with semi-axes level * widths.
+
+    A point is inside when its two largest (y_i / widths_i)^2 sum to at most level^2, so one pass over the
+    points serves all levels.
+
+    Args:
+        y: components of the z-points, floating point (n, k), n >= 1.
+        widths: the unit of the levels, (k,), positive: standard deviations, for levels in sigma.
+        levels: > 0.
+        components: numbers of leading components to look at, each from 2 to k.
+
+    Returns:
+        Shares in [0, 1], a row for each number of components, a column for each level.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range.
+    """
+    check_vectors("y", y)
+    n, k = y.shape
+    bad = [c for c in components if not 2 <= c <= k]
+    if bad:
+        raise ValueError(f"components: expected numbers from 2 to {k}, got {bad[0]}")
+    if n < 1:
+        raise ValueError("y: expected at least 1 vector, got 0")
+    sizes = sorted(set(components))
+    gauges = np.concatenate(
+        [
+            np.asarray(_gauges(jnp.asarray(y[i : i + _BLOCK]), jnp.asarray(widths), tuple(sizes)))
+            for i in range(0, n, _BLOCK)
+        ],
+        axis=1,
+    )
+    gauges.sort(axis=1)
+    order = [sizes.index(c) for c in components]
+    return np.stack([np.searchsorted(gauges[i], levels, side="right") / n for i in order])
+
+
+def largest_two(squares: Float[Array, "n k"]) -> Float[Array, " n"]:
+    """The sum of the two largest numbers of each row, all >= 0; NaN where there is a NaN."""
+    largest = jnp.argmax(squares, axis=1, keepdims=True)
+    position = jnp.arange(squares.shape[1])
+    second = jnp.max(jnp.where(position == largest, 0.0, squares), axis=1)
+    return jnp.max(squares, axis=1) + second
+
+
+@partial(jax.jit, static_argnames="sizes")
+def _gauges(y: jax.Array, widths: jax.Array, sizes: tuple[int, ...]) -> jax.Array:
+    """Roots of the sums of the two largest squares among the first `size` components, a row each."""
+    squares = jnp.square(y.astype(jnp.float32) / widths.astype(jnp.float32))
+    return jnp.stack([jnp.sqrt(largest_two(squares[:, :size])) for size in sizes])
