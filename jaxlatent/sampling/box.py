@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, UInt32
 from jaxlatent._checks import check_vectors
 from jaxlatent._pytree import pytree
 from jaxlatent.sampling.base import Sampler
-from jaxlatent.sampling.words import unit_uniform, words
+from jaxlatent.sampling.words import uniforms
 
 
 @pytree
@@ -70,7 +70,5 @@ class BoxSampler(Sampler):
 
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         dim = self.low.shape[0]
-        # Both words of an address are used: row j for coordinates j and j + half.
-        upper, lower = words(seed, index, 0, -(-dim // 2))
-        w = unit_uniform(jnp.concatenate([upper, lower])[:dim]).T
+        w = uniforms(seed, index, 0, dim).T
         return self.low + (self.high - self.low) * w

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxlatent.sampling.words import seed_words, threefry2x32, unit_uniform, words
+from jaxlatent.sampling.words import normals, seed_words, threefry2x32, uniforms, unit_uniform, words
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,24 @@ def test_unit_uniform_is_open_symmetric_and_uniform():
     assert edges[0] == 1 - edges[1]
     w, _ = words(seed_words(jax.random.key(0)), jnp.arange(2000, dtype=jnp.uint32), 0, 100)
     assert stats.kstest(np.asarray(unit_uniform(w)).ravel(), "uniform").pvalue > 1e-3
+
+
+def test_normals(key):
+    seed, index = seed_words(key), jnp.arange(4000, dtype=jnp.uint32)
+    for rows in (1, 5, 6):
+        z = np.asarray(normals(seed, index, 3, rows))
+        assert z.shape == (rows, 4000)
+        assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
+        assert np.abs(np.corrcoef(z) - np.eye(rows)).max() < 5 / np.sqrt(4000)
+    # Rows i and i + half come from one address: they must be independent, not only uncorrelated.
+    assert abs(np.corrcoef(z[0] ** 2, z[3] ** 2)[0, 1]) < 5 / np.sqrt(4000)
+    upper, lower = (np.asarray(w, np.float64) for w in words(seed, index, 3, 3))
+    radius = np.sqrt(-2 * np.log((upper + 0.5) / 2**32))
+    expected = [radius * np.cos(2 * np.pi * lower / 2**32), radius * np.sin(2 * np.pi * lower / 2**32)]
+    np.testing.assert_allclose(z, np.concatenate(expected), atol=1e-5)
+
+
+def test_uniforms(key):
+    w = np.asarray(uniforms(seed_words(key), jnp.arange(3000, dtype=jnp.uint32), 0, 7))
+    assert w.shape == (7, 3000)
+    assert stats.kstest(w.ravel(), "uniform").pvalue > 1e-4

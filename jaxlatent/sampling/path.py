@@ -1,0 +1,156 @@
+"""Paths in a plane of two components: how images change from place to place."""
+
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from jaxlatent._checks import check_choice, check_count
+from jaxlatent._pytree import pytree, static_field
+from jaxlatent.latent.half_width import GAUSSIAN_FWHM
+from jaxlatent.latent.pca import PCA
+from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.words import uniforms
+
+Kind = Literal["ellipse", "circle", "line"]
+
+
+@pytree
+class PathSampler(ComponentSampler):
+    """Draws vectors at random places of a closed or a straight path in the PCA frame; `path` walks along it.
+
+    The path is y(t) = centre + cos(2 pi t) axes_0 + sin(2 pi t) axes_1 for "ellipse" and "circle", and
+    y(t) = centre + (2 t - 1) axes_0 for "line", t from 0 to 1.
+
+    Attributes:
+        pca: the frame, with k components.
+        centre: (k,) float32, in the PCA frame.
+        axes: conjugate semi-axes in rows, (2, k) float32, in the PCA frame.
+        kind: "ellipse", "circle" or "line".
+
+    Raises:
+        ValueError: if the shapes do not fit or `kind` is unknown.
+    """
+
+    pca: PCA
+    centre: Float[Array, " k"]
+    axes: Float[Array, "2 k"]
+    kind: Kind = static_field(default="ellipse")
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, get_args(Kind))
+        if isinstance(self.pca, PCA) and all(isinstance(x, jax.Array) for x in (self.centre, self.axes)):
+            k, shapes = self.pca.n_components, (self.centre.shape, self.axes.shape)
+            if shapes != ((k,), (2, k)):
+                raise ValueError(f"centre, axes: expected shapes ({k},) and (2, {k}), got {shapes}")
+
+    @classmethod
+    def in_plane(
+        cls,
+        pca: PCA,
+        *,
+        plane: tuple[int, int] = (0, 1),
+        kind: Kind = "ellipse",
+        level: float = GAUSSIAN_FWHM,
+        angle: float = 0.0,
+        base: Float[Array | np.ndarray, " d"] | None = None,
+    ) -> "PathSampler":
+        """A path about the mean in the plane of two components of a frame.
+
+        Args:
+            pca: the frame, with k >= 2 components.
+            plane: the two components, different ones from 0 to k - 1.
+            kind: "ellipse", the contour at `level` standard deviations; "circle" of the same area; "line"
+                through the mean, to `level` standard deviations on both sides.
+            level: in standard deviations, > 0; the source's half-width where not given.
+            angle: of the line, or where a closed path begins, in degrees from the first component towards
+                the second, in units of the standard deviations ("circle": in equal units).
+            base: vector of the latent frame from which all other components are taken; 0 where not given.
+
+        Raises:
+            ValueError: if an argument is out of range; the message names it.
+        """
+        k = pca.n_components
+        for component in plane:
+            check_count("plane", component)
+        if len(set(plane)) != 2 or max(plane) >= k:
+            raise ValueError(f"plane: expected two different components from 0 to {k - 1}, got {plane}")
+        if not 0 < level < np.inf:
+            raise ValueError(f"level: expected a positive number of standard deviations, got {level}")
+        both = np.array(plane)
+        sigma = np.sqrt(np.asarray(pca.explained_variance)[both])
+        if kind == "circle":
+            sigma = np.full(2, np.sqrt(sigma.prod()))
+        cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        axes = np.zeros((2, k), np.float32)
+        axes[:, both] = level * sigma * np.array([[cosine, sine], [-sine, cosine]])
+        centre = jnp.zeros(k, jnp.float32)
+        if base is not None:
+            if np.shape(base) != pca.mean.shape:
+                raise ValueError(f"base: expected a vector of shape {pca.mean.shape}, got {np.shape(base)}")
+            centre = pca.transform(base[None])[0].at[both].set(0)
+        return cls(pca, centre, jnp.asarray(axes), kind)
+
+    @classmethod
+    def fit(
+        cls,
+        z: Float[Array | np.ndarray, "n d"],
+        *,
+        plane: tuple[int, int] = (0, 1),
+        kind: Kind = "ellipse",
+        level: float = GAUSSIAN_FWHM,
+        angle: float = 0.0,
+        base: Float[Array | np.ndarray, " d"] | None = None,
+        n_components: int | None = None,
+        where: Bool[Array | np.ndarray, " n"] | None = None,
+    ) -> "PathSampler":
+        """Finds the frame from z-points and lays a path into a plane of it.
+
+        Args:
+            z: z-points, floating point (n, d), n >= 2.
+            plane: see `in_plane`, as for `kind`, `level`, `angle` and `base`.
+            kind: see there.
+            level: see there.
+            angle: see there.
+            base: see there.
+            n_components: k, from 2 to d; all that have a positive variance where not given.
+            where: mask of a subset of the z-points, of whose region the path is, see `PCA.fit`.
+
+        Raises:
+            TypeError, ValueError: if an argument is out of range; the message names it.
+        """
+        pca = fit_frame(z, n_components, where=where)
+        return cls.in_plane(pca, plane=plane, kind=kind, level=level, angle=angle, base=base)
+
+    def path(self, n: int) -> Float[Array, "{n} d"]:
+        """The path in `n` steps of t, in order, in the latent frame.
+
+        A closed path begins at its angle and ends one step before it; a line has both its ends.
+
+        Args:
+            n: number of vectors, at least 1.
+
+        Returns:
+            float32 (n, d), the same in every call.
+
+        Raises:
+            TypeError, ValueError: if `n` is not an integer of at least 1.
+        """
+        return self.pca.inverse_transform(self.path_components(n))
+
+    def path_components(self, n: int) -> Float[Array, "{n} k"]:
+        """The same vectors in the PCA frame; arguments and errors as for `path`."""
+        check_count("n", n, 1)
+        return self._at(jnp.linspace(0, 1, n, endpoint=self.kind == "line", dtype=jnp.float32))
+
+    def _at(self, t: Float[Array, " b"]) -> Float[Array, "b k"]:
+        if self.kind == "line":
+            return self.centre + (2 * t - 1)[:, None] * self.axes[0]
+        angle = jnp.float32(2 * np.pi) * t[:, None]
+        return self.centre + jnp.cos(angle) * self.axes[0] + jnp.sin(angle) * self.axes[1]
+
+    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        return self._at(uniforms(seed, index, 0, 1)[0])

@@ -1,0 +1,118 @@
+"""New vectors as combinations of a few z-points, with the mean and the covariance of all of them."""
+
+import math
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from jaxlatent._checks import check_choice, check_count, check_vectors
+from jaxlatent._pytree import pytree, static_field
+from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.subset import subset_mask
+from jaxlatent.latent.trim import trim
+from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.words import directions, distinct_indices
+
+Weights = Literal["equal", "random"]
+
+
+@pytree
+class RecombinationSampler(ComponentSampler):
+    """Draws sum_i w_i x_i of m distinct, random z-points x_i in the whitened PCA frame, sum_i w_i^2 = 1.
+
+    Such weights keep both moments, whatever the law of the z-points. For independent parents, E x = 0 and
+    Cov x = I give E sum_i w_i x_i = 0 and Cov sum_i w_i x_i = sum_i w_i^2 Cov x = I, and y = sigma * that
+    has mean 0 and covariance diag(explained_variance). Weights that sum to 1 instead, as of a mean of
+    images, would keep the mean and shrink the spread.
+
+    Parents are drawn without replacement, so the covariance of vectors with equal weights is (n - m) / n
+    of the unbiased one of n z-points, with random weights (n - 1) / n.
+
+    Skewness and other traits of third and higher order fade as m grows, by the central limit theorem: with
+    equal weights skewness is 1 / sqrt(m) of the z-points', with random weights it vanishes, as these have
+    random signs.
+
+    Attributes:
+        pca: the frame, with k components.
+        parents: whitened z-points, (n, k) float16, centred, 0 in components without variance. Half
+            precision is wrong by up to 2^-11 = 5e-4 of a component; 170,000 z-points of 256 take 87 MB.
+        n_parents: m, from 2 to n.
+        weights: "equal", all 1 / sqrt(m), or "random", uniform on the unit sphere, of either sign.
+
+    Raises:
+        ValueError: if `parents` and `pca` differ in k, `n_parents` is out of range or `weights` unknown.
+    """
+
+    pca: PCA
+    parents: Float[Array | np.ndarray, "n k"]
+    n_parents: int = static_field(default=2)
+    weights: Weights = static_field(default="equal")
+
+    def __post_init__(self) -> None:
+        check_choice("weights", self.weights, get_args(Weights))
+        check_count("n_parents", self.n_parents, 2)
+        if not isinstance(self.parents, (jax.Array, np.ndarray)) or isinstance(self.parents, jax.core.Tracer):
+            return
+        check_vectors("parents", self.parents, self.pca.n_components)
+        parents = jnp.asarray(self.parents, jnp.float16)
+        if not jnp.isfinite(parents).all():
+            raise ValueError("parents: expected numbers within the range of float16, 65,504; whiten them")
+        object.__setattr__(self, "parents", parents)
+        if self.n_parents > self.parents.shape[0]:
+            raise ValueError(
+                f"n_parents: expected at most {self.parents.shape[0]}, the number of points, "
+                f"got {self.n_parents}"
+            )
+
+    @classmethod
+    def fit(
+        cls,
+        z: Float[Array | np.ndarray, "n d"],
+        *,
+        n_parents: int = 2,
+        n_components: int | None = None,
+        weights: Weights = "equal",
+        max_points: int | None = None,
+        where: Bool[Array | np.ndarray, " n"] | None = None,
+    ) -> "RecombinationSampler":
+        """Finds the frame from z-points and keeps these, whitened.
+
+        Args:
+            z: z-points, floating point (n, d), n >= 2.
+            n_parents: m, from 2 to the number of points kept.
+            n_components: k, from 1 to d; all that have a positive variance where not given.
+            weights: see the class.
+            max_points: keep at most this many random points, >= 2; the frame is that of all of them.
+            where: mask of a subset of the z-points. Its points are the parents, and the covariance is
+                theirs; the mean is that of the frame, shrunk towards the whole where the subset is small,
+                see `PCA.fit`.
+
+        Raises:
+            TypeError, ValueError: if an argument is out of range; the message names it.
+        """
+        pca = fit_frame(z, n_components, where=where)
+        points = trim(z if where is None else z[subset_mask(z, where)], max_points=max_points)
+        return cls(pca, _whitened(pca, pca.transform(points)), n_parents, weights)
+
+    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        m, n = self.n_parents, self.parents.shape[0]
+        if self.weights == "equal":
+            weight = jnp.full((m, index.shape[0]), 1 / math.sqrt(m), jnp.float32)
+        else:
+            weight = directions(seed, index, 1, m)
+        parents, total = jnp.asarray(self.parents), jnp.float32(0)
+        # Parent by parent: on a CPU, a gather of all at once takes three times as long.
+        for share, chosen in zip(weight, distinct_indices(seed, index, 0, m, n), strict=True):
+            total = total + share[:, None] * parents[chosen].astype(jnp.float32)
+        return total * jnp.sqrt(self.pca.explained_variance)
+
+
+@jax.jit
+def _whitened(pca: PCA, y: jax.Array) -> jax.Array:
+    sigma = jnp.sqrt(pca.explained_variance)
+    centred = y - jnp.mean(y, axis=0)
+    return jnp.where(sigma > 0, centred / jnp.where(sigma > 0, sigma, 1), 0).astype(jnp.float16)
