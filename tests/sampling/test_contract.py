@@ -1,5 +1,10 @@
 """What every sampler has to fulfil, each on the same z-points."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,9 +18,41 @@ SAMPLERS = {
     "pairwise": lambda z: jl.PairwiseSampler.fit(z, n_components=7),
     "pairwise-all": lambda z: jl.PairwiseSampler.fit(z, fact=0.5, half_width="sigma"),
     "pairwise-permutation": lambda z: jl.PairwiseSampler.fit(z, n_components=4, order="permutation"),
+    "exact-uniform": lambda z: jl.ExactSampler.fit(z, n_components=7, half_width="matched"),
+    "exact-normal": lambda z: jl.ExactSampler.fit(z, density="normal", temperature=0.8),
+    "exact-empirical": lambda z: jl.ExactSampler.fit(z, density="empirical"),
+    "tilted-uniform": lambda z: jl.TiltedSampler.fit(z, sweeps=4),
+    "tilted-normal": lambda z: jl.TiltedSampler.fit(z, density="normal", sweeps=4),
+    "ellipsoid-uniform": lambda z: jl.EllipsoidSampler.fit(z, n_components=7),
+    "ellipsoid-normal": lambda z: jl.EllipsoidSampler.fit(z, density="normal"),
+    "gaussian": lambda z: jl.GaussianSampler.fit(z, temperature=0.9),
+    "mixture": lambda z: jl.GaussianMixtureSampler.fit(z, n_clusters=3),
     "box": lambda z: jl.BoxSampler.fit(z),
     "box-cube": lambda z: jl.BoxSampler.fit(z, b=1.5),
+    "interpolation-linear": lambda z: jl.InterpolationSampler.fit(z),
+    "interpolation-spherical": lambda z: jl.InterpolationSampler.fit(z, kind="spherical"),
+    "recombination": lambda z: jl.RecombinationSampler.fit(z, n_components=7),
+    "recombination-random": lambda z: jl.RecombinationSampler.fit(z, n_parents=3, weights="random"),
+    "path-ellipse": lambda z: jl.PathSampler.fit(z),
+    "path-line": lambda z: jl.PathSampler.fit(z, kind="line"),
 }
+CLASSES = [
+    jl.PairwiseSampler,
+    jl.ExactSampler,
+    jl.TiltedSampler,
+    jl.EllipsoidSampler,
+    jl.GaussianSampler,
+    jl.GaussianMixtureSampler,
+    jl.BoxSampler,
+    jl.InterpolationSampler,
+    jl.RecombinationSampler,
+    jl.PathSampler,
+]
+
+
+def test_every_public_sampler_is_here(make_z):
+    public = {x for x in vars(jl).values() if isinstance(x, type) and issubclass(x, jl.Sampler)}
+    assert public - {jl.Sampler, ComponentSampler} == set(CLASSES)
 
 
 @pytest.fixture(scope="module", params=SAMPLERS)
@@ -55,6 +92,22 @@ def test_is_a_pytree_and_traceable(sampler, key):
     again = jax.tree.unflatten(structure, leaves)
     traced = jax.jit(lambda s, k: s.sample(k, 300))(again, key)
     np.testing.assert_allclose(traced, sampler.sample(key, 300), rtol=1e-5, atol=1e-6)
+
+
+def test_vmap_over_keys(sampler):
+    keys = jax.random.split(jax.random.key(3), 3)
+    drawn = jax.vmap(lambda key: sampler.sample(key, 5))(keys)
+    assert drawn.shape == (3, 5, D)
+    for key, z in zip(keys, drawn, strict=True):
+        np.testing.assert_allclose(z, sampler.sample(key, 5), rtol=1e-4, atol=1e-5)
+
+
+def test_float64_mode_gives_the_same_float32_vectors(sampler, key):
+    expected = np.asarray(sampler.sample(key, 40))
+    with jax.enable_x64(True):
+        z = sampler.sample(key, 40)
+    assert z.dtype == jnp.float32
+    np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_few_programs(sampler, key):
@@ -98,3 +151,52 @@ def test_errors(sampler, key):
         sampler.sample(key, 2, start=-4)
     with pytest.raises(ValueError, match="another key"):
         sampler.sample(key, 2, start=2**32 - 1)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_rank_deficient_points(cls, make_z, key):
+    """Fewer points than dimensions, and a constant coordinate."""
+    z = make_z(400, 5) @ jnp.eye(5, D) + 2.0
+    if cls is jl.TiltedSampler:
+        with pytest.raises(ValueError, match=r"constant|variance|singular"):
+            cls.fit(z)
+        return
+    drawn = np.asarray(cls.fit(z).sample(key, 200))
+    assert np.isfinite(drawn).all()
+    np.testing.assert_allclose(drawn[:, 5:], 2.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_subset(cls, make_z, key):
+    """The vectors of a distant subset are near that subset."""
+    z = np.asarray(make_z(3000, 4))
+    where = np.arange(3000) < 1000
+    z = z + np.where(where, 30.0, 0.0)[:, None].astype(np.float32)
+    drawn = np.asarray(cls.fit(z, where=where).sample(key, 300))
+    centre = z[where].mean(axis=0)
+    assert np.linalg.norm(drawn.mean(axis=0) - centre) < 10 < np.linalg.norm(z.mean(axis=0) - centre)
+
+
+@pytest.mark.parametrize("cls", [c for c in CLASSES if issubclass(c, ComponentSampler)])
+@pytest.mark.usefixtures("as_without_type_checks")
+def test_one_component(cls, make_z, key):
+    """A pair needs two; where none is asked for, one is as good as any number."""
+    z = make_z(500, 4)
+    if cls in (jl.PairwiseSampler, jl.ExactSampler, jl.PathSampler):
+        with pytest.raises(ValueError, match="at least 2"):
+            cls.fit(z, n_components=1)
+    else:
+        assert np.isfinite(cls.fit(z, n_components=1).sample_components(key, 50)).all()
+    with pytest.raises(ValueError, match="n_components: expected at most 4"):
+        cls.fit(z, n_components=5)
+
+
+def test_two_devices(tmp_path):
+    """The same bits on either of two devices, the same numbers from a program sharded over both."""
+    script = Path(__file__).with_name("two_devices.py")
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == sorted(SAMPLERS)
