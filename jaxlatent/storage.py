@@ -42,8 +42,12 @@ def save(path: str | os.PathLike[str], obj: Any) -> None:
     """
     arrays: dict[str, np.ndarray] = {}
     structure = {"format": _FORMAT, "object": _describe(obj, "", arrays)}
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, structure=np.array(json.dumps(structure)), **arrays)
+    arrays["structure"] = np.array(json.dumps(structure))
+    # Not by np.savez, which before NumPy 2.2 takes allow_pickle for the name of an array.
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -187,5 +191,6 @@ def _types(hint: Any) -> tuple[Any, ...]:
 
 def _reason(error: Exception) -> str:
     """What went wrong, in one line of moderate length."""
-    text = " ".join(str(error).split())[:200]
+    # Names from a damaged file can hold anything, a terminal's control characters too.
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())[:200])
     return text if type(error) is ValueError else f"{type(error).__name__}: {text}"

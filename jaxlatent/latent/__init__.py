@@ -1,5 +1,7 @@
 """What the z-points look like: moments, PCA, half-widths, ellipses."""
 
+from jaxlatent.latent.directions import Direction as Direction
+from jaxlatent.latent.directions import attribute_direction as attribute_direction
 from jaxlatent.latent.ellipses import Ellipse as Ellipse
 from jaxlatent.latent.ellipses import confidence_ellipse as confidence_ellipse
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM as GAUSSIAN_FWHM

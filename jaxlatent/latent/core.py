@@ -37,11 +37,13 @@ def robust_core(z: Float[Array | np.ndarray, "n d"], *, keep: float = 0.75, max_
     deviations. Then each step keeps the share `keep` of the points with the smallest Mahalanobis distances
     of the step before, until the same points are kept: the concentration step of P. J. Rousseeuw,
     K. Van Driessen, "A fast algorithm for the minimum covariance determinant estimator", Technometrics 41,
-    1999. These steps look at 20,000 random points at most. A last step keeps all points within the 97.5 % quantile of the chi-square law, which makes the
-    result nearly as precise as the plain estimate. The covariance of the share a with the smallest distances
-    is too small by P(X <= q) / a, X chi-square of d + 2 degrees of freedom, q the a-quantile of d degrees
-    (C. Croux, G. Haesbroeck, "Influence function and efficiency of the minimum covariance determinant
-    scatter matrix estimator", J. Multivariate Analysis 71, 1999); it is divided by that.
+    1999; these steps look at 20,000 random points at most. A last step keeps all points within the 97.5 %
+    quantile of the chi-square law, which makes the result nearly as precise as the plain estimate.
+
+    The covariance of the share a with the smallest distances is too small by P(X <= q) / a, X chi-square of
+    d + 2 degrees of freedom, q the a-quantile of d degrees (C. Croux, G. Haesbroeck, "Influence function and
+    efficiency of the minimum covariance determinant scatter matrix estimator", J. Multivariate Analysis 71,
+    1999); it is divided by that.
 
     Args:
         z: z-points, floating point (n, d), n > 2 d.

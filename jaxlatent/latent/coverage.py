@@ -59,7 +59,7 @@ def coverage_curves(
 def largest_two(squares: Float[Array, "n k"]) -> Float[Array, " n"]:
     """The sum of the two largest numbers of each row, all >= 0; NaN where there is a NaN."""
     largest = jnp.argmax(squares, axis=1, keepdims=True)
-    position = jnp.arange(squares.shape[1])
+    position = jnp.arange(squares.shape[1], dtype=largest.dtype)
     second = jnp.max(jnp.where(position == largest, 0.0, squares), axis=1)
     return jnp.max(squares, axis=1) + second
 

@@ -73,7 +73,7 @@ def _fwhm(y: jax.Array, median: jax.Array, scale: jax.Array) -> jax.Array:
     unit = jnp.where(scale > 0, scale, 1.0)
     place = (y - median) / unit * _BINS_PER_SIGMA + _BINS // 2
     inside = (place >= 0) & (place < _BINS)
-    column = jnp.arange(k) * (_BINS + 1)
+    column = jnp.arange(k, dtype=jnp.int32) * (_BINS + 1)
     slot = jnp.where(inside, place, _BINS).astype(jnp.int32) + column
     counts = jnp.zeros(k * (_BINS + 1), jnp.float32).at[slot.ravel()].add(1.0)
     histogram = counts.reshape(k, _BINS + 1)[:, :_BINS]
@@ -94,9 +94,9 @@ def _kernel(bandwidth: float) -> jax.Array:
 
 def _width_at_half_maximum(density: jax.Array) -> jax.Array:
     """Distance, in bins, between the crossings of half the maximum that enclose the maximum."""
-    peak = jnp.argmax(density)
+    peak = jnp.argmax(density).astype(jnp.int32)
     half = density[peak] / 2
-    bins = jnp.arange(density.shape[0])
+    bins = jnp.arange(density.shape[0], dtype=jnp.int32)
     below = density < half
     right = jnp.min(jnp.where(below & (bins > peak), bins, density.shape[0] - 1))
     left = jnp.max(jnp.where(below & (bins < peak), bins, 0))

@@ -4,5 +4,14 @@ from jaxlatent.sampling.base import ComponentSampler as ComponentSampler
 from jaxlatent.sampling.base import Sampler as Sampler
 from jaxlatent.sampling.body import EllipseBody as EllipseBody
 from jaxlatent.sampling.box import BoxSampler as BoxSampler
+from jaxlatent.sampling.edit import edit as edit
+from jaxlatent.sampling.ellipsoid import EllipsoidSampler as EllipsoidSampler
 from jaxlatent.sampling.exact import ExactSampler as ExactSampler
+from jaxlatent.sampling.gaussian import GaussianSampler as GaussianSampler
+from jaxlatent.sampling.interpolation import InterpolationSampler as InterpolationSampler
+from jaxlatent.sampling.mixture import GaussianMixtureSampler as GaussianMixtureSampler
 from jaxlatent.sampling.pairwise import PairwiseSampler as PairwiseSampler
+from jaxlatent.sampling.path import PathSampler as PathSampler
+from jaxlatent.sampling.recombination import RecombinationSampler as RecombinationSampler
+from jaxlatent.sampling.tilted import TiltedSampler as TiltedSampler
+from jaxlatent.sampling.tilted_body import TiltedBody as TiltedBody

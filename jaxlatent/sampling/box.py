@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxlatent._checks import check_vectors
 from jaxlatent._pytree import pytree
+from jaxlatent.latent.subset import subset_mask
 from jaxlatent.sampling.base import Sampler
 from jaxlatent.sampling.words import uniforms
 
@@ -51,17 +52,26 @@ class BoxSampler(Sampler):
         return cls(jnp.full(dim, -b, jnp.float32), jnp.full(dim, b, jnp.float32))
 
     @classmethod
-    def fit(cls, z: Float[Array | np.ndarray, "n d"], *, b: float | None = None) -> "BoxSampler":
+    def fit(
+        cls,
+        z: Float[Array | np.ndarray, "n d"],
+        *,
+        b: float | None = None,
+        where: Bool[Array | np.ndarray, " n"] | None = None,
+    ) -> "BoxSampler":
         """The range of each latent coordinate over the z-points or, with `b`, the cube [-b, b]^d.
 
         Args:
             z: z-points, floating point (n, d), n >= 1.
             b: half the edge of the cube, >= 0, in latent units.
+            where: mask of a subset of the z-points, of which the ranges are taken.
 
         Raises:
             TypeError, ValueError: if `z` is not such an array, is not finite, or `b` is negative.
         """
         check_vectors("z", z)
+        if where is not None:
+            z = z[subset_mask(z, where)]
         if b is not None:
             return cls.cube(b, z.shape[1])
         if z.shape[0] < 1:

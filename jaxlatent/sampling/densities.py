@@ -157,7 +157,7 @@ class EmpiricalDensity(Density):
         mass = self._rows(t)[0] - self._rows(-t)[0]
         right, left = self._rows(m)[1], self._rows(-m)[1]
         index = _choose(((right + left) / jnp.maximum(mass, 1e-30)).T, w[0])
-        both = jnp.stack([right, left])[:, jnp.arange(m.shape[0]), index]
+        both = jnp.stack([right, left])[:, jnp.arange(m.shape[0], dtype=jnp.int32), index]
         return index, jnp.where(w[1] * (both[0] + both[1]) < both[0], m, -m)
 
     def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
@@ -182,6 +182,6 @@ class EmpiricalDensity(Density):
         """See `Density`."""
         table = jnp.asarray(self.cumulative)
         cell = jnp.clip(((u + 1) * (self.bins / 2)).astype(jnp.int32), 0, self.bins - 1)
-        component = jnp.arange(u.shape[1])
+        component = jnp.arange(u.shape[1], dtype=jnp.int32)
         density = (table[component, cell + 1] - table[component, cell]) * (self.bins / 2)
         return jnp.sum(jnp.log(density), axis=1)

@@ -222,7 +222,7 @@ class ExactSampler(ComponentSampler):
         t = jnp.minimum(m, jnp.sqrt((1 - m) * (1 + m)))
         which, largest = density.largest(m, t, unit_uniform(jnp.stack([first[1], second[1]])))
         u = density.within(t, uniforms(seed, index, 1, k))
-        u = jnp.where(jnp.arange(k)[:, None] == which, largest, u)
+        u = jnp.where(jnp.arange(k, dtype=jnp.int32)[:, None] == which, largest, u)
         return u.T * (self.body.semi_axes * jnp.float32(LIMIT))
 
 

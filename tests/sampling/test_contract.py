@@ -157,10 +157,6 @@ def test_errors(sampler, key):
 def test_rank_deficient_points(cls, make_z, key):
     """Fewer points than dimensions, and a constant coordinate."""
     z = make_z(400, 5) @ jnp.eye(5, D) + 2.0
-    if cls is jl.TiltedSampler:
-        with pytest.raises(ValueError, match=r"constant|variance|singular"):
-            cls.fit(z)
-        return
     drawn = np.asarray(cls.fit(z).sample(key, 200))
     assert np.isfinite(drawn).all()
     np.testing.assert_allclose(drawn[:, 5:], 2.0, atol=1e-4)
@@ -183,7 +179,7 @@ def test_one_component(cls, make_z, key):
     """A pair needs two; where none is asked for, one is as good as any number."""
     z = make_z(500, 4)
     if cls in (jl.PairwiseSampler, jl.ExactSampler, jl.PathSampler):
-        with pytest.raises(ValueError, match="at least 2"):
+        with pytest.raises(ValueError, match=r"at least 2|two different components"):
             cls.fit(z, n_components=1)
     else:
         assert np.isfinite(cls.fit(z, n_components=1).sample_components(key, 50)).all()

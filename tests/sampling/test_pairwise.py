@@ -184,7 +184,7 @@ def test_errors(make_z, identity_pca):
         jl.PairwiseSampler.fit(z, n_components=5)
     with pytest.raises(ValueError, match="at least 2"):
         jl.PairwiseSampler.fit(z, n_components=1)
-    with pytest.raises(ValueError, match="kind: expected one of fwhm, hwhm, sigma"):
+    with pytest.raises(ValueError, match="half_width: expected one of fwhm, hwhm, sigma"):
         jl.PairwiseSampler.fit(z, half_width="fwhh")
     with pytest.raises(ValueError, match="order: expected one of round_robin, permutation"):
         jl.PairwiseSampler.fit(z, order="sorted")

@@ -1,0 +1,291 @@
+"""Gaussian mixtures with full covariances by expectation-maximisation, on the device.
+
+A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
+Journal of the Royal Statistical Society B 39, 1977. In many dimensions nearly every vector belongs to one
+cluster alone, and a textbook step spends most of its time on responsibilities of 0. So both steps visit only
+the pairs of vector and cluster that count, in blocks of rows that a loop gathers. Which pairs these are is
+asked of all pairs every few iterations, as in the sparse variant of R. M. Neal, G. E. Hinton, "A view of
+the EM algorithm that justifies incremental, sparse, and other variants", 1998, section 5.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlatent._checks import check_count, check_key
+from jaxlatent.latent.moments import moments
+from jaxlatent.sampling.gaussian import inverse_factor, log_normal
+
+T = TypeVar("T")
+_Sums = tuple[jax.Array, jax.Array, jax.Array]
+
+_BLOCK = 1024
+# Responsibilities below this are taken for 0.
+_NEGLIGIBLE = 1e-5
+# Of so many iterations, only the first computes all responsibilities, but not before the gain of one is
+# down to so many times the tolerance: while clusters still move, vectors would be kept from changing over.
+_CYCLE, _NEARLY = 5, 10
+_LLOYD_ITERATIONS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureFit:
+    """A Gaussian mixture and how well it describes the vectors that it was fitted to.
+
+    Attributes:
+        weights: shares of the clusters, (c,) float32, > 0, sum 1.
+        means: (c, d) float32.
+        cholesky: lower triangular factors L of the covariances L L^T, (c, d, d) float32.
+        log_likelihood: mean of the log-density of a vector, in nats.
+        n_iterations: how often the clusters were fitted anew.
+        converged: whether the log-likelihood had come to rest.
+    """
+
+    weights: Float[Array, " c"]
+    means: Float[Array, "c d"]
+    cholesky: Float[Array, "c d d"]
+    log_likelihood: float
+    n_iterations: int
+    converged: bool
+
+
+class _Mixture(NamedTuple):
+    weights: jax.Array
+    means: jax.Array
+    cholesky: jax.Array
+    inverse: jax.Array
+
+
+class _Floor(NamedTuple):
+    share: jax.Array
+    least_variance: jax.Array
+
+
+def fit_mixture(
+    key: jax.Array,
+    z: Float[Array | np.ndarray, "n d"],
+    n_clusters: int,
+    *,
+    max_iter: int = 100,
+    tol: float = 1e-3,
+    covariance_floor: float = 1e-6,
+) -> MixtureFit:
+    """Fits a Gaussian mixture by maximum likelihood, from a k-means start.
+
+    The start is greedy k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007) and Lloyd's iterations, in the
+    units of z. A cluster that no vector belongs to any more starts again at the vector of least density,
+    with the mean covariance of the others. Memory: a float32 copy of z, n * n_clusters numbers and three
+    (n_clusters, d, d) arrays.
+
+    Everything is float32, with z centred first and each Gram matrix taken about the cluster's own mean.
+    Where coordinates are so correlated that their correlation matrix has eigenvalues near 1e-6, give
+    principal components, as `GaussianMixtureSampler` does.
+
+    Args:
+        key: for the start.
+        z: vectors, floating point (n, d), n >= n_clusters.
+        n_clusters: at least 1.
+        max_iter: the most iterations, >= 1.
+        tol: stop once an iteration raises `log_likelihood` by less, >= 0, in nats.
+        covariance_floor: added to the variances of each cluster, > 0, as a share of them, and so the least
+            eigenvalue of the cluster's correlation matrix; 1e-6 is what float32 can tell from 0. A cluster
+            without extent counts as one of this share of the variance of all vectors. Where rounding still
+            keeps a matrix from being positive definite, 10, 100, ... times as much is added.
+
+    Returns:
+        The mixture, in the units of z. A `UserWarning` says so if it has not converged.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range; the message names it.
+    """
+    check_key(key)
+    check_count("n_clusters", n_clusters, 1)
+    check_count("max_iter", max_iter, 1)
+    if not tol >= 0:
+        raise ValueError(f"tol: expected a number of at least 0, got {tol}")
+    if not 0 < covariance_floor < math.inf:
+        raise ValueError(f"covariance_floor: expected a positive, finite number, got {covariance_floor}")
+    found = moments(z)
+    if n_clusters > found.count:
+        raise ValueError(
+            f"n_clusters: expected at most {found.count}, the number of vectors, got {n_clusters}"
+        )
+    centre = found.mean.astype(np.float32)
+    variance = np.diag(found.scatter) / found.count
+    scale = float(np.sqrt(variance.mean())) or 1.0
+    least = jnp.asarray(covariance_floor * np.maximum(variance / scale**2, covariance_floor), jnp.float32)
+    floor = _Floor(jnp.float32(covariance_floor), least)
+    x = _standardised(jnp.asarray(z), centre, jnp.float32(scale))
+
+    centres, labels, distance = _k_means(key, x, n_clusters)
+    share = (labels == jnp.arange(n_clusters)[:, None]).astype(jnp.float32)
+    mixture, _ = _maximise(x, share, -distance, centres, floor)
+    every_pair = jnp.ones(share.shape, bool)
+    before, done, steps = -math.inf, 0, 1
+    restarted = jnp.bool_(False)
+    while True:
+        share, log_density = _expect(x, mixture, every_pair)
+        # The sum over many vectors in float32 would be less exact than `tol`.
+        now = float(np.mean(np.asarray(log_density, np.float64)))
+        gain = (now - before) / steps
+        converged = gain < tol and not restarted
+        if converged or done == max_iter:
+            break
+        steps = min(_CYCLE if gain < _NEARLY * tol else 1, max_iter - done)
+        before, restarted = now, jnp.bool_(False)
+        for step in range(steps):
+            if step:
+                share, log_density = _expect(x, mixture, share > _NEGLIGIBLE)
+            mixture, emptied = _maximise(x, share, log_density, mixture.means, floor)
+            restarted |= emptied
+        done += steps
+    if not converged:
+        warnings.warn(
+            f"max_iter: the mixture has not converged after {done} iterations, the last of which raised the "
+            f"log-likelihood by {gain:.2g}; raise max_iter or tol",
+            stacklevel=2,
+        )
+    return MixtureFit(
+        mixture.weights,
+        mixture.means * jnp.float32(scale) + centre,
+        mixture.cholesky * jnp.float32(scale),
+        now - z.shape[1] * math.log(scale),
+        done,
+        converged,
+    )
+
+
+@jax.jit
+def _standardised(z: jax.Array, centre: jax.Array, scale: jax.Array) -> jax.Array:
+    return (z.astype(jnp.float32) - centre) / scale
+
+
+def _for_blocks(chosen: jax.Array, visit: Callable[[jax.Array, T], T], state: T) -> T:
+    """Calls `visit` with `_BLOCK` of the row numbers chosen at a time; the last are filled up by n."""
+    n = chosen.shape[0]
+    rows = jnp.nonzero(chosen, size=n + _BLOCK, fill_value=n)[0]
+
+    def block(i: jax.Array, state: T) -> T:
+        return visit(jax.lax.dynamic_slice(rows, (i * _BLOCK,), (_BLOCK,)), state)
+
+    return jax.lax.fori_loop(0, -(-jnp.sum(chosen) // _BLOCK), block, state)
+
+
+@jax.jit
+def _expect(x: jax.Array, mixture: _Mixture, pairs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Responsibilities (c, n), 0 but for `pairs`, and log-densities (n,)."""
+
+    def cluster(inputs: tuple[jax.Array, ...]) -> jax.Array:
+        chosen, weight, mean, inverse = inputs
+
+        def visit(rows: jax.Array, joint: jax.Array) -> jax.Array:
+            density = log_normal(x.at[rows].get(mode="fill", fill_value=0), mean, inverse)
+            return joint.at[rows].set(jnp.log(weight) + density, mode="drop")
+
+        return _for_blocks(chosen, visit, jnp.full(x.shape[0], -jnp.inf, jnp.float32))
+
+    joint = jax.lax.map(cluster, (pairs, mixture.weights, mixture.means, mixture.inverse))
+    log_density = jax.nn.logsumexp(joint, axis=0)
+    return jnp.exp(joint - log_density), log_density
+
+
+@jax.jit
+def _maximise(
+    x: jax.Array, share: jax.Array, log_density: jax.Array, means: jax.Array, floor: _Floor
+) -> tuple[_Mixture, jax.Array]:
+    """The mixture of responsibilities (c, n), and whether a cluster was empty and starts again.
+
+    Gram matrices are taken about the old `means`, which lie close to the new ones.
+    """
+    d = x.shape[1]
+
+    def cluster(inputs: tuple[jax.Array, jax.Array]) -> _Sums:
+        share, mean = inputs
+
+        def visit(rows: jax.Array, sums: _Sums) -> _Sums:
+            weight = share.at[rows].get(mode="fill", fill_value=0)
+            offset = x.at[rows].get(mode="fill", fill_value=0) - mean
+            weighted = weight[:, None] * offset
+            gram = jnp.matmul(weighted.T, offset, precision="highest")
+            return sums[0] + jnp.sum(weight), sums[1] + jnp.sum(weighted, axis=0), sums[2] + gram
+
+        zeros = (jnp.zeros((), jnp.float32), jnp.zeros(d, jnp.float32), jnp.zeros((d, d), jnp.float32))
+        size, total, gram = _for_blocks(share > _NEGLIGIBLE, visit, zeros)
+        some = jnp.maximum(size, 0.5)
+        shift = total / some
+        return size, mean + shift, gram / some - jnp.outer(shift, shift)
+
+    size, means, covariance = jax.lax.map(cluster, (share, means))
+    # A vector that has half of itself to give is enough to fit a cluster to.
+    empty = size < 0.5
+    common = jnp.einsum("c,cij->ij", jnp.where(empty, 0.0, size), covariance) / jnp.sum(size)
+    covariance = jnp.where(empty[:, None, None], common, covariance)
+    least = jax.lax.top_k(-log_density, means.shape[0])[1]
+    means = jnp.where(empty[:, None], x[least[jnp.cumsum(empty) - 1]], means)
+    size = jnp.where(empty, 1.0, size)
+    cholesky = _cholesky(covariance, floor)
+    return _Mixture(size / jnp.sum(size), means, cholesky, inverse_factor(cholesky)), jnp.any(empty)
+
+
+def _cholesky(covariance: jax.Array, floor: _Floor) -> jax.Array:
+    """Factors of covariance + floor, the floor raised tenfold as long as a matrix has no factor."""
+    variance = jnp.maximum(jnp.diagonal(covariance, axis1=1, axis2=2), floor.least_variance)
+
+    def failed(cholesky: jax.Array) -> jax.Array:
+        return jnp.any(jnp.isnan(cholesky), axis=(1, 2))
+
+    def attempt(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        share, cholesky = state
+        share = jnp.where(failed(cholesky), 10 * share, share)
+        added = jax.vmap(jnp.diag)(share[:, None] * variance)
+        return share, jnp.linalg.cholesky(covariance + added)
+
+    state = jnp.full(covariance.shape[0], floor.share / 10), jnp.full_like(covariance, jnp.nan)
+    return jax.lax.while_loop(lambda state: jnp.any(failed(state[1])), attempt, state)[1]
+
+
+@partial(jax.jit, static_argnames="n_clusters")
+def _k_means(key: jax.Array, x: jax.Array, n_clusters: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Centres (c, d), the number of each vector's own (n,), and the squared distances to them (n,)."""
+    norm = jnp.sum(jnp.square(x), axis=1, keepdims=True)
+    # Greedy: of a few candidates, each by its squared distance, the one that leaves the least.
+    trials = 2 + int(math.log(n_clusters))
+    places = jax.random.uniform(key, (n_clusters, trials), jnp.float32)
+
+    def distances(centres: jax.Array) -> jax.Array:
+        product = jnp.matmul(x, centres.T, precision="highest")
+        return jnp.maximum(norm - 2 * product + jnp.sum(jnp.square(centres), axis=1), 0.0)
+
+    def add(closest: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
+        running = jnp.cumsum(closest)
+        chosen = jnp.searchsorted(running, places * running[-1], side="right")
+        candidates = x[jnp.minimum(chosen, x.shape[0] - 1)]
+        remaining = jnp.minimum(closest[:, None], distances(candidates))
+        best = jnp.argmin(jnp.sum(remaining, axis=0))
+        return remaining[:, best], candidates[best]
+
+    # Before the first centre, all are as far as no two vectors can be.
+    farthest = jnp.full(x.shape[0], 4 * jnp.max(norm) + 1)
+    _, centres = jax.lax.scan(add, farthest, places)
+
+    def nearest(centres: jax.Array) -> tuple[jax.Array, jax.Array]:
+        distance = distances(centres)
+        return jnp.argmin(distance, axis=1), jnp.min(distance, axis=1)
+
+    def lloyd(i: jax.Array, centres: jax.Array) -> jax.Array:
+        labels, _ = nearest(centres)
+        member = jax.nn.one_hot(labels, n_clusters, dtype=jnp.float32, axis=0)
+        size = jnp.sum(member, axis=1, keepdims=True)
+        mean = jnp.matmul(member, x, precision="highest") / jnp.maximum(size, 1.0)
+        return jnp.where(size > 0, mean, centres)
+
+    centres = jax.lax.fori_loop(0, _LLOYD_ITERATIONS, lloyd, centres)
+    return centres, *nearest(centres)

@@ -1,0 +1,213 @@
+"""A mixture of Gaussians: for z-points that one Gaussian or one ellipse body describes badly."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from jaxlatent._pytree import pytree
+from jaxlatent.latent.moments import Moments
+from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.subset import subset_mask
+from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.em import fit_mixture
+from jaxlatent.sampling.gaussian import check_temperature, inverse_factor, log_normal
+from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.words import normals, unit_uniform, words
+
+_BLOCK = 1024
+
+
+@pytree
+class GaussianMixtureSampler(ComponentSampler):
+    """Draws from a mixture of normal distributions with full covariances, fitted in a PCA frame.
+
+    A vector first gets a cluster, by the weights, then is the cluster's mean plus temperature times its
+    Cholesky factor times standard normal numbers.
+
+    Attributes:
+        pca: the frame, with k components.
+        weights: shares of the clusters, (c,) float32, >= 0, sum 1.
+        means: of the clusters, in the PCA frame, (c, k) float32.
+        cholesky: lower triangular factors L of their covariances L L^T, (c, k, k) float32.
+        temperature: factor of the standard deviations within each cluster, > 0; the means stay. A leaf of
+            the pytree, so that another value compiles nothing anew.
+
+    Raises:
+        ValueError: if shapes do not fit, the weights are no shares, or the temperature is not positive.
+    """
+
+    pca: PCA
+    weights: Float[Array, " c"]
+    means: Float[Array, "c k"]
+    cholesky: Float[Array, "c k k"]
+    temperature: float | Float[Array, ""] = 1.0
+
+    def __post_init__(self) -> None:
+        check_temperature(self.temperature)
+        arrays = (self.weights, self.means, self.cholesky)
+        if not isinstance(self.pca, PCA) or any(
+            isinstance(x, jax.core.Tracer) or not isinstance(x, (jax.Array, np.ndarray)) for x in arrays
+        ):
+            return
+        c, k = np.size(self.weights), self.pca.n_components
+        for name, wanted in (("weights", (c,)), ("means", (c, k)), ("cholesky", (c, k, k))):
+            found = getattr(self, name)
+            if found.shape != wanted:
+                raise ValueError(
+                    f"{name}: expected shape {wanted} for {c} clusters of {k} components, got {found.shape}"
+                )
+            object.__setattr__(self, name, jnp.asarray(found, jnp.float32))
+        weights = np.asarray(self.weights)
+        if not (weights >= 0).all() or abs(weights.sum() - 1) > 1e-3:
+            raise ValueError(f"weights: expected shares >= 0 of sum 1, got the sum {weights.sum():g}")
+
+    @classmethod
+    def fit(
+        cls,
+        z: Float[Array | np.ndarray, "n d"],
+        *,
+        n_clusters: int = 10,
+        n_components: int | None = None,
+        temperature: float = 1.0,
+        key: jax.Array | None = None,
+        max_iter: int = 100,
+        tol: float = 1e-3,
+        covariance_floor: float = 1e-6,
+        where: Bool[Array | np.ndarray, " n"] | None = None,
+    ) -> "GaussianMixtureSampler":
+        """Fits the mixture by expectation-maximisation, see `jaxlatent.sampling.em.fit_mixture`.
+
+        Args:
+            z: z-points, floating point (n, d), n >= 2 and n >= n_clusters. Each cluster has
+                k (k + 3) / 2 + 1 parameters, and wants several times k vectors.
+            n_clusters: c, at least 1.
+            n_components: k, from 1 to d; all that have a positive variance where not given.
+            temperature: see the class.
+            key: for the start; `jax.random.key(0)` where not given. Of several keys, take the one of
+                highest mean `log_prob`.
+            max_iter: the most iterations, >= 1; a `UserWarning` says so if they were not enough.
+            tol: stop once an iteration raises the mean log-density by less, in nats.
+            covariance_floor: added to the variances of each cluster, > 0, as a share of them.
+            where: mask of a subset of the z-points, at least n_clusters, which alone the mixture is fitted
+                to; only the frame is shrunk towards that of all.
+
+        Raises:
+            TypeError, ValueError: if an argument is out of range; the message names it.
+        """
+        check_temperature(temperature)
+        pca = fit_frame(z, n_components, where=where)
+        y = pca.transform(z if where is None else z[subset_mask(z, where)])
+        found = fit_mixture(
+            jax.random.key(0) if key is None else key,
+            y,
+            n_clusters,
+            max_iter=max_iter,
+            tol=tol,
+            covariance_floor=covariance_floor,
+        )
+        return cls(pca, found.weights, found.means, found.cholesky, temperature)
+
+    @classmethod
+    def from_sklearn(cls, mixture: Any, *, temperature: float = 1.0) -> "GaussianMixtureSampler":
+        """Takes over a fitted mixture of scikit-learn, in the PCA frame of its own covariance.
+
+        Args:
+            mixture: a fitted `sklearn.mixture.GaussianMixture` or `BayesianGaussianMixture`, of any
+                `covariance_type`.
+            temperature: see the class.
+
+        Raises:
+            TypeError: if `mixture` is not such an object.
+            ValueError: if it is not fitted, or the temperature is not positive.
+        """
+        if not hasattr(mixture, "covariance_type"):
+            raise TypeError(
+                f"mixture: expected a sklearn.mixture.GaussianMixture, got {type(mixture).__name__}"
+            )
+        if not hasattr(mixture, "covariances_"):
+            raise ValueError("mixture: not fitted yet; call mixture.fit(z) first")
+        weights, means = (np.asarray(x, np.float64) for x in (mixture.weights_, mixture.means_))
+        covariances = _full_covariances(mixture)
+        d = means.shape[1]
+        mean = weights @ means
+        between = (weights[:, None] * (means - mean)).T @ (means - mean)
+        covariance = np.einsum("c,cij->ij", weights, covariances) + between
+        # Of a count of d + 1 points, all d components are kept.
+        pca = PCA.from_moments(Moments(d + 1, mean, d * covariance))
+        axes = np.asarray(pca.components, np.float64)
+        return cls(
+            pca,
+            jnp.asarray(weights, jnp.float32),
+            jnp.asarray((means - np.asarray(pca.mean, np.float64)) @ axes.T, jnp.float32),
+            jnp.asarray(np.linalg.cholesky(axes @ covariances @ axes.T), jnp.float32),
+            temperature,
+        )
+
+    @property
+    def n_clusters(self) -> int:
+        """The number of clusters c."""
+        return self.weights.shape[0]
+
+    def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
+        """Natural logarithm of the density at z-points, at the sampler's temperature.
+
+        It is the density in the k components of the frame, in the units of z, at the projection of z onto
+        them. With k < d the vectors drawn fill a subspace, and how far z lies from it does not count.
+
+        Args:
+            z: (n, d), floating point.
+
+        Returns:
+            float32 (n,).
+
+        Raises:
+            TypeError, ValueError: if `z` is not a floating-point array (n, d).
+        """
+        return _log_prob(self, self.pca.transform(z))
+
+    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        bounds = jnp.cumsum(self.weights)
+        u = unit_uniform(words(seed, index, 0, 1)[0][0])
+        own = jnp.sum(u * bounds[-1] > bounds[:-1, None], axis=0)
+        unit = self._temperature * normals(seed, index, 1, self.pca.n_components)
+
+        # Every cluster for all vectors costs c products where one would do, but a gathered factor for each
+        # vector is as slow for the memory that it reads.
+        def add(y: jax.Array, cluster: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+            number, mean, cholesky = cluster
+            drawn = mean[:, None] + jnp.matmul(cholesky, unit, precision="highest")
+            return jnp.where(own == number, drawn, y), None
+
+        clusters = (jnp.arange(self.n_clusters), self.means, self.cholesky)
+        return jax.lax.scan(add, jnp.zeros_like(unit), clusters)[0].T
+
+    @property
+    def _temperature(self) -> Float[Array, ""]:
+        return jnp.asarray(self.temperature, jnp.float32)
+
+
+def _full_covariances(mixture: Any) -> np.ndarray:
+    """The covariances (c, d, d) of scikit-learn's four kinds."""
+    c, d = mixture.means_.shape
+    found = np.asarray(mixture.covariances_, np.float64)
+    if mixture.covariance_type == "tied":
+        return np.broadcast_to(found, (c, d, d))
+    if mixture.covariance_type == "diag":
+        return found[:, :, None] * np.eye(d)
+    if mixture.covariance_type == "spherical":
+        return found[:, None, None] * np.eye(d)
+    return found
+
+
+@jax.jit
+def _log_prob(sampler: GaussianMixtureSampler, y: jax.Array) -> jax.Array:
+    inverses = inverse_factor(sampler.cholesky) / sampler._temperature
+
+    def vector(y: jax.Array) -> jax.Array:
+        density = jax.lax.map(lambda cluster: log_normal(y, *cluster), (sampler.means, inverses))
+        return jax.nn.logsumexp(jnp.log(sampler.weights) + density)
+
+    return jax.lax.map(vector, y, batch_size=_BLOCK)

@@ -1,0 +1,114 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlatent as jl
+from jaxlatent.latent.subset import subset_weight
+from jaxlatent.sampling.region import fit_frame, fit_region
+
+
+@pytest.mark.parametrize("axes", ["fwhm", "hwhm", "sigma"])
+@pytest.mark.parametrize("k", [None, 4])
+def test_semi_axes_are_fact_times_the_width(make_z, axes, k):
+    z = make_z(3000, 6)
+    pca, body = fit_region(z, n_components=k, axes=axes)
+    assert pca.n_components == body.n_components == (k or 6)
+    width = jl.half_width(pca.transform(z), axes)
+    np.testing.assert_allclose(body.semi_axes, 0.7 * width, rtol=1e-6)
+    twice = fit_region(z, n_components=k, axes=axes, fact=1.4)[1]
+    np.testing.assert_allclose(twice.semi_axes, 2 * body.semi_axes, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("k", "deviations"), [(2, 2.0), (6, None)])
+def test_matched_semi_axes_scale_the_standard_deviations(make_z, k, deviations):
+    pca, body = fit_region(make_z(500, 6), n_components=k, axes="matched")
+    level = body.semi_axes / jnp.sqrt(pca.explained_variance)
+    np.testing.assert_allclose(level, level[0], rtol=1e-6)
+    assert 2 - 1e-4 < level[0] < np.sqrt(6)
+    assert deviations is None or abs(level[0] - deviations) < 1e-4
+    half = fit_region(make_z(500, 6), n_components=k, axes="matched", fact=0.5)[1]
+    np.testing.assert_allclose(half.semi_axes, body.semi_axes / 2, rtol=1e-6)
+
+
+def test_frame_leaves_out_components_without_variance(make_z):
+    z = np.array(make_z(200, 5))
+    z[:, 1] = 4
+    assert fit_frame(z).n_components == 4
+    assert fit_frame(z, 5).n_components == 5
+    assert fit_frame(np.full((9, 3), 2, np.float32)).n_components == 1
+    np.testing.assert_array_equal(fit_frame(z, 3).components, jl.PCA.fit(z, 3).components)
+
+
+def test_trimming_reaches_the_frame(make_z):
+    z = make_z(2000, 4)
+    pca, _ = fit_region(z, within_sigma=1.5)
+    np.testing.assert_array_equal(pca.mean, jl.PCA.fit(z, within_sigma=1.5).mean)
+
+
+@pytest.mark.parametrize("axes", ["fwhm", "sigma", "matched"])
+def test_region_of_a_small_random_subset_is_nearly_that_of_all(make_z, axes):
+    z = make_z(4000, 32)
+    mask = np.zeros(4000, bool)
+    mask[np.random.default_rng(0).choice(4000, 5, replace=False)] = True
+    pca, body = fit_region(z, axes=axes, where=mask)
+    whole, whole_body = fit_region(z, axes=axes)
+    deviation = jnp.sqrt(whole.explained_variance)
+    shift = (pca.mean - whole.mean) @ whole.components.T / deviation
+    # Of a plain mean it would be 32 / 5 on average; the estimator's risk for no shift is 2 / 5 at most.
+    assert jnp.sum(jnp.square(shift)) < 3 * 2 / 5
+    # A weight of 5 / 37 for the 5 points, of which the 4 directions between them get most.
+    ratio = np.asarray(body.semi_axes / whole_body.semi_axes)
+    assert np.median(np.abs(ratio - 1)) < subset_weight(5, 32)
+
+
+@pytest.mark.parametrize("axes", ["fwhm", "sigma", "matched"])
+@pytest.mark.parametrize("kind", ["numpy", "jax"])
+def test_region_of_a_large_distant_subset_is_its_own(make_z, axes, kind):
+    z = np.array(make_z(12_000, 6))
+    mask = np.arange(12_000) % 2 == 0
+    z[mask] = z[mask] * np.linspace(0.3, 2, 6, dtype=np.float32) + 50
+    if kind == "jax":
+        z, mask = jnp.asarray(z), jnp.asarray(mask)
+    pca, body = fit_region(z, axes=axes, where=mask)
+    own, own_body = fit_region(z[mask], axes=axes)
+    np.testing.assert_allclose(pca.mean, own.mean, rtol=1e-4)
+    np.testing.assert_allclose(jnp.abs(pca.components @ own.components.T), np.eye(6), atol=0.03)
+    np.testing.assert_allclose(body.semi_axes, own_body.semi_axes, rtol=0.01)
+
+
+@pytest.mark.parametrize("axes", ["fwhm", "hwhm", "sigma"])
+def test_a_distance_to_the_rest_is_no_width(make_z, axes):
+    """As many chosen points as dimensions, so that half of the widths comes from all points."""
+    z = np.array(make_z(4000, 6)) * np.float32(0.1)
+    z[6:] += 100
+    mask = np.arange(4000) < 6
+    deviation = z[6:].std(axis=0).max() * 6
+    assert (fit_region(z, axes=axes, fact=1.0, where=mask)[1].semi_axes < deviation).all()
+
+
+def test_all_points_as_a_subset(make_z):
+    z = make_z(1000, 5)
+    for ours, theirs in zip(fit_region(z, where=np.ones(1000, bool)), fit_region(z), strict=True):
+        assert type(ours) is type(theirs)
+    _, body = fit_region(z, where=np.ones(1000, bool))
+    np.testing.assert_allclose(body.semi_axes, fit_region(z)[1].semi_axes, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("as_without_type_checks")
+def test_errors(make_z):
+    z = make_z(100, 4)
+    for fact in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="fact: expected a positive number"):
+            fit_region(z, fact=fact)
+    with pytest.raises(ValueError, match="half_width: expected one of fwhm, hwhm, sigma, matched, got"):
+        fit_region(z, axes="full")
+    with pytest.raises(ValueError, match=r"where: expected shape \(100,\)"):
+        fit_region(z, where=np.ones(99, bool))
+    with pytest.raises(ValueError, match="where: excludes max_points"):
+        fit_region(z, where=np.ones(100, bool), max_points=50)
+    with pytest.raises(ValueError, match="semi_axes: expected a vector of at least 2"):
+        fit_region(z, n_components=1)
+    constant = z.at[:, 2].set(1.0)
+    for axes in ("fwhm", "matched"):
+        with pytest.raises(ValueError, match=r"component 3 \(1 such\); keep fewer components"):
+            fit_region(constant, n_components=4, axes=axes)

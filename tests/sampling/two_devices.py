@@ -1,0 +1,31 @@
+"""Run by test_contract.py in a process with two CPU devices: prints the samplers that pass."""
+
+import importlib.util
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+spec = importlib.util.spec_from_file_location("contract", Path(__file__).with_name("test_contract.py"))
+contract = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(contract)
+
+first, second = jax.devices()
+mesh = jax.make_mesh((2,), ("batch",))
+sharded = NamedSharding(mesh, PartitionSpec("batch"))
+z = jnp.asarray(np.random.default_rng(0).standard_normal((600, contract.D)), jnp.float32)
+key = jax.random.key(1)
+for name, make in sorted(contract.SAMPLERS.items()):
+    sampler = make(z)
+    expected = np.asarray(sampler.sample(key, 256))
+    on_second = jax.device_put((sampler, key), second)
+    with jax.default_device(second):
+        drawn = on_second[0].sample(on_second[1], 256)
+    assert drawn.devices() == {second}, name
+    np.testing.assert_array_equal(drawn, expected, err_msg=name)
+    both = jax.jit(lambda s, k: s.sample(k, 256), out_shardings=sharded)(sampler, key)
+    assert len(both.devices()) == 2, name
+    np.testing.assert_allclose(both, expected, rtol=1e-4, atol=1e-5, err_msg=name)
+    print(name)
