@@ -4,6 +4,7 @@ Called by `python benchmarks/samplers.py --dims "" --scaling benchmarks/scaling.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ def contestants(d: int, n: int) -> dict[str, Callable[[], jax.Array]]:
         "GaussianSampler": jl.GaussianSampler(pca),
     }
     runs: dict[str, Callable[[], jax.Array]] = {
-        name: (lambda s=s: s.sample_components(key, n)) for name, s in made.items()
+        name: partial(sampler.sample_components, key, n) for name, sampler in made.items()
     }
     return runs | {"jax.random.uniform alone": lambda: generate(key)}
 

@@ -17,6 +17,7 @@ from jaxlatent.latent import PCA as PCA
 from jaxlatent.latent import attribute_direction as attribute_direction
 from jaxlatent.latent import half_width as half_width
 from jaxlatent.sampling import BoxSampler as BoxSampler
+from jaxlatent.sampling import ComponentSampler as ComponentSampler
 from jaxlatent.sampling import EllipseBody as EllipseBody
 from jaxlatent.sampling import EllipsoidSampler as EllipsoidSampler
 from jaxlatent.sampling import ExactSampler as ExactSampler
