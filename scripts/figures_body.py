@@ -37,7 +37,7 @@ def drawn_in_order(n: int, k: int) -> np.ndarray:
 
 def figure_body() -> Figure:
     """What the body looks like: two components, three, and the density of a plane of many."""
-    figure = Figure(layout="constrained", figsize=(11, 3.8))
+    figure = Figure(layout="constrained", figsize=(11, 4.4))
     flat = figure.add_subplot(131)
     angle = np.linspace(0, 2 * np.pi, 401)
     points = np.asarray(samplers(2)[1].sample_components(KEY, 1500))
@@ -64,7 +64,7 @@ def figure_body() -> Figure:
     side = np.sqrt(0.5) * np.array([-1, 1, 1, -1, -1])
     many.plot(side, np.roll(side, 1)[[0, 1, 2, 3, 0]], color=COLOURS[1], label="|u| = 1/√2")
     many.set_title("k = 256: two of the components")
-    many.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8, frameon=False)
+    many.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8, frameon=False)
     for axes in (flat, many):
         axes.set(xlabel="u₁", ylabel="u₂", aspect="equal", xlim=(-1.1, 1.1), ylim=(-1.1, 1.1))
     solid.set(xlabel="u₁", ylabel="u₂", zlabel="u₃")
