@@ -79,7 +79,7 @@ def _fwhm(y: jax.Array, median: jax.Array, scale: jax.Array) -> jax.Array:
     histogram = counts.reshape(k, _BINS + 1)[:, :_BINS]
     bandwidth = max(_LEAST_BANDWIDTH, 1.06 * n**-0.2)
     density = jax.vmap(partial(jnp.convolve, mode="same"), (0, None))(histogram, _kernel(bandwidth))
-    width = jax.vmap(_width_at_half_maximum)(density) / _BINS_PER_SIGMA
+    width = jax.vmap(width_at_half_maximum)(density) / _BINS_PER_SIGMA
     square = jnp.square(width) - (GAUSSIAN_FWHM * bandwidth) ** 2
     # A peak narrower than the kernel leaves nothing to measure; one bin is the resolution.
     return jnp.sqrt(jnp.maximum(square, 1 / _BINS_PER_SIGMA**2)) * scale
@@ -92,7 +92,7 @@ def _kernel(bandwidth: float) -> jax.Array:
     return jnp.asarray(weights / weights.sum(), jnp.float32)
 
 
-def _width_at_half_maximum(density: jax.Array) -> jax.Array:
+def width_at_half_maximum(density: jax.Array) -> jax.Array:
     """Distance, in bins, between the crossings of half the maximum that enclose the maximum."""
     peak = jnp.argmax(density).astype(jnp.int32)
     half = density[peak] / 2

@@ -41,7 +41,7 @@ class MixtureFit:
     """A Gaussian mixture and how well it describes the vectors that it was fitted to.
 
     Attributes:
-        weights: shares of the clusters, (c,) float32, > 0, sum 1.
+        weights: shares of the clusters, (c,) float32, sum 1; 0 for one that found no vectors.
         means: (c, d) float32.
         cholesky: lower triangular factors L of the covariances L L^T, (c, d, d) float32.
         log_likelihood: mean of the log-density of a vector, in nats.
@@ -81,9 +81,9 @@ def fit_mixture(
     """Fits a Gaussian mixture by maximum likelihood, from a k-means start.
 
     The start is greedy k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007) and Lloyd's iterations, in the
-    units of z. A cluster that no vector belongs to any more starts again at the vector of least density,
-    with the mean covariance of the others. Memory: a float32 copy of z, n * n_clusters numbers and three
-    (n_clusters, d, d) arrays.
+    units of z. A cluster of at most d vectors has a singular covariance, with which it would only learn
+    these by heart; it starts anew as one half of the largest cluster, if that has at least 4 (d + 1)
+    vectors. Memory: a float32 copy of z, some arrays of n * n_clusters and of n_clusters * d^2 numbers.
 
     Everything is float32, with z centred first and each Gram matrix taken about the cluster's own mean.
     Where coordinates are so correlated that their correlation matrix has eigenvalues near 1e-6, give
@@ -125,9 +125,8 @@ def fit_mixture(
     floor = _Floor(jnp.float32(covariance_floor), least)
     x = _standardised(jnp.asarray(z), centre, jnp.float32(scale))
 
-    centres, labels, distance = _k_means(key, x, n_clusters)
-    share = (labels == jnp.arange(n_clusters)[:, None]).astype(jnp.float32)
-    mixture, _ = _maximise(x, share, -distance, centres, floor)
+    centres, share = _k_means(key, x, n_clusters)
+    mixture, _ = _maximise(x, share, centres, floor)
     every_pair = jnp.ones(share.shape, bool)
     before, done, steps = -math.inf, 0, 1
     restarted = jnp.bool_(False)
@@ -143,9 +142,9 @@ def fit_mixture(
         before, restarted = now, jnp.bool_(False)
         for step in range(steps):
             if step:
-                share, log_density = _expect(x, mixture, share > _NEGLIGIBLE)
-            mixture, emptied = _maximise(x, share, log_density, mixture.means, floor)
-            restarted |= emptied
+                share, _ = _expect(x, mixture, share > _NEGLIGIBLE)
+            mixture, anew = _maximise(x, share, mixture.means, floor)
+            restarted |= anew
         done += steps
     if not converged:
         warnings.warn(
@@ -198,12 +197,12 @@ def _expect(x: jax.Array, mixture: _Mixture, pairs: jax.Array) -> tuple[jax.Arra
 
 
 @jax.jit
-def _maximise(
-    x: jax.Array, share: jax.Array, log_density: jax.Array, means: jax.Array, floor: _Floor
-) -> tuple[_Mixture, jax.Array]:
-    """The mixture of responsibilities (c, n), and whether a cluster was empty and starts again.
+def _maximise(x: jax.Array, share: jax.Array, means: jax.Array, floor: _Floor) -> tuple[_Mixture, jax.Array]:
+    """The mixture of responsibilities (c, n), and whether a cluster of too few vectors starts anew.
 
-    Gram matrices are taken about the old `means`, which lie close to the new ones.
+    Gram matrices are taken about the old `means`, which lie close to the new ones. The two halves of a
+    cluster are copies of it, half a standard deviation of the first coordinate to either side, which in a
+    PCA frame is the most important one.
     """
     d = x.shape[1]
 
@@ -219,20 +218,22 @@ def _maximise(
 
         zeros = (jnp.zeros((), jnp.float32), jnp.zeros(d, jnp.float32), jnp.zeros((d, d), jnp.float32))
         size, total, gram = _for_blocks(share > _NEGLIGIBLE, visit, zeros)
-        some = jnp.maximum(size, 0.5)
+        some = jnp.maximum(size, jnp.finfo(jnp.float32).tiny)
         shift = total / some
         return size, mean + shift, gram / some - jnp.outer(shift, shift)
 
     size, means, covariance = jax.lax.map(cluster, (share, means))
-    # A vector that has half of itself to give is enough to fit a cluster to.
-    empty = size < 0.5
-    common = jnp.einsum("c,cij->ij", jnp.where(empty, 0.0, size), covariance) / jnp.sum(size)
-    covariance = jnp.where(empty[:, None, None], common, covariance)
-    least = jax.lax.top_k(-log_density, means.shape[0])[1]
-    means = jnp.where(empty[:, None], x[least[jnp.cumsum(empty) - 1]], means)
-    size = jnp.where(empty, 1.0, size)
-    cholesky = _cholesky(covariance, floor)
-    return _Mixture(size / jnp.sum(size), means, cholesky, inverse_factor(cholesky)), jnp.any(empty)
+    few = size < d + 1
+    largest = jax.lax.top_k(jnp.where(few, 0.0, size), size.shape[0])[1]
+    source = largest[jnp.maximum(jnp.cumsum(few) - 1, 0)]
+    anew = few & (size[source] >= 4 * (d + 1))
+    halved = jnp.zeros_like(few).at[source].max(anew)
+    origin = jnp.where(anew, source, jnp.arange(size.shape[0], dtype=source.dtype))
+    cholesky = _cholesky(covariance[origin], floor)
+    side = 0.5 * (anew.astype(jnp.float32) - halved.astype(jnp.float32))
+    means = means[origin] + side[:, None] * cholesky[:, :, 0]
+    size = size[origin] * jnp.where(anew | halved, 0.5, 1.0)
+    return _Mixture(size / jnp.sum(size), means, cholesky, inverse_factor(cholesky)), jnp.any(anew)
 
 
 def _cholesky(covariance: jax.Array, floor: _Floor) -> jax.Array:
@@ -253,8 +254,8 @@ def _cholesky(covariance: jax.Array, floor: _Floor) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames="n_clusters")
-def _k_means(key: jax.Array, x: jax.Array, n_clusters: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Centres (c, d), the number of each vector's own (n,), and the squared distances to them (n,)."""
+def _k_means(key: jax.Array, x: jax.Array, n_clusters: int) -> tuple[jax.Array, jax.Array]:
+    """Centres (c, d), and which of them each vector belongs to, as responsibilities (c, n)."""
     norm = jnp.sum(jnp.square(x), axis=1, keepdims=True)
     # Greedy: of a few candidates, each by its squared distance, the one that leaves the least.
     trials = 2 + int(math.log(n_clusters))
@@ -276,16 +277,15 @@ def _k_means(key: jax.Array, x: jax.Array, n_clusters: int) -> tuple[jax.Array, 
     farthest = jnp.full(x.shape[0], 4 * jnp.max(norm) + 1)
     _, centres = jax.lax.scan(add, farthest, places)
 
-    def nearest(centres: jax.Array) -> tuple[jax.Array, jax.Array]:
-        distance = distances(centres)
-        return jnp.argmin(distance, axis=1), jnp.min(distance, axis=1)
+    def memberships(centres: jax.Array) -> jax.Array:
+        nearest = jnp.argmin(distances(centres), axis=1)
+        return jax.nn.one_hot(nearest, n_clusters, dtype=jnp.float32, axis=0)
 
     def lloyd(i: jax.Array, centres: jax.Array) -> jax.Array:
-        labels, _ = nearest(centres)
-        member = jax.nn.one_hot(labels, n_clusters, dtype=jnp.float32, axis=0)
+        member = memberships(centres)
         size = jnp.sum(member, axis=1, keepdims=True)
         mean = jnp.matmul(member, x, precision="highest") / jnp.maximum(size, 1.0)
         return jnp.where(size > 0, mean, centres)
 
     centres = jax.lax.fori_loop(0, _LLOYD_ITERATIONS, lloyd, centres)
-    return centres, *nearest(centres)
+    return centres, memberships(centres)
