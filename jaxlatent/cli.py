@@ -6,11 +6,14 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+import rich
+import rich.box
+import rich.table
 
 from jaxlatent.autoencoder.config import (
     ACTIVATIONS,
@@ -22,7 +25,8 @@ from jaxlatent.autoencoder.config import (
     TrainConfig,
 )
 from jaxlatent.autoencoder.train import DivergenceError
-from jaxlatent.runs import Run
+from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
+from jaxlatent.runs import Run, report_latents
 from jaxlatent.sampling.exact import DensityName
 from jaxlatent.sampling.pairwise import Order
 from jaxlatent.sampling.region import FACT, Axes
@@ -41,20 +45,21 @@ _DEMO_DATA = "synthetic:6000"
 _DEMO_EPOCHS = 6
 
 
-class _Integers(click.ParamType):
-    """Whole numbers between commas, as a tuple."""
+class _Numbers(click.ParamType):
+    """Numbers between commas, as a tuple."""
 
-    name = "n,n,..."
+    def __init__(self, number: type):
+        self._number = number
+        self.name = "n,n,..." if number is int else "x,x,..."
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(int(part) for part in value.split(","))
+            return tuple(self._number(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"expected whole numbers between commas, got {value!r}", param, ctx)
+            kind = "whole numbers" if self._number is int else "numbers"
+            self.fail(f"expected {kind} between commas, got {value!r}", param, ctx)
 
 
 class _Optional(click.ParamType):
@@ -84,8 +89,8 @@ def _config_options(record: type) -> Callable[[Callable], Callable]:
             if isinstance(field.default, bool):
                 flag = f"{flag}/--no-{field.name.replace('_', '-')}"
             elif isinstance(field.default, tuple):
-                options["type"] = _Integers()
-                options["show_default"] = ",".join(map(str, field.default))
+                options["type"] = _Numbers(int)
+                options["show_default"] = _listed(field.default)
             elif field.name in _CHOICES:
                 options["type"] = click.Choice(_CHOICES[field.name])
                 options["default"] = str(field.default)
@@ -115,13 +120,17 @@ def _record(record: type, options: dict[str, Any]) -> Any:
     return record(**values)
 
 
+def _listed(numbers: Iterable[float]) -> str:
+    return ",".join(map(str, numbers))
+
+
 _run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
 )
 _components_option = click.option(
     "--components",
-    type=_Integers(),
+    type=_Numbers(int),
     default=(),
     show_default="all that were fitted",
     help="How many of the most important PCA components to draw with; several numbers between commas.",
@@ -137,7 +146,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
     Trains a convolutional autoencoder, finds the region that its latent vectors fill, draws new vectors
     inside that region and decodes them. The steps work on a run folder, each on what the one before wrote:
-    train, encode, fit, sample. `demo` does them all.
+    train, encode, fit, sample, report. `demo` does them all; `report --latents` needs nothing but vectors.
     """
     ctx.obj = debug
 
@@ -160,7 +169,8 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     run.encode()
     most = run.fit(fact=0.8).pca.n_components
     run.sample(components=sorted({min(k, most) for k in (50, 105, most)}), seed=seed)
-    click.echo(f"Look at {run.folder / 'pictures'}: comparison.png first.")
+    page = run.report(seed=seed)
+    click.echo(f"Look at {page}; single pictures are in {run.folder / 'pictures'}, comparison.png first.")
 
 
 @cli.command()
@@ -284,6 +294,78 @@ def fit(run: Path, components: int | None, **options: Any) -> None:
 def sample(run: Path, count: int, components: tuple[int, ...], seed: int) -> None:
     """Draws new latent vectors of RUN into samples/, decodes them and naive ones into pictures/."""
     _open_run(run).sample(count, components=components, seed=seed)
+
+
+@cli.command()
+@_run_argument
+@click.option(
+    "--components",
+    type=_Numbers(int),
+    default=(),
+    show_default=f"{_listed(SWEEP_COMPONENTS)}, as far as there are so many",
+    help="Numbers of the most important PCA components to draw with, between commas.",
+)
+@click.option(
+    "--fact",
+    "facts",
+    type=_Numbers(float),
+    default=SWEEP_FACTS,
+    show_default=_listed(SWEEP_FACTS),
+    help="Semi-axes in units of the half-widths, between commas.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(2),
+    default=2000,
+    show_default=True,
+    help="Vectors to draw and measure in each cell.",
+)
+@_seed_option
+def sweep(run: Path, seed: int, **options: Any) -> None:
+    """Measures and decodes a grid of component numbers and half-width scales for RUN.
+
+    The measures go into sweep.csv, the images into pictures/sweep.png.
+    """
+    table = sweep_table(_open_run(run).sweep(seed=seed, **options))
+    shown = rich.table.Table(box=rich.box.SIMPLE, pad_edge=False)
+    for name in table.header:
+        shown.add_column(name, min_width=max(map(len, name.split())))
+    for row in table.on_page():
+        shown.add_row(*row)
+    rich.print(shown)
+
+
+@cli.command()
+@click.argument("run", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--latents",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    show_default="those of RUN",
+    help="A .npy or .npz file of latent vectors (n, d) from any model, in place of RUN; a sampler fitted to "
+    "them, sampler.npz, is written too.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    show_default="RUN/report",
+    help="Folder for report.html and its CSV files; made if absent.",
+)
+@_seed_option
+def report(run: Path | None, latents: Path | None, out: Path | None, seed: int) -> None:
+    """Writes a page about the latent space of RUN, or of a file of latents, to look at in a browser."""
+    if latents is None:
+        if run is None:
+            raise click.UsageError("give a run folder, or a file of latents with --latents")
+        page = _open_run(run).report(out, seed=seed)
+    else:
+        if run is not None:
+            raise click.UsageError("--latents: stands in place of a run folder; leave one of them out")
+        if out is None:
+            raise click.UsageError("--latents: needs a folder for the report; name it with --out")
+        page = report_latents(latents, out, seed=seed, progress=True)
+    click.echo(f"Look at {page}.")
 
 
 def _open_run(folder: Path) -> Run:

@@ -7,7 +7,9 @@ RUN/
   latents.npy      z-points of the training images, float32 (n, d)
   sampler.npz      the fitted sampler
   samples/         new latent vectors, vectors-kK.npy, float32 (count, d), for K components
+  sweep.csv        measures over numbers of components and scales of the half-widths
   pictures/        what to look at
+  report/          report.html, and the numbers behind it
   log.txt          what was done when, with the figures
 ```
 """
@@ -24,7 +26,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlatent import report, storage
+from jaxlatent import evaluation, report, storage
 from jaxlatent._checks import check_choice
 from jaxlatent._files import atomic_path
 from jaxlatent.autoencoder import (
@@ -39,7 +41,10 @@ from jaxlatent.autoencoder import (
 )
 from jaxlatent.data import load_images
 from jaxlatent.generation import generate
+from jaxlatent.report.decoded import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
+from jaxlatent.report.latents import load_latents
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
+from jaxlatent.sampling.region import fit_frame
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +52,8 @@ Images = jax.Array | np.ndarray
 
 _PICTURED = 64
 _COMPARED = 16
+_REPORTED = 100
 _PLANE_POINTS = 500
-_NAIVE_B = 1.5
 _SAMPLERS: dict[str, type[PairwiseSampler] | type[ExactSampler]] = {
     "pairwise": PairwiseSampler,
     "exact": ExactSampler,
@@ -185,9 +190,9 @@ class Run:
             draws[f"Constrained vectors, {k} components"] = f"constrained-k{k}", sampler
             self._save_array(np.asarray(sampler.sample(key, count)), f"samples/vectors-k{k}.npy")
             log.info("drew %d vectors with %d components", count, k)
-        cube, ranges = BoxSampler.fit(z, b=_NAIVE_B), BoxSampler.fit(z)
+        cube, ranges = BoxSampler.fit(z, b=NAIVE_B), BoxSampler.fit(z)
         naive: dict[str, tuple[str, Sampler]] = {
-            f"Naive vectors, uniform in [-{_NAIVE_B}, {_NAIVE_B}]": ("naive-cube", cube),
+            f"Naive vectors, uniform in [-{NAIVE_B}, {NAIVE_B}]": ("naive-cube", cube),
             "Naive vectors, uniform in the range of each latent coordinate": ("naive-ranges", ranges),
         }
         rows: dict[str, Images] = {"Training images": self._images(self._config(), "train", _COMPARED)}
@@ -201,6 +206,59 @@ class Run:
         self._save_figure(figure, "planes-pca")
         self._save_figure(report.plot_latent_planes(z, new), "planes-latent")
         log.info("pictures are in %s", self._path("pictures"))
+
+    def sweep(
+        self,
+        *,
+        components: Sequence[int] = (),
+        facts: Sequence[float] = SWEEP_FACTS,
+        count: int = 2000,
+        seed: int = 0,
+    ) -> list[evaluation.SweepCell]:
+        """Measures and pictures the pairwise sampler over numbers of components and scales of half-widths.
+
+        Args:
+            components: each from 2 to the number that have variance; 50, 105, 120 and 256 as far as there
+                are so many where empty.
+            facts: semi-axes in units of the half-widths, > 0.
+            count: vectors drawn and measured in each cell, at least 2.
+            seed: of the draws.
+        """
+        z, model, key = self._latents(), self._model(), jax.random.key(seed)
+        chosen = components or sweep_counts(fit_frame(z).n_components)
+        cells = evaluation.sweep(z, chosen, facts, key, count)
+        evaluation.write_csv(self._path("sweep.csv"), cells)
+        images = sweep_images(cells, model, key)
+        self._save_figure(report.plot_sweep(images, "Components and scale of the half-widths"), "sweep")
+        log.info("measured %d cells; see sweep.csv and pictures/sweep.png", len(cells))
+        return cells
+
+    def report(self, folder: str | os.PathLike[str] | None = None, *, seed: int = 0) -> Path:
+        """Writes the report on the run; its path is returned.
+
+        Args:
+            folder: where to; report/ in the run folder where not given.
+            seed: of the vectors that are drawn for it.
+        """
+        fitted, z, asked = self._sampler(), self._latents(), self._config()
+        pictured = Pictured(
+            self._model(),
+            History.from_csv(self._needed("training/history.csv", "train")),
+            self._images(asked, "train", _COMPARED),
+            self._images(asked, "validation", _REPORTED),
+            Path(asked["data"]).name,
+        )
+        page = report.build(
+            self._path("report") if folder is None else folder,
+            z,
+            fitted,
+            title=f"The latent space of {self.folder.resolve().name}",
+            pictured=pictured,
+            key=jax.random.key(seed),
+            progress=self.progress,
+        )
+        log.info("wrote the report %s", page)
+        return page
 
     def _save_figure(self, drawn: Any, name: str) -> None:
         figure = getattr(drawn, "figure", drawn)
@@ -250,6 +308,32 @@ class Run:
                     f"{self.folder}: its {name} was {kept[name]}, now it is {asked[name]}; "
                     "resume with the same settings or choose another folder"
                 )
+
+
+def report_latents(
+    latents: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    progress: bool = False,
+) -> Path:
+    """Fits the pairwise sampler to a file of latents and writes it, sampler.npz, beside the report on them.
+
+    Args:
+        latents: a .npy or .npz file, see `jaxlatent.report.latents.load_latents`.
+        folder: made if absent.
+        seed: of the vectors that are drawn for the report.
+        progress: show a bar where standard error is a terminal.
+
+    Returns:
+        The page's path.
+    """
+    z = load_latents(latents)
+    fitted = PairwiseSampler.fit(z)
+    title = f"The latents of {Path(latents).name}"
+    page = report.build(folder, z, fitted, title=title, key=jax.random.key(seed), progress=progress)
+    storage.save(page.with_name("sampler.npz"), fitted)
+    return page
 
 
 def _absolute(data: str) -> str:

@@ -5,12 +5,15 @@ import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import jaxlatent as jl
+from jaxlatent import report
 from jaxlatent.cli import cli, main
+from jaxlatent.report import document
 
 TINY = [
     "--image-size",
@@ -32,6 +35,13 @@ def data(tmp_path_factory):
     shades = np.random.default_rng(0).integers(0, 255, (60, 1, 1, 3), np.uint8)
     np.save(path, np.broadcast_to(shades, (60, 32, 32, 3)))
     return str(path)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Saves the time of drawing the report's figures."""
+    blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}
+    monkeypatch.setattr(document, "_embedded", lambda picture: blank)
 
 
 def call(*arguments):
@@ -69,8 +79,6 @@ def test_each_step_uses_the_one_before(run, data):
     np.testing.assert_allclose(
         sampler.body.semi_axes, 0.9 * np.sqrt(sampler.pca.explained_variance), rtol=1e-4
     )
-    import jax
-
     vectors = np.load(run / "samples" / "vectors-k5.npy")
     np.testing.assert_array_equal(vectors, sampler.keep(5).sample(jax.random.key(3), 70))
     assert np.load(run / "samples" / "vectors-k2.npy").shape == (70, 6)
@@ -106,6 +114,49 @@ def test_pictures_of_samples(run):
         Image.open(run / "pictures" / f"{name}.png").verify()
 
 
+def test_report(run, capsys):
+    assert call("report", run) == 0
+    assert "report.html" in capsys.readouterr().out
+    text = (run / "report" / "report.html").read_text(encoding="utf-8")
+    for words in (
+        "The autoencoder keeps",
+        "New images",
+        "Traversals",
+        "images.npy",
+        "PairwiseSampler with 6",
+    ):
+        assert words in text
+    assert (run / "report" / "sweep.csv").exists()
+
+
+def test_report_on_latents_alone(tmp_path, capsys, undrawn):
+    z = np.random.default_rng(0).standard_normal((500, 4))
+    np.save(tmp_path / "z.npy", z)
+    assert call("report", "--latents", tmp_path / "z.npy", "--out", tmp_path / "out", "--seed", "5") == 0
+    assert str(tmp_path / "out" / "report.html") in capsys.readouterr().out
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "The latents of z.npy" in text
+    assert "What comes out" not in text
+    sampler = jl.load(tmp_path / "out" / "sampler.npz")
+    assert sampler.sample(jax.random.key(0), 3).shape == (3, 4)
+
+
+def test_sweep(run, capsys):
+    assert call("sweep", run, "--components", "2,5", "--fact", "0.6,1", "--count", "50") == 0
+    shown = capsys.readouterr().out
+    lines = (run / "sweep.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["2", "0.6"],
+        ["2", "1.0"],
+        ["5", "0.6"],
+        ["5", "1.0"],
+    ]
+    assert "fact" in shown
+    Image.open(run / "pictures" / "sweep.png").verify()
+    assert call("sweep", run, "--components", "7") == 1
+    assert "components: expected numbers from 2 to 6, got 7" in capsys.readouterr().err
+
+
 def test_log_has_the_figures(run):
     log = (run / "log.txt").read_text()
     for words in ("mean squared error", "encoded", "of the variance", "drew 70 vectors with 2 components"):
@@ -122,7 +173,13 @@ def test_resume(run, data, capsys):
 
 
 def test_steps_in_the_wrong_order_name_the_right_one(tmp_path, capsys):
-    for step, needed in (("encode", "train"), ("fit", "encode"), ("sample", "fit")):
+    for step, needed in (
+        ("encode", "train"),
+        ("fit", "encode"),
+        ("sample", "fit"),
+        ("report", "fit"),
+        ("sweep", "encode"),
+    ):
         assert call(step, tmp_path) == 1
         assert f"run `jaxlatent {needed}`" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -140,9 +197,16 @@ def test_steps_in_the_wrong_order_name_the_right_one(tmp_path, capsys):
         (["encode", "{tmp}/absent"], 2, "does not exist"),
         (["sample", "{tmp}", "--count", "0"], 2, "--count"),
         (["fly"], 2, "fly"),
+        (["report"], 2, "--latents"),
+        (["report", "{tmp}", "--latents", "{tmp}/bad.npy", "--out", "{tmp}/r"], 2, "in place of a run"),
+        (["report", "--latents", "{tmp}/bad.npy"], 2, "--out"),
+        (["report", "--latents", "{tmp}/absent.npy", "--out", "{tmp}/r"], 2, "does not exist"),
+        (["report", "--latents", "{tmp}/bad.npy", "--out", "{tmp}/r"], 1, "not a .npy or .npz file"),
+        (["sweep", "{tmp}", "--fact", "0.6,x"], 2, "numbers between commas"),
     ],
 )
 def test_mistakes(arguments, status, words, tmp_path, capsys):
+    (tmp_path / "bad.npy").write_bytes(b"not an array")
     assert call(*(argument.format(tmp=tmp_path) for argument in arguments)) == status
     captured = capsys.readouterr()
     assert words in captured.err
@@ -224,7 +288,14 @@ def test_installed_command():
 def test_demo(tmp_path, capsys, monkeypatch):
     """The whole job on few faces; a second call finds the training finished and repeats the rest."""
     out = tmp_path / "demo"
+    reported = []
+    monkeypatch.setattr(
+        report, "build", lambda folder, *_, **__: reported.append(folder) or folder / "a.html"
+    )
     for _ in range(2):
         assert call("demo", "--data", "synthetic:80", "--epochs", "1", "--out", out) == 0
-        assert "comparison.png" in capsys.readouterr().out
+        shown = capsys.readouterr().out
+        assert "a.html" in shown
+        assert "comparison.png" in shown
+    assert reported == [out / "report"] * 2
     assert {path.name for path in (out / "samples").iterdir()} == {f"vectors-k{k}.npy" for k in (50, 79)}

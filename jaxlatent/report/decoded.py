@@ -1,0 +1,201 @@
+"""The sections of the report that show images: what the autoencoder keeps, and what comes out."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from jaxlatent.autoencoder import Autoencoder, History, decode, encode
+from jaxlatent.evaluation import SweepCell, sweep
+from jaxlatent.latent import GAUSSIAN_FWHM
+from jaxlatent.report import findings
+from jaxlatent.report.document import Cell, Picture, Section, Table
+from jaxlatent.report.history import plot_history
+from jaxlatent.report.images import plot_comparison
+from jaxlatent.report.latent_images import plot_path, plot_sweep, plot_traversals
+from jaxlatent.report.sections import Latents, component_counts
+from jaxlatent.sampling import BoxSampler, Sampler
+from jaxlatent.sampling.path import PathSampler
+
+#: The source's grid.
+SWEEP_COMPONENTS = (50, 105, 120, 256)
+SWEEP_FACTS = (0.6, 0.7, 0.8, 1.0)
+
+_SHOWN = 16
+_RETURNED = 64
+_CELL_IMAGES = 4
+_TRAVERSED = (0, 1, 2, 3, 9, 19, 49)
+_STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+_PLACES = 16
+NAIVE_B = 1.5
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """The autoencoder behind the z-points, and some images.
+
+    Attributes:
+        model: the trained network.
+        history: its training.
+        training: some training images.
+        validation: some images that it was not trained on.
+        source: where the images come from.
+    """
+
+    model: Autoencoder
+    history: History
+    training: Shaped[np.ndarray, "n h w 3"]
+    validation: Shaped[np.ndarray, "m h w 3"]
+    source: str
+
+
+def training(seen: Pictured) -> Section:
+    """What the autoencoder keeps of an image."""
+    images = seen.validation
+    rebuilt = np.asarray(decode(seen.model, encode(seen.model, images)))
+    pixels = np.asarray(images, np.float32) / (255 if images.dtype == np.uint8 else 1)
+    mse = float(np.square(rebuilt - pixels).mean())
+    spread = float(pixels.var(axis=0).mean())
+    compared = {"Validation images": images[:_SHOWN], "Their reconstructions": rebuilt[:_SHOWN]}
+    best = seen.history.best()
+    rows: list[tuple[Cell, ...]] = [
+        ("images from", seen.source),
+        ("size of an image, pixels", f"{images.shape[2]} × {images.shape[1]}"),
+        ("epochs of training", len(seen.history)),
+        ("epoch kept", best.epoch),
+        ("mean squared error of reconstructions (pixel values in [0, 1])", mse),
+        ("variance of the pixel values", spread),
+    ]
+    pictures = [
+        Picture(plot_history(seen.history), "Training and validation loss by epoch."),
+        Picture(plot_comparison(compared), "Validation images above their reconstructions.", raster=True),
+    ]
+    return Section(
+        "The autoencoder",
+        findings.of_reconstruction(mse, spread),
+        pictures,
+        Table(("quantity", "value"), rows),
+    )
+
+
+def faces(data: Latents, seen: Pictured) -> Section:
+    """Decoded vectors, constrained and naive, and whether they survive another encoding."""
+    most = data.sampler.pca.n_components
+    samplers: dict[str, Sampler] = {
+        f"Constrained vectors, {k} components": data.sampler.keep(k) for k in component_counts(most)
+    }
+    constrained = list(samplers)
+    naive = f"Naive vectors, uniform in [-{NAIVE_B}, {NAIVE_B}]"
+    samplers[naive] = BoxSampler.fit(data.z, b=NAIVE_B)
+    samplers["Naive vectors, uniform in the range of each latent coordinate"] = BoxSampler.fit(data.z)
+    vectors = {"z-points": data.z[:: -(-len(data.z) // _RETURNED)]}
+    for name, sampler in samplers.items():
+        vectors[name] = np.asarray(sampler.sample(data.key, _RETURNED))
+    decoded = {name: np.asarray(decode(seen.model, drawn)) for name, drawn in vectors.items()}
+    mean = data.moments.mean
+    errors = {}
+    for name, images in decoded.items():
+        change = np.linalg.norm(np.asarray(encode(seen.model, images)) - vectors[name], axis=1)
+        errors[name] = float(np.median(change / np.linalg.norm(vectors[name] - mean, axis=1)))
+    kept = float(np.median([errors[name] for name in constrained]))
+    rows = {"Training images": seen.training[:_SHOWN]} | {name: decoded[name][:_SHOWN] for name in samplers}
+    alt = "Training images, and decoded constrained and naive vectors."
+    return Section(
+        "New images",
+        findings.of_return(errors["z-points"], kept, errors[naive]),
+        [Picture(plot_comparison(rows), alt, raster=True)],
+        Table.of_columns(("vectors", "error"), list(errors), [list(errors.values())]),
+        "Error: the median over vectors of |encode(decode(z)) - z| / |z - mean|.",
+    )
+
+
+def traversals(data: Latents, seen: Pictured) -> Section:
+    """One component at a time."""
+    chosen = [i for i in _TRAVERSED if i < data.pca.n_components]
+    steps = jnp.asarray(_STEPS)
+    walks = jnp.concatenate([_walk(data, i, steps) for i in chosen])
+    decoded = np.asarray(decode(seen.model, walks))
+    images = decoded.reshape(len(chosen), len(_STEPS), *decoded.shape[1:])
+    names = [f"component {i + 1}" for i in chosen]
+    change = [float(np.abs(row[-1] - row[0]).mean()) for row in images]
+    figure = plot_traversals(images, list(_STEPS), names)
+    alt = "Decoded images while one component after the other goes from -3 to 3 sigma."
+    return Section(
+        "Traversals",
+        findings.of_traversals(change, [i + 1 for i in chosen]),
+        [Picture(figure, alt, raster=True)],
+        Table.of_columns(("component", "mean change of a pixel value from -3 σ to 3 σ"), names, [change]),
+    )
+
+
+def _walk(data: Latents, component: int, steps: Float[Array, " s"]) -> Float[Array, "s d"]:
+    y = jnp.zeros((len(steps), data.pca.n_components)).at[:, component].set(steps * data.sigma[component])
+    return data.pca.inverse_transform(y)
+
+
+def path(data: Latents, seen: Pictured) -> Section:
+    """Around the centre in the plane of the first two components."""
+    walk = PathSampler.in_plane(data.pca)
+    images = np.asarray(decode(seen.model, walk.path(_PLACES)))
+    places = np.asarray(walk.path_components(_PLACES))[:, :2]
+    steps = np.abs(np.diff(images, axis=0, append=images[:1])).mean(axis=(1, 2, 3))
+    labels = ("PCA component 1 (latent units)", "PCA component 2 (latent units)")
+    figure = plot_path(images, places, points=data.y[:, :2], labels=labels)
+    alt = f"Decoded images along the {GAUSSIAN_FWHM:.2f} sigma ellipse of components 1 and 2."
+    names = [str(i + 1) for i in range(_PLACES)]
+    header = ("place", *labels, "mean change of a pixel value to the next")
+    return Section(
+        "A path",
+        findings.of_path(steps),
+        [Picture(figure, alt, raster=True)],
+        Table.of_columns(header, names, [*places.T, steps]),
+    )
+
+
+def grid(data: Latents, seen: Pictured) -> Section:
+    """Numbers of components by scales of the half-widths."""
+    cells = sweep(data.z, sweep_counts(data.pca.n_components), SWEEP_FACTS, data.key)
+    figure = plot_sweep(sweep_images(cells, seen.model, data.key))
+    alt = "Decoded images for several numbers of components and scales of the half-widths."
+    return Section(
+        "Sweep",
+        findings.of_sweep(cells),
+        [Picture(figure, alt, raster=True)],
+        sweep_table(cells),
+        "fact: semi-axes in units of the half-widths. real inside: share of the z-points inside all pair "
+        "ellipses. spread: standard deviation of a drawn component over the z-points'. radius, radius sd: "
+        "mean and standard deviation of the drawn vectors' Mahalanobis radii; real: those of the z-points.",
+    )
+
+
+def sweep_counts(most: int) -> list[int]:
+    """The source's numbers of components, none above `most`."""
+    return sorted({min(k, most) for k in SWEEP_COMPONENTS})
+
+
+def sweep_images(
+    cells: list[SweepCell], model: Autoencoder, key: jax.Array
+) -> dict[tuple[int, float], Shaped[np.ndarray, "n h w 3"]]:
+    """Some decoded vectors of each cell of a sweep, for `plot_sweep`."""
+    vectors = jnp.concatenate([cell.sampler.sample(key, _CELL_IMAGES) for cell in cells])
+    decoded = np.asarray(decode(model, vectors))
+    images = decoded.reshape(len(cells), _CELL_IMAGES, *decoded.shape[1:])
+    return {(cell.components, cell.fact): group for cell, group in zip(cells, images, strict=True)}
+
+
+def sweep_table(cells: list[SweepCell]) -> Table:
+    """The measures of each cell of a sweep."""
+    measures = {
+        "fact": "fact",
+        "real_inside": "real inside",
+        "spread": "spread",
+        "radius_mean": "radius",
+        "radius_deviation": "radius sd",
+        "real_radius_mean": "real radius",
+        "real_radius_deviation": "real sd",
+    }
+    columns = [[float(getattr(cell, name)) for cell in cells] for name in measures]
+    names = [str(cell.components) for cell in cells]
+    return Table.of_columns(("components", *measures.values()), names, columns)

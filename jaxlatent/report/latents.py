@@ -1,0 +1,47 @@
+"""Latent vectors from files of any other program."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxlatent._checks import check_vectors
+
+
+def load_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"]:
+    """Reads latent vectors from a .npy file, or from a .npz file that holds one array (n, d).
+
+    Args:
+        path: of the file; floating-point numbers.
+
+    Returns:
+        float32 (n, d).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        TypeError: if the numbers are not floating point.
+        ValueError: if the file holds no such array, or more than one, or values that are not finite.
+    """
+    # Opened here: numpy would leave a file open that it cannot read.
+    with Path(path).open("rb") as file:
+        try:
+            found = np.load(file, allow_pickle=False)
+            arrays = dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {"": found}
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{path}: not a .npy or .npz file of numbers; write it with numpy.save"
+            ) from error
+    tables = [array for array in arrays.values() if array.ndim == 2]
+    if len(tables) != 1:
+        shapes = ", ".join(f"{name} {array.shape}".strip() for name, array in arrays.items())
+        raise ValueError(
+            f"{path}: expected one array (n, d), found {shapes or 'nothing'}; write it with numpy.save"
+        )
+    (z,) = tables
+    check_vectors(Path(path).name, z)
+    bad = np.flatnonzero(~np.isfinite(z).all(axis=1))
+    if bad.size:
+        raise ValueError(f"{path}: {bad.size} vectors are not finite, the first is {bad[0]}; remove them")
+    return np.asarray(z, np.float32)

@@ -1,0 +1,94 @@
+"""The report page: what the data is, how its latent space looks, what the sampler does, what comes out."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlatent._checks import check_key, check_vectors
+from jaxlatent._progress import progress_bar
+from jaxlatent.report import decoded, drawn, normal, sections
+from jaxlatent.report.decoded import Pictured
+from jaxlatent.report.document import Chapter, Section, write_document
+from jaxlatent.report.sections import Latents
+from jaxlatent.sampling import ExactSampler, PairwiseSampler
+
+_LEAST_POINTS = 10
+
+
+def build(
+    folder: str | os.PathLike[str],
+    z: Float[Array | np.ndarray, "n d"],
+    sampler: PairwiseSampler | ExactSampler,
+    *,
+    title: str = "A latent space",
+    pictured: Pictured | None = None,
+    key: jax.Array | None = None,
+    progress: bool = False,
+) -> Path:
+    """Writes the report: report.html, self-contained, and a CSV file beside it for each of its tables.
+
+    Args:
+        folder: where to write; made if absent.
+        z: z-points, floating point (n, d), n >= 10, finite; no robust core is shown where n <= 2 d.
+        sampler: fitted to them.
+        title: of the page.
+        pictured: the autoencoder and its images; without it the page has no images.
+        key: of all that is drawn; `jax.random.key(0)` where not given.
+        progress: show a bar where standard error is a terminal.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range; the message names it.
+    """
+    check_vectors("z", z, sampler.pca.mean.shape[0])
+    if z.shape[0] < _LEAST_POINTS:
+        raise ValueError(f"z: expected at least {_LEAST_POINTS} vectors, got {z.shape[0]}")
+    if key is not None:
+        check_key(key)
+    data = Latents(np.asarray(z, np.float32), sampler, jax.random.key(0) if key is None else key)
+    plan = _plan(data, pictured)
+    chapters = []
+    with progress_bar("report", sum(map(len, plan.values())), "sections", enabled=progress) as advance:
+        for name, makers in plan.items():
+            made = []
+            for make in makers:
+                made.append(make())
+                advance(1)
+            chapters.append(Chapter(name, made))
+    page = Path(folder) / "report.html"
+    n, dim = z.shape
+    method = f"{type(sampler).__name__} with {sampler.pca.n_components} components"
+    subtitle = f"{n:,} z-points of {dim} dimensions; {method}"
+    write_document(page, title, subtitle, chapters)
+    return page
+
+
+def _plan(data: Latents, seen: Pictured | None) -> dict[str, list[Callable[[], Section]]]:
+    look = (
+        sections.variance,
+        sections.correlations,
+        sections.half_widths,
+        sections.resolution,
+        sections.contours,
+    )
+    normality = [normal.radii, normal.whole, normal.components, normal.core, normal.coverage]
+    if len(data.z) <= 2 * data.pca.n_components:
+        normality.remove(normal.core)
+    images = (decoded.faces, decoded.grid, decoded.traversals, decoded.path)
+    return {
+        "What the data is": [
+            *([partial(decoded.training, seen)] if seen else []),
+            partial(sections.size, data),
+        ],
+        "How the latent space looks": [partial(make, data) for make in look],
+        "How normal it is": [partial(make, data) for make in normality],
+        "What the sampler does": [partial(make, data) for make in (drawn.planes, drawn.radii)],
+        "What comes out": [partial(make, data, seen) for make in images] if seen else [],
+    }
