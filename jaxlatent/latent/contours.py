@@ -172,7 +172,8 @@ def _line_around_maximum(plane: PlaneDensity, level: float) -> np.ndarray | None
     density = plane.density
     row, column = np.unravel_index(np.argmax(density), density.shape)
     peak = np.array([plane.x[column], plane.y[row]])
-    lines = contour_generator(plane.x, plane.y, density).lines(density.max() * math.exp(-(level**2) / 2))
+    threshold = density.max() * math.exp(-(level**2) / 2)
+    lines = [np.asarray(line) for line in contour_generator(plane.x, plane.y, density).lines(threshold)]
     closed = [line for line in lines if len(line) > 8 and np.allclose(line[0], line[-1])]
     around = [line for line in closed if _encloses(line, peak)]
     return max(around, key=len) if around else None
