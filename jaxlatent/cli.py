@@ -1,12 +1,8 @@
 """The command `jaxlatent`: thin, each command one call of `jaxlatent.runs.Run`."""
 
-import dataclasses
-import inspect
 import logging
-import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,15 +11,16 @@ import rich
 import rich.box
 import rich.table
 
-from jaxlatent.autoencoder.config import (
-    ACTIVATIONS,
-    DTYPES,
-    KERNEL_SIZES,
-    LOSSES,
-    NORMS,
-    AutoencoderConfig,
-    TrainConfig,
+from jaxlatent._options import (
+    Numbers,
+    components_option,
+    config_options,
+    listed,
+    run_argument,
+    seed_option,
+    take_record,
 )
+from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.train import DivergenceError
 from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
 from jaxlatent.runs import Run, report_latents
@@ -31,110 +28,11 @@ from jaxlatent.sampling.exact import DensityName
 from jaxlatent.sampling.pairwise import Order
 from jaxlatent.sampling.region import FACT, Axes
 
-_CHOICES = {
-    "activation": ACTIVATIONS,
-    "norm": NORMS,
-    "dtype": DTYPES,
-    "loss": LOSSES,
-    "kernel_size": tuple(str(size) for size in KERNEL_SIZES),
-}
 _MISTAKES = (ValueError, TypeError, OSError, DivergenceError)
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"
 _DEMO_EPOCHS = 6
-
-
-class _Numbers(click.ParamType):
-    """Numbers between commas, as a tuple."""
-
-    def __init__(self, number: type):
-        self._number = number
-        self.name = "n,n,..." if number is int else "x,x,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(self._number(part) for part in value.split(","))
-        except ValueError:
-            kind = "whole numbers" if self._number is int else "numbers"
-            self.fail(f"expected {kind} between commas, got {value!r}", param, ctx)
-
-
-class _Optional(click.ParamType):
-    """A number, or the word "none"."""
-
-    def __init__(self, number: type):
-        self._number = number
-        self.name = f"{'integer' if number is int else 'float'}|none"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value is None or value == "none":
-            return None
-        try:
-            return self._number(value)
-        except ValueError:
-            self.fail(f"expected a number or none, got {value!r}", param, ctx)
-
-
-def _config_options(record: type) -> Callable[[Callable], Callable]:
-    """An option for each field of a configuration, with the help of its docstring."""
-
-    def decorate(command: Callable) -> Callable:
-        for field in reversed(dataclasses.fields(record)):
-            flag = "--" + field.name.replace("_", "-")
-            options: dict[str, Any] = {"default": field.default, "help": _field_help(record, field.name)}
-            options["show_default"] = True if field.default is not None else "none"
-            if isinstance(field.default, bool):
-                flag = f"{flag}/--no-{field.name.replace('_', '-')}"
-            elif isinstance(field.default, tuple):
-                options["type"] = _Numbers(int)
-                options["show_default"] = _listed(field.default)
-            elif field.name in _CHOICES:
-                options["type"] = click.Choice(_CHOICES[field.name])
-                options["default"] = str(field.default)
-            else:
-                kinds = (field.type, *get_args(field.type))
-                number = int if int in kinds else float
-                options["type"] = _Optional(number) if type(None) in kinds else number
-            command = click.option(flag, **options)(command)
-        return command
-
-    return decorate
-
-
-def _field_help(record: type, name: str) -> str:
-    attributes = inspect.getdoc(record).split("Attributes:")[1]  # type: ignore[union-attr]
-    found = re.search(rf"^ +{name}: (.*?)(?=^ +\w+: |^\w|\Z)", attributes, re.S | re.M)
-    assert found, f"{record.__name__} does not document {name}"
-    text = " ".join(found[1].replace("`", "").split())
-    return text if name in _CHOICES else text[0].upper() + text[1:]
-
-
-def _record(record: type, options: dict[str, Any]) -> Any:
-    """Takes a configuration's fields out of a command's options."""
-    values = {field.name: options.pop(field.name) for field in dataclasses.fields(record)}
-    if "kernel_size" in values:
-        values["kernel_size"] = int(values["kernel_size"])
-    return record(**values)
-
-
-def _listed(numbers: Iterable[float]) -> str:
-    return ",".join(map(str, numbers))
-
-
-_run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-_seed_option = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
-)
-_components_option = click.option(
-    "--components",
-    type=_Numbers(int),
-    default=(),
-    show_default="all that were fitted",
-    help="How many of the most important PCA components to draw with; several numbers between commas.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -161,7 +59,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 )
 @click.option("--data", default=_DEMO_DATA, show_default=True, help="Images, as for `train`.")
 @click.option("--epochs", type=int, default=_DEMO_EPOCHS, show_default=True, help="Passes over the images.")
-@_seed_option
+@seed_option
 def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     """The whole job on procedural faces, in minutes on a CPU; leaves pictures to look at."""
     run = _open_run(out)
@@ -193,24 +91,24 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     help="At most so many training images.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the training that is in the folder.")
-@_seed_option
-@_config_options(AutoencoderConfig)
-@_config_options(TrainConfig)
+@seed_option
+@config_options(AutoencoderConfig)
+@config_options(TrainConfig)
 def train(data: str, out: Path, limit: int | None, resume: bool, seed: int, **options: Any) -> None:
     """Trains the autoencoder; checkpoints, history and reconstructions go into the run folder."""
-    config, training = _record(AutoencoderConfig, options), _record(TrainConfig, options)
+    config, training = take_record(AutoencoderConfig, options), take_record(TrainConfig, options)
     _open_run(out).train(data, config, training, limit=limit, seed=seed, resume=resume)
 
 
 @cli.command()
-@_run_argument
+@run_argument
 def encode(run: Path) -> None:
     """Encodes the training images of RUN to z-points, latents.npy."""
     _open_run(run).encode()
 
 
 @cli.command()
-@_run_argument
+@run_argument
 @click.option(
     "--components",
     type=click.IntRange(2),
@@ -281,7 +179,7 @@ def fit(run: Path, components: int | None, **options: Any) -> None:
 
 
 @cli.command()
-@_run_argument
+@run_argument
 @click.option(
     "--count",
     type=click.IntRange(1),
@@ -289,28 +187,28 @@ def fit(run: Path, components: int | None, **options: Any) -> None:
     show_default=True,
     help="Vectors to draw for each number of components; the first 64 are decoded to pictures.",
 )
-@_components_option
-@_seed_option
+@components_option
+@seed_option
 def sample(run: Path, count: int, components: tuple[int, ...], seed: int) -> None:
     """Draws new latent vectors of RUN into samples/, decodes them and naive ones into pictures/."""
     _open_run(run).sample(count, components=components, seed=seed)
 
 
 @cli.command()
-@_run_argument
+@run_argument
 @click.option(
     "--components",
-    type=_Numbers(int),
+    type=Numbers(int),
     default=(),
-    show_default=f"{_listed(SWEEP_COMPONENTS)}, as far as there are so many",
+    show_default=f"{listed(SWEEP_COMPONENTS)}, as far as there are so many",
     help="Numbers of the most important PCA components to draw with, between commas.",
 )
 @click.option(
     "--fact",
     "facts",
-    type=_Numbers(float),
+    type=Numbers(float),
     default=SWEEP_FACTS,
-    show_default=_listed(SWEEP_FACTS),
+    show_default=listed(SWEEP_FACTS),
     help="Semi-axes in units of the half-widths, between commas.",
 )
 @click.option(
@@ -320,7 +218,7 @@ def sample(run: Path, count: int, components: tuple[int, ...], seed: int) -> Non
     show_default=True,
     help="Vectors to draw and measure in each cell.",
 )
-@_seed_option
+@seed_option
 def sweep(run: Path, seed: int, **options: Any) -> None:
     """Measures and decodes a grid of component numbers and half-width scales for RUN.
 
@@ -352,7 +250,7 @@ def sweep(run: Path, seed: int, **options: Any) -> None:
     show_default="RUN/report",
     help="Folder for report.html and its CSV files; made if absent.",
 )
-@_seed_option
+@seed_option
 def report(run: Path | None, latents: Path | None, out: Path | None, seed: int) -> None:
     """Writes a page about the latent space of RUN, or of a file of latents, to look at in a browser."""
     if latents is None:

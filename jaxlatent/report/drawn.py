@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlatent.latent import GAUSSIAN_FWHM, PCA
-from jaxlatent.report import analysis, findings
+from jaxlatent.report import findings
 from jaxlatent.report.document import Picture, Section, Table
 from jaxlatent.report.planes import plot_component_grid, plot_component_plane
+from jaxlatent.report.radii import plot_radii
 from jaxlatent.report.sections import PLANE_VECTORS, Latents
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
 from jaxlatent.sampling.ellipsoid import EllipsoidSampler
@@ -55,7 +56,7 @@ def radii(data: Latents) -> Section:
     return Section(
         "Radii of the samplers",
         findings.of_drawn_radii(found["z-points"], found["this sampler"]),
-        [Picture(analysis.plot_radii(found, pca.n_components), alt)],
+        [Picture(plot_radii(found, pca.n_components), alt)],
         _table(found),
         f"Mahalanobis radii over the sampler's {pca.n_components} components, in standard deviations.",
     )

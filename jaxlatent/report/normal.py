@@ -9,6 +9,7 @@ from jaxlatent.latent.distribution import number_distribution
 from jaxlatent.latent.normality import component_tests, mardia, radius_law
 from jaxlatent.report import analysis, findings
 from jaxlatent.report.document import Cell, Picture, Section, Table
+from jaxlatent.report.radii import plot_chi_square
 from jaxlatent.report.sections import Latents, component_counts
 from jaxlatent.sampling import EllipseBody
 
@@ -29,7 +30,7 @@ def radii(data: Latents) -> Section:
     return Section(
         "Radii",
         findings.of_radii(law),
-        [Picture(analysis.plot_chi_square(law), alt)],
+        [Picture(plot_chi_square(law), alt)],
         Table(("quantity", "z-points", "Gaussian"), rows),
         "Radii are Mahalanobis distances from the mean, in standard deviations.",
     )

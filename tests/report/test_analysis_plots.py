@@ -12,18 +12,17 @@ from jaxlatent.latent.distribution import number_distribution
 from jaxlatent.latent.normality import radius_law
 from jaxlatent.latent.spectrum import Spectrum, correlation, spectrum
 from jaxlatent.report.analysis import (
-    plot_chi_square,
     plot_contours,
     plot_correlation,
     plot_coverage,
     plot_half_widths,
     plot_number_distributions,
-    plot_radii,
     plot_spectrum,
 )
 from jaxlatent.report.figure import save_figure
 from jaxlatent.report.latent_images import plot_path, plot_sweep, plot_traversals
 from jaxlatent.report.planes import plot_component_grid, plot_component_plane
+from jaxlatent.report.radii import plot_chi_square, plot_radii
 
 
 @pytest.fixture(scope="module")

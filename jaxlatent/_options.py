@@ -1,0 +1,112 @@
+"""Options that several commands share, and options made from the fields of a configuration."""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from jaxlatent.autoencoder.config import ACTIVATIONS, DTYPES, KERNEL_SIZES, LOSSES, NORMS
+
+_CHOICES = {
+    "activation": ACTIVATIONS,
+    "norm": NORMS,
+    "dtype": DTYPES,
+    "loss": LOSSES,
+    "kernel_size": tuple(str(size) for size in KERNEL_SIZES),
+}
+
+
+class Numbers(click.ParamType):
+    """Numbers between commas, as a tuple."""
+
+    def __init__(self, number: type):
+        self._number = number
+        self.name = "n,n,..." if number is int else "x,x,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(self._number(part) for part in value.split(","))
+        except ValueError:
+            kind = "whole numbers" if self._number is int else "numbers"
+            self.fail(f"expected {kind} between commas, got {value!r}", param, ctx)
+
+
+class OptionalNumber(click.ParamType):
+    """A number, or the word "none"."""
+
+    def __init__(self, number: type):
+        self._number = number
+        self.name = f"{'integer' if number is int else 'float'}|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value is None or value == "none":
+            return None
+        try:
+            return self._number(value)
+        except ValueError:
+            self.fail(f"expected a number or none, got {value!r}", param, ctx)
+
+
+def config_options(record: type) -> Callable[[Callable], Callable]:
+    """An option for each field of a configuration, with the help of its docstring."""
+
+    def decorate(command: Callable) -> Callable:
+        for field in reversed(dataclasses.fields(record)):
+            flag = "--" + field.name.replace("_", "-")
+            options: dict[str, Any] = {"default": field.default, "help": _field_help(record, field.name)}
+            options["show_default"] = True if field.default is not None else "none"
+            if isinstance(field.default, bool):
+                flag = f"{flag}/--no-{field.name.replace('_', '-')}"
+            elif isinstance(field.default, tuple):
+                options["type"] = Numbers(int)
+                options["show_default"] = listed(field.default)
+            elif field.name in _CHOICES:
+                options["type"] = click.Choice(_CHOICES[field.name])
+                options["default"] = str(field.default)
+            else:
+                kinds = (field.type, *get_args(field.type))
+                number = int if int in kinds else float
+                options["type"] = OptionalNumber(number) if type(None) in kinds else number
+            command = click.option(flag, **options)(command)
+        return command
+
+    return decorate
+
+
+def _field_help(record: type, name: str) -> str:
+    attributes = inspect.getdoc(record).split("Attributes:")[1]  # type: ignore[union-attr]
+    found = re.search(rf"^ +{name}: (.*?)(?=^ +\w+: |^\w|\Z)", attributes, re.S | re.M)
+    assert found, f"{record.__name__} does not document {name}"
+    text = " ".join(found[1].replace("`", "").split())
+    return text if name in _CHOICES else text[0].upper() + text[1:]
+
+
+def take_record(record: type, options: dict[str, Any]) -> Any:
+    """Takes a configuration's fields out of a command's options."""
+    values = {field.name: options.pop(field.name) for field in dataclasses.fields(record)}
+    if "kernel_size" in values:
+        values["kernel_size"] = int(values["kernel_size"])
+    return record(**values)
+
+
+def listed(numbers: Iterable[float]) -> str:
+    return ",".join(map(str, numbers))
+
+
+run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+)
+components_option = click.option(
+    "--components",
+    type=Numbers(int),
+    default=(),
+    show_default="all that were fitted",
+    help="How many of the most important PCA components to draw with; several numbers between commas.",
+)
