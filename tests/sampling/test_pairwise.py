@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.pairwise import _random_labels
+from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.round_robin import redrawn_table, round_robin_pass, scramble
 
 
@@ -142,7 +142,7 @@ def test_scramble_is_a_bijection_with_avalanche():
 @pytest.mark.parametrize("k", [2, 5, 256])
 def test_random_labels_are_uniform_permutations(k):
     word = jax.random.bits(jax.random.key(k), (20_000, k), jnp.uint32)
-    labels = np.asarray(_random_labels(word))
+    labels = np.asarray(random_labels(word.T)).T
     np.testing.assert_array_equal(np.sort(labels, axis=1)[::997], np.arange(k)[None].repeat(21, 0))
     where = np.bincount(labels[:, 0], minlength=k)
     assert stats.chisquare(where).pvalue > 1e-4
