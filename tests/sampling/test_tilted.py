@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from jaxlatent import PCA, EllipseBody, ExactSampler
 from jaxlatent.latent.subset import subset_moments
 from jaxlatent.sampling.tilted import TiltedSampler, truncated_normal
 from jaxlatent.sampling.tilted_body import TiltedBody, arcsin, sin
@@ -326,3 +327,23 @@ def test_errors(make_z, key):
         sampler.body.contains(jnp.zeros((2, 4), jnp.int32))
     with pytest.raises(ValueError, match="z: expected at least 1 vector"):
         sampler.body.coverage(z[:0])
+
+
+@pytest.mark.parametrize("density", ["uniform", "normal"])
+def test_upright_ellipses_give_the_law_of_the_exact_sampler(key, density):
+    """Without correlations, the tilted body is the ellipse body."""
+    d, level = 6, 1.9
+    sigma = jnp.linspace(0.5, 2.0, d)
+    mean = jnp.arange(1.0, d + 1)
+    tilted = TiltedSampler(TiltedBody(mean, sigma, jnp.eye(d), level), density=density, sweeps=48)
+    pca = PCA(mean, jnp.eye(d), sigma**2, jnp.full(d, 1 / d))
+    exact = ExactSampler(pca, EllipseBody(jnp.float32(level) * sigma), density)
+    a, b = ((np.asarray(s.sample(key, 4000)) - mean) / sigma for s in (tilted, exact))
+    for name, x, y in (
+        ("first", a[:, 0], b[:, 0]),
+        ("last", a[:, -1], b[:, -1]),
+        ("largest", abs(a).max(axis=1), abs(b).max(axis=1)),
+        ("radius", (a**2).sum(axis=1), (b**2).sum(axis=1)),
+    ):
+        p = stats.ks_2samp(x, y).pvalue
+        assert p > 1e-4, f"{name}: p = {p}"
