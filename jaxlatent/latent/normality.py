@@ -59,11 +59,7 @@ def mardia(z: Float[Array | np.ndarray, "n d"], *, max_points: int | None = 20_0
         TypeError, ValueError: if an argument is out of range or `z` has no variance.
     """
     check_vectors("z", z)
-    if max_points is not None:
-        check_count("max_points", max_points, 3)
-        if z.shape[0] > max_points:
-            rows = np.random.default_rng(seed).choice(z.shape[0], max_points, replace=False)
-            z = z[np.sort(rows)]
+    z = _some_points(z, max_points, 3, seed)
     n = z.shape[0]
     if n < 3:
         raise ValueError(f"z: expected at least 3 vectors, got {n}")
@@ -89,6 +85,19 @@ def mardia(z: Float[Array | np.ndarray, "n d"], *, max_points: int | None = 20_0
         n,
         k,
     )
+
+
+def _some_points(
+    z: Float[Array | np.ndarray, "n d"], max_points: int | None, least: int, seed: int
+) -> Float[Array | np.ndarray, "m d"]:
+    """At most `max_points` random rows, in their order; `max_points` has to be at least `least`."""
+    if max_points is None:
+        return z
+    check_count("max_points", max_points, least)
+    if z.shape[0] <= max_points:
+        return z
+    rows = np.random.default_rng(seed).choice(z.shape[0], max_points, replace=False)
+    return z[np.sort(rows)]
 
 
 def _whitened(z: Float[Array | np.ndarray, "n d"]) -> np.ndarray:
@@ -159,11 +168,7 @@ def component_tests(
     check_vectors("y", y)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: expected a probability in (0, 1), got {alpha}")
-    if max_points is not None:
-        check_count("max_points", max_points, 8)
-        if y.shape[0] > max_points:
-            rows = np.random.default_rng(seed).choice(y.shape[0], max_points, replace=False)
-            y = y[np.sort(rows)]
+    y = _some_points(y, max_points, 8, seed)
     n = y.shape[0]
     if n < 8:
         raise ValueError(f"y: expected at least 8 vectors, got {n}")

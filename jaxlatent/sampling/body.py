@@ -10,8 +10,9 @@ from jaxtyping import Array, Bool, Float
 from jaxlatent._checks import check_vectors
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
+from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.densities import NormalDensity, UniformDensity
-from jaxlatent.sampling.law import max_law
+from jaxlatent.sampling.law import MaxLaw, max_law
 
 # The value of 1 in the pair conditions of what is drawn: 1e-6 inside the body, so that rounding to float32
 # components and back cannot lead outside.
@@ -51,6 +52,20 @@ class EllipseBody:
     def n_components(self) -> int:
         """The number of components k."""
         return self.semi_axes.shape[0]
+
+    def keep(self, n_components: int) -> "EllipseBody":
+        """The body of the first `n_components` components, at least 2."""
+        return EllipseBody(self.semi_axes[:n_components])
+
+    def check_frame(self, pca: PCA) -> None:
+        """Accepts a frame of as many components.
+
+        Raises:
+            ValueError: otherwise.
+        """
+        k, axes = pca.n_components, self.n_components
+        if k != axes:
+            raise ValueError(f"body: expected {k} semi-axes, as many as pca has components, got {axes}")
 
     def gauge(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
         """The factor by which the body has to be scaled for each vector to lie on its boundary.
@@ -124,8 +139,9 @@ class EllipseBody:
 
     def log_volume(self) -> float:
         """The natural log of the k-dimensional volume."""
-        law = max_law(UniformDensity(self.n_components).log_max_density, self.n_components)
-        return law.log_total + float(np.sum(np.log(2 * np.asarray(self.semi_axes, np.float64))))
+        return self._uniform_law().log_total + float(
+            np.sum(np.log(2 * np.asarray(self.semi_axes, np.float64)))
+        )
 
     def gaussian_mass(self, level: float) -> float:
         """How probable a vector inside is, were the semi-axes `level` standard deviations of a Gaussian.
@@ -152,8 +168,10 @@ class EllipseBody:
         1/2 at k = 2, where the body is an ellipse; it tends to 1 / sqrt(6) = 0.408 for many components,
         where the body is nearly a box.
         """
-        law = max_law(UniformDensity(self.n_components).log_max_density, self.n_components)
-        return math.sqrt(law.mean_square)
+        return math.sqrt(self._uniform_law().mean_square)
+
+    def _uniform_law(self) -> MaxLaw:
+        return max_law(UniformDensity(self.n_components).log_max_density, self.n_components)
 
 
 @jax.jit

@@ -107,12 +107,10 @@ class ExactSampler(ComponentSampler):
         check_choice("density", self.density, get_args(DensityName))
         if not (isinstance(self.pca, PCA) and isinstance(self.body, EllipseBody)):
             return
-        k, axes = self.pca.n_components, self.body.n_components
-        if k != axes:
-            raise ValueError(f"body: expected {k} semi-axes, as many as pca has components, got {axes}")
+        self.body.check_frame(self.pca)
         if self.table is None and not isinstance(self.body.semi_axes, jax.core.Tracer):
             self._check()
-            object.__setattr__(self, "table", MaxTable.of(self._density(), k))
+            object.__setattr__(self, "table", MaxTable.of(self._density(), self.pca.n_components))
 
     def _check(self) -> None:
         if not self.temperature > 0:
@@ -187,7 +185,7 @@ class ExactSampler(ComponentSampler):
         Raises:
             ValueError: if there are fewer.
         """
-        pca, body = self.pca.keep(n_components), EllipseBody(self.body.semi_axes[:n_components])
+        pca, body = self.pca.keep(n_components), self.body.keep(n_components)
         marginals = None if self.marginals is None else self.marginals[:n_components]
         return ExactSampler(pca, body, self.density, self.temperature, marginals)
 

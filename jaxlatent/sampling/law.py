@@ -49,11 +49,6 @@ class MaxLaw:
     mean_square: float
 
 
-def others_bound(m: np.ndarray) -> np.ndarray:
-    """What the other components may reach where the largest is m: t = min(m, sqrt(1 - m^2))."""
-    return np.minimum(m, np.sqrt((1 - m) * (1 + m)))
-
-
 def max_law(log_density: LogDensity, k: int, kinks: np.ndarray | None = None) -> MaxLaw:
     """Tabulates the law of the largest component.
 

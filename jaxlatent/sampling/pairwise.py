@@ -50,9 +50,7 @@ class PairwiseSampler(ComponentSampler):
     def __post_init__(self) -> None:
         check_choice("order", self.order, get_args(Order))
         if isinstance(self.pca, PCA) and isinstance(self.body, EllipseBody):
-            k, axes = self.pca.n_components, self.body.n_components
-            if k != axes:
-                raise ValueError(f"body: expected {k} semi-axes, as many as pca has components, got {axes}")
+            self.body.check_frame(self.pca)
 
     @classmethod
     def fit(
@@ -89,8 +87,7 @@ class PairwiseSampler(ComponentSampler):
         Raises:
             ValueError: if there are fewer.
         """
-        pca = self.pca.keep(n_components)
-        return PairwiseSampler(pca, EllipseBody(self.body.semi_axes[:n_components]), self.order)
+        return PairwiseSampler(self.pca.keep(n_components), self.body.keep(n_components), self.order)
 
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components

@@ -63,7 +63,7 @@ def fit_region(
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    check_choice("half_width", axes, (*get_args(HalfWidth), "matched"))
+    check_choice("half_width", axes, get_args(Axes))
     if fact is None:
         fact = 1.0 if axes == "matched" else FACT
     if not fact > 0:
