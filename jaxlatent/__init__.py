@@ -1,35 +1,130 @@
-"""jaxlatent makes a plain autoencoder generative; see the README for a tour."""
+"""jaxlatent makes a plain autoencoder generative; see the README for a tour.
 
-from jaxlatent.autoencoder import Autoencoder as Autoencoder
-from jaxlatent.autoencoder import AutoencoderConfig as AutoencoderConfig
-from jaxlatent.autoencoder import DivergenceError as DivergenceError
-from jaxlatent.autoencoder import History as History
-from jaxlatent.autoencoder import TrainConfig as TrainConfig
-from jaxlatent.autoencoder import decode as decode
-from jaxlatent.autoencoder import encode as encode
-from jaxlatent.autoencoder import fit_autoencoder as fit_autoencoder
-from jaxlatent.autoencoder import load_model as load_model
-from jaxlatent.autoencoder import save_model as save_model
-from jaxlatent.data import Labels as Labels
-from jaxlatent.data import load_images as load_images
-from jaxlatent.generation import generate as generate
-from jaxlatent.latent import PCA as PCA
-from jaxlatent.latent import attribute_direction as attribute_direction
-from jaxlatent.latent import half_width as half_width
-from jaxlatent.sampling import BoxSampler as BoxSampler
-from jaxlatent.sampling import ComponentSampler as ComponentSampler
-from jaxlatent.sampling import EllipseBody as EllipseBody
-from jaxlatent.sampling import EllipsoidSampler as EllipsoidSampler
-from jaxlatent.sampling import ExactSampler as ExactSampler
-from jaxlatent.sampling import GaussianMixtureSampler as GaussianMixtureSampler
-from jaxlatent.sampling import GaussianSampler as GaussianSampler
-from jaxlatent.sampling import InterpolationSampler as InterpolationSampler
-from jaxlatent.sampling import PairwiseSampler as PairwiseSampler
-from jaxlatent.sampling import PathSampler as PathSampler
-from jaxlatent.sampling import RecombinationSampler as RecombinationSampler
-from jaxlatent.sampling import Sampler as Sampler
-from jaxlatent.sampling import TiltedBody as TiltedBody
-from jaxlatent.sampling import TiltedSampler as TiltedSampler
-from jaxlatent.sampling import edit as edit
-from jaxlatent.storage import load as load
-from jaxlatent.storage import save as save
+What brings in Flax, Pillow or Rich is imported when it is first used: an exported model runs without them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from jaxlatent.exported import Exported, load_exported
+from jaxlatent.latent import PCA, attribute_direction, half_width, open_latents
+from jaxlatent.sampling import (
+    BoxSampler,
+    ComponentSampler,
+    EllipseBody,
+    EllipsoidSampler,
+    ExactSampler,
+    GaussianMixtureSampler,
+    GaussianSampler,
+    InterpolationSampler,
+    PairwiseSampler,
+    PathSampler,
+    RecombinationSampler,
+    Sampler,
+    TiltedBody,
+    TiltedSampler,
+    edit,
+)
+from jaxlatent.storage import load, save
+
+if TYPE_CHECKING:
+    from jaxlatent.autoencoder import (
+        Autoencoder,
+        AutoencoderConfig,
+        DivergenceError,
+        History,
+        TrainConfig,
+        decode,
+        encode,
+        fit_autoencoder,
+        load_model,
+        save_model,
+    )
+    from jaxlatent.data import Labels, load_images
+    from jaxlatent.generation.bulk import generate_to
+    from jaxlatent.generation.encode import encode_to
+    from jaxlatent.generation.export import export, load_safetensors, save_safetensors
+    from jaxlatent.generation.generate import generate
+    from jaxlatent.generation.verification import repair, verify
+
+_LATER = {
+    "Autoencoder": "jaxlatent.autoencoder",
+    "AutoencoderConfig": "jaxlatent.autoencoder",
+    "DivergenceError": "jaxlatent.autoencoder",
+    "History": "jaxlatent.autoencoder",
+    "TrainConfig": "jaxlatent.autoencoder",
+    "decode": "jaxlatent.autoencoder",
+    "encode": "jaxlatent.autoencoder",
+    "fit_autoencoder": "jaxlatent.autoencoder",
+    "load_model": "jaxlatent.autoencoder",
+    "save_model": "jaxlatent.autoencoder",
+    "Labels": "jaxlatent.data",
+    "load_images": "jaxlatent.data",
+    "generate_to": "jaxlatent.generation.bulk",
+    "encode_to": "jaxlatent.generation.encode",
+    "export": "jaxlatent.generation.export",
+    "load_safetensors": "jaxlatent.generation.export",
+    "save_safetensors": "jaxlatent.generation.export",
+    "generate": "jaxlatent.generation.generate",
+    "repair": "jaxlatent.generation.verification",
+    "verify": "jaxlatent.generation.verification",
+}
+
+__all__ = [
+    "PCA",
+    "Autoencoder",
+    "AutoencoderConfig",
+    "BoxSampler",
+    "ComponentSampler",
+    "DivergenceError",
+    "EllipseBody",
+    "EllipsoidSampler",
+    "ExactSampler",
+    "Exported",
+    "GaussianMixtureSampler",
+    "GaussianSampler",
+    "History",
+    "InterpolationSampler",
+    "Labels",
+    "PairwiseSampler",
+    "PathSampler",
+    "RecombinationSampler",
+    "Sampler",
+    "TiltedBody",
+    "TiltedSampler",
+    "TrainConfig",
+    "attribute_direction",
+    "decode",
+    "edit",
+    "encode",
+    "encode_to",
+    "export",
+    "fit_autoencoder",
+    "generate",
+    "generate_to",
+    "half_width",
+    "load",
+    "load_exported",
+    "load_images",
+    "load_model",
+    "load_safetensors",
+    "open_latents",
+    "repair",
+    "save",
+    "save_model",
+    "save_safetensors",
+    "verify",
+]
+
+
+if not TYPE_CHECKING:  # to whom a module with __getattr__ has any name there is
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _LATER.keys())

@@ -1,6 +1,7 @@
 """Files that are either whole or absent."""
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -9,20 +10,54 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
     """Gives a temporary path beside `path` and renames it to `path` when the block ends well.
 
     The temporary name keeps the suffix of `path`, as writers choose the format by it. What the block
     wrote is removed when it raises. An existing file is replaced; a folder must not exist yet.
+
+    Args:
+        path: what to write.
+        durable: wait until the content, and then the name, have reached the disk, so that a name
+            which is there after a power cut stands for whole content.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
         yield temporary
+        if durable:
+            for each in [temporary, *temporary.rglob("*")] if temporary.is_dir() else [temporary]:
+                sync(each)
         temporary.replace(path)
+        if durable:
+            sync(path.parent)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes what `atomic_path` left in a folder because its process was killed.
+
+    Only where no other process is writing to it.
+    """
+    for path in folder.iterdir():
+        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp(\..*)?", path.name):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's content, or a folder's list of names, has reached the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

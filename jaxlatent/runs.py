@@ -40,7 +40,7 @@ from jaxlatent.autoencoder import (
     load_model,
 )
 from jaxlatent.data import load_images
-from jaxlatent.generation import generate
+from jaxlatent.generation import encode_to, generate
 from jaxlatent.report.decoded import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
 from jaxlatent.report.latents import load_latents
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
@@ -138,10 +138,14 @@ class Run:
         return history
 
     def encode(self) -> np.ndarray:
-        """Encodes the training images; the z-points (n, d) are kept and returned."""
+        """Encodes the training images; the z-points (n, d) are kept and returned, a memory map.
+
+        An encoding that was interrupted goes on.
+        """
         asked = self._config()
-        z = np.asarray(encode(self._model(), self._images(asked, "train"), progress=self.progress))
-        self._save_array(z, "latents.npy")
+        z = encode_to(
+            self._path("latents.npy"), self.model(), self._images(asked, "train"), progress=self.progress
+        )
         log.info("encoded %d images to %d dimensions", *z.shape)
         return z
 
@@ -182,7 +186,7 @@ class Run:
             components: numbers of components, each at most what was fitted; all fitted where empty.
             seed: of the draws.
         """
-        fitted, z, model = self._sampler(), self._latents(), self._model()
+        fitted, z, model = self.sampler(), self._latents(), self.model()
         key = jax.random.key(seed)
         draws = {}
         for k in components or [fitted.pca.n_components]:
@@ -224,7 +228,7 @@ class Run:
             count: vectors drawn and measured in each cell, at least 2.
             seed: of the draws.
         """
-        z, model, key = self._latents(), self._model(), jax.random.key(seed)
+        z, model, key = self._latents(), self.model(), jax.random.key(seed)
         chosen = components or sweep_counts(fit_frame(z).n_components)
         cells = evaluation.sweep(z, chosen, facts, key, count)
         evaluation.write_csv(self._path("sweep.csv"), cells)
@@ -240,9 +244,9 @@ class Run:
             folder: where to; report/ in the run folder where not given.
             seed: of the vectors that are drawn for it.
         """
-        fitted, z, asked = self._sampler(), self._latents(), self._config()
+        fitted, z, asked = self.sampler(), self._latents(), self._config()
         pictured = Pictured(
-            self._model(),
+            self.model(),
             History.from_csv(self._needed("training/history.csv", "train")),
             self._images(asked, "train", _COMPARED),
             self._images(asked, "validation", _REPORTED),
@@ -260,6 +264,28 @@ class Run:
         log.info("wrote the report %s", page)
         return page
 
+    def export(self, path: str | os.PathLike[str] | None = None, *, components: int | None = None) -> Path:
+        """Writes sampler and decoder as one file for `jaxlatent.load_exported`; its path is returned.
+
+        Args:
+            path: where to; model.jlx in the run folder where not given.
+            components: how many to draw with; all that were fitted where not given.
+        """
+        path = self._path("model.jlx") if path is None else Path(path)
+        from jaxlatent.generation.export import export
+
+        export(path, self.sampler(components), self.model())
+        return path
+
+    def model(self) -> Autoencoder:
+        """The trained autoencoder, of the epoch that was best on the validation images."""
+        return load_model(self._needed("training/best", "train"))
+
+    def sampler(self, components: int | None = None) -> PairwiseSampler | ExactSampler:
+        """The fitted sampler, of the first `components` components where that is given."""
+        fitted = storage.load(self._needed("sampler.npz", "fit"))
+        return fitted if components is None else fitted.keep(components)
+
     def _save_figure(self, drawn: Any, name: str) -> None:
         figure = getattr(drawn, "figure", drawn)
         report.save_figure(figure, self._path(f"pictures/{name}.png"))
@@ -274,14 +300,8 @@ class Run:
     def _config(self) -> dict[str, Any]:
         return json.loads(self._needed("config.json", "train").read_text())
 
-    def _model(self) -> Autoencoder:
-        return load_model(self._needed("training/best", "train"))
-
     def _latents(self) -> np.ndarray:
         return np.load(self._needed("latents.npy", "encode"), mmap_mode="r")
-
-    def _sampler(self) -> PairwiseSampler | ExactSampler:
-        return storage.load(self._needed("sampler.npz", "fit"))
 
     def _needed(self, name: str, step: str) -> Path:
         path = self._path(name)

@@ -41,7 +41,7 @@ def save(path: str | os.PathLike[str], obj: Any) -> None:
             of the above; the message names the field.
     """
     arrays: dict[str, np.ndarray] = {}
-    structure = {"format": _FORMAT, "object": _describe(obj, "", arrays)}
+    structure = {"format": _FORMAT, "object": describe(obj, "", arrays)}
     arrays["structure"] = np.array(json.dumps(structure))
     # Not by np.savez, which before NumPy 2.2 takes allow_pickle for the name of an array.
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -70,9 +70,15 @@ def load(path: str | os.PathLike[str]) -> Any:
             ) from error
 
 
-def _describe(obj: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def describe(obj: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What makes up `obj`, for JSON; its arrays are put into `arrays`, under their paths in it.
+
+    Raises:
+        TypeError: see `save`.
+    """
+
     def inner(value: Any, key: object) -> dict[str, Any]:
-        return _describe(value, f"{name}.{key}".lstrip("."), arrays)
+        return describe(value, f"{name}.{key}".lstrip("."), arrays)
 
     if isinstance(obj, (jax.Array, np.ndarray)):
         if obj.dtype not in _DTYPES:

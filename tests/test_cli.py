@@ -222,9 +222,11 @@ def test_too_many_components(run, capsys):
     assert "at most 6, got 7" in capsys.readouterr().err
 
 
-def test_debug_shows_the_error_itself(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        main(["--debug", "fit", str(tmp_path)])
+def test_debug_shows_the_traceback(tmp_path, capsys):
+    assert call("--debug", "fit", tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith("jaxlatent: ")
 
 
 def test_help_explains_every_option():
@@ -299,3 +301,75 @@ def test_demo(tmp_path, capsys, monkeypatch):
         assert "comparison.png" in shown
     assert reported == [out / "report"] * 2
     assert {path.name for path in (out / "samples").iterdir()} == {f"vectors-k{k}.npy" for k in (50, 79)}
+
+
+class TestGenerate:
+    @pytest.fixture
+    def out(self, run, tmp_path):
+        folder = tmp_path / "out"
+        assert (
+            call("generate", run, "--count", 30, "--out", folder, "--shard-size", 8, "--outputs", "both") == 0
+        )
+        return folder
+
+    def test_records_of_the_run(self, run, out, capsys):
+        sampler, model = jl.load(run / "sampler.npz"), jl.load_model(run / "training" / "best")
+        z = jl.open_latents(out)[:]
+        np.testing.assert_array_equal(z, sampler.sample(jax.random.key(0), 30))
+        images = np.concatenate([np.load(path) for path in sorted(out.glob("images-*.npy"))])
+        assert np.abs(images - np.asarray(jl.decode(model, z)) * 255).max() < 1.01
+        assert "30 records in 4 shards" in capsys.readouterr().out
+        assert call("verify", out) == 0
+        assert "all is well" in capsys.readouterr().out
+
+    def test_the_default_folder_and_components(self, run):
+        assert (
+            call("generate", run, "--count", 3, "--components", 4, "--seed", 2, "--outputs", "latents") == 0
+        )
+        z = jl.open_latents(run / "generated")[:]
+        expected = jl.load(run / "sampler.npz").keep(4).sample(jax.random.key(2), 3)
+        np.testing.assert_array_equal(z, expected)
+        shutil.rmtree(run / "generated")
+
+    @pytest.mark.parametrize("format_name", ["webdataset", "png", "tfds", "npz"])
+    def test_formats(self, run, tmp_path, format_name):
+        assert call("generate", run, "--count", 5, "--out", tmp_path / "out", "--format", format_name) == 0
+        assert call("verify", tmp_path / "out") == 0
+
+    def test_damage_is_reported_and_repaired(self, out, capsys):
+        before = (out / "images-00001.npy").read_bytes()
+        (out / "images-00001.npy").write_bytes(before[:-1])
+        assert call("verify", out) == 1
+        said = capsys.readouterr()
+        assert said.out.startswith("images-00001.npy: has")
+        assert "1 problems; --repair" in said.err
+        assert call("verify", out, "--repair") == 0
+        assert (out / "images-00001.npy").read_bytes() == before
+        assert call("verify", out) == 0
+
+    def test_other_records_are_refused_in_one_line(self, run, out, capsys):
+        for options in (["--count", 31], ["--count", 30, "--seed", 1], ["--count", 30, "--components", 2]):
+            assert call("generate", run, "--out", out, "--outputs", "both", "--shard-size", 8, *options) == 1
+            said = capsys.readouterr().err.strip().splitlines()
+            assert len(said) == 1
+            assert "now it is" in said[0]
+        again = ["--out", out, "--outputs", "both", "--shard-size", 8, "--count", 31, "--force"]
+        assert call("generate", run, *again) == 0
+        assert (out.with_name("out.old-1") / "images-00001.npy").exists()
+
+    def test_processes_are_told_together(self, run, tmp_path, capsys):
+        assert call("generate", run, "--count", 3, "--out", tmp_path, "--num-processes", 2) == 1
+        assert "belong together" in capsys.readouterr().err
+
+    def test_a_folder_that_does_not_say_where_it_came_from(self, run, tmp_path, capsys):
+        key = jax.random.key(0)
+        jl.generate_to(tmp_path / "out", jl.load(run / "sampler.npz"), None, 3, key=key, outputs="latents")
+        assert call("verify", tmp_path / "out", "--repair") == 2
+        assert "name it with --run" in capsys.readouterr().err
+
+
+def test_export_can_be_loaded(run, tmp_path, capsys):
+    assert call("export", run, "--out", tmp_path / "model.jlx", "--components", 4) == 0
+    loaded = jl.load_exported(tmp_path / "model.jlx")
+    expected = jl.load(run / "sampler.npz").keep(4).sample(jax.random.key(0), 10)
+    np.testing.assert_array_equal(loaded.sample(jax.random.key(0), 10), expected)

@@ -3,7 +3,7 @@
 from jaxlatent.autoencoder.checkpoint import load_model, save_model
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.history import EpochRecord, History
-from jaxlatent.autoencoder.inference import decode, encode
+from jaxlatent.autoencoder.inference import decode, decoder, encode
 from jaxlatent.autoencoder.network import Autoencoder
 from jaxlatent.autoencoder.train import DivergenceError, fit_autoencoder
 
@@ -15,6 +15,7 @@ __all__ = [
     "History",
     "TrainConfig",
     "decode",
+    "decoder",
     "encode",
     "fit_autoencoder",
     "load_model",

@@ -99,7 +99,7 @@ def read_checkpoint(path: Path, like: Any) -> Any:
                 f"path: {path} does not fit: {name} is {kept.get(name, 'missing')} there, "
                 f"expected {shapes.get(name, 'none')}"
             )
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     wanted = {
         name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device) for name, leaf in leaves.items()
     }

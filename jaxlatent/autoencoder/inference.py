@@ -1,6 +1,7 @@
 """Any number of images to latent vectors and back, in batches of one shape."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -51,7 +52,7 @@ def decode(
     batch_size: int = 256,
     progress: bool = False,
 ) -> Float[Array, "n h w 3"]:
-    """Maps latent vectors to images, batched as in `encode`.
+    """Maps latent vectors to images, batched as in `encode`; inside `jax.jit`, all at once.
 
     Args:
         model: from `fit_autoencoder` or `load_model`.
@@ -67,8 +68,32 @@ def decode(
         TypeError: if they are not floating point.
     """
     check_vectors("z", z, model.config.latent_dim)
+    if isinstance(z, jax.core.Tracer):
+        return decoder(model)(z)
     size = model.config.image_size
     return _in_batches(_decode, model, z, (size, size, 3), batch_size, "decode", progress)
+
+
+def decoder(model: Autoencoder) -> jax.tree_util.Partial:
+    """The decoder as a function of latent vectors (n, d), for use inside `jax.jit`.
+
+    Its weights are leaves of the pytree that it is: an argument to a compiled program, no constants.
+
+    Returns:
+        A function from float32 (n, d) to images (n, h, w, 3), float32 in [0, 1].
+    """
+    graphdef, state = nnx.split(model)
+    return jax.tree_util.Partial(_Decode(graphdef), state)
+
+
+@dataclass(frozen=True)
+class _Decode:
+    """Equal for equal networks, so that a compiled program serves all their weights."""
+
+    graphdef: nnx.GraphDef
+
+    def __call__(self, state: PyTree, z: Array) -> Array:
+        return nnx.merge(self.graphdef, state).decode(z)
 
 
 def check_images(name: str, images: Shaped[Array | np.ndarray, "..."], size: int) -> None:

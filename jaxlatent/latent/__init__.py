@@ -10,4 +10,6 @@ from jaxlatent.latent.half_width import half_width as half_width
 from jaxlatent.latent.moments import Moments as Moments
 from jaxlatent.latent.moments import moments as moments
 from jaxlatent.latent.pca import PCA as PCA
+from jaxlatent.latent.sharded import ShardedVectors as ShardedVectors
+from jaxlatent.latent.sharded import open_latents as open_latents
 from jaxlatent.latent.trim import trim as trim

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 
 from jaxlatent._checks import check_vectors
+from jaxlatent.latent.sharded import ShardedVectors, Vectors
+from jaxlatent.processes import together, total
 
 _BATCH = 8192
 
@@ -50,7 +52,7 @@ class Moments:
         )
 
 
-def moments(z: Float[Array | np.ndarray, "n d"]) -> Moments:
+def moments(z: Float[Vectors, "n d"], *, distributed: bool = False) -> Moments:
     """Mean and scatter matrix, streamed in batches of 8,192 vectors with O(d^2) memory.
 
     Each batch is centred on its own mean before it is multiplied, in float32 at highest precision, and
@@ -58,14 +60,39 @@ def moments(z: Float[Array | np.ndarray, "n d"]) -> Moments:
     sigma_i sigma_j, however large the mean.
 
     Args:
-        z: vectors (n, d), n >= 1, floating point; a memory map is read batch by batch.
+        z: vectors (n, d), n >= 1, floating point; a memory map, or shards, are read batch by batch.
+        distributed: `z` is the part of this process, n >= 0, see `jaxlatent.latent.sharded.part`. All
+            processes have to call it, and get the moments of all parts together, the same bits.
 
     Raises:
         TypeError: if `z` is not floating point.
         ValueError: if `z` is not (n, d), is empty, or holds a NaN or an infinity.
+        RuntimeError: if it was distributed and another process failed or was lost.
     """
-    check_vectors("z", z)
-    total: Moments | None = None
+    if distributed and jax.process_count() > 1:
+        with together(f"moments of vectors of shape {np.shape(z)[1:]}"):
+            found = _streamed(z)
+        found = _of_all_processes(found)
+    else:
+        found = _streamed(z)
+    if not found.count:
+        raise ValueError("z: expected at least 1 vector, got 0")
+    return found
+
+
+def _of_all_processes(part: Moments) -> Moments:
+    """In two passes over the sums, so that a large mean costs no precision."""
+    count, summed = total((np.float64(part.count), part.count * part.mean))
+    mean = summed / max(count, 1)
+    shift = part.mean - mean
+    scatter = total(part.scatter + part.count * np.outer(shift, shift))
+    return Moments(int(count), mean, scatter)
+
+
+def _streamed(z: Float[Vectors, "n d"]) -> Moments:
+    if not isinstance(z, ShardedVectors):
+        check_vectors("z", z)
+    merged: Moments | None = None
     pending: _Pending | None = None
     started: _Pending
     room: np.ndarray | None = None
@@ -79,17 +106,17 @@ def moments(z: Float[Array | np.ndarray, "n d"]) -> Moments:
         else:
             started = (count, _batch_moments(_padded(batch), jnp.int32(count)))
         # Merged one batch late, so that the host works while the device does.
-        total, pending = _merged(total, pending), started
-    total = _merged(total, pending)
-    if total is None:
-        raise ValueError("z: expected at least 1 vector, got 0")
-    if not (np.isfinite(total.mean).all() and np.isfinite(total.scatter).all()):
-        bad = np.flatnonzero(~np.isfinite(np.diag(total.scatter)))
+        merged, pending = _merged(merged, pending), started
+    found = _merged(merged, pending)
+    if found is None:
+        return Moments(0, np.zeros(z.shape[1]), np.zeros((z.shape[1], z.shape[1])))
+    if not (np.isfinite(found.mean).all() and np.isfinite(found.scatter).all()):
+        bad = np.flatnonzero(~np.isfinite(np.diag(found.scatter)))
         raise ValueError(
             f"z: NaN, infinite or overflowing values in {bad.size} coordinates (the first is {bad[0]}); "
             "remove those vectors"
         )
-    return total
+    return found
 
 
 def _padded(batch: Array | np.ndarray) -> Array | np.ndarray:

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 from jaxlatent._checks import check_count, check_vectors
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments, moments
+from jaxlatent.latent.sharded import ShardedVectors, Vectors
 from jaxlatent.latent.subset import subset_moments
 from jaxlatent.latent.trim import trim
 
@@ -32,15 +33,16 @@ class PCA:
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Vectors, "n d"],
         n_components: int | None = None,
         *,
         where: Bool[Array | np.ndarray, " n"] | None = None,
         max_points: int | None = None,
         within_sigma: float | None = None,
         key: jax.Array | None = None,
+        distributed: bool = False,
     ) -> "PCA":
-        """Fits the frame in one pass over z-points; a memory map is read batch by batch.
+        """Fits the frame in one pass over z-points; a memory map, or shards, are read batch by batch.
 
         Args:
             z: z-points, floating point (n, d), n >= 2. Fewer points than dimensions leave n - 1 components
@@ -51,26 +53,34 @@ class PCA:
             max_points: fit on at most this many random points, see `jaxlatent.latent.trim`.
             within_sigma: fit on points within this many standard deviations only, see there.
             key: for the random choice of points.
+            distributed: `z` is the part of this process, n >= 0, and the frame is that of all parts together;
+                see `jaxlatent.latent.moments`. It excludes the options above.
 
         Raises:
             TypeError: if `z` is not floating point.
             ValueError: if `z` is not (n, d) with n >= 2, or not finite, or an option is out of range.
+            RuntimeError: if it was distributed and another process failed or was lost.
         """
-        check_vectors("z", z)
-        if z.shape[0] < 2:
-            raise ValueError(f"z: expected at least 2 vectors, got {z.shape[0]}")
         trimmed = max_points is not None or within_sigma is not None
+        if where is None and not trimmed:
+            return cls.from_moments(moments(z, distributed=distributed), n_components)
+        if distributed:
+            raise ValueError("distributed: excludes where, max_points and within_sigma; leave them out")
+        if isinstance(z, ShardedVectors):
+            z = np.asarray(z)
+        check_vectors("z", z)
         if where is not None:
             if trimmed:
                 raise ValueError("where: excludes max_points and within_sigma; choose by the mask alone")
             return cls.from_moments(subset_moments(z, where), n_components)
-        if trimmed:
-            z = trim(z, max_points=max_points, within_sigma=within_sigma, key=key)
+        z = trim(z, max_points=max_points, within_sigma=within_sigma, key=key)
         return cls.from_moments(moments(z), n_components)
 
     @classmethod
     def from_moments(cls, found: Moments, n_components: int | None = None) -> "PCA":
         """The frame that belongs to a mean and a covariance; arguments and errors as for `fit`."""
+        if found.count < 2:
+            raise ValueError(f"z: expected at least 2 vectors, got {found.count}")
         dim = found.mean.shape[0]
         k = dim if n_components is None else n_components
         check_count("n_components", k, 1)

@@ -72,6 +72,21 @@ class ComponentSampler(Sampler):
         return self.pca.inverse_transform(y)  # type: ignore[attr-defined]
 
 
+def tile_size(platform: str) -> int:
+    """How many vectors are drawn at once on a platform ("cpu", "gpu", "tpu"); a power of two."""
+    return _TILE.get(platform, _TILE_ACCELERATOR)
+
+
+def draw_latent(
+    sampler: Sampler, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]
+) -> Float[Array, "b d"]:
+    """The vectors `index` in the latent frame, for use inside `jax.jit`.
+
+    A tile of `tile_size` vectors gives the bits of `Sampler.sample`; `seed` is `seed_words(key)`.
+    """
+    return sampler._to_latent(sampler._draw(seed, index))
+
+
 def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
     check_key(key)
     check_count("n", n)
@@ -79,7 +94,7 @@ def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) 
     if start + n > 2**32:
         raise ValueError(f"start + n: expected at most 2^32, got {start + n}; use another key")
     backend = jax.default_backend()
-    tile = _TILE.get(backend, _TILE_ACCELERATOR)
+    tile = tile_size(backend)
     most = _TILES_PER_CALL.get(backend, 1)
     seed = seed_words(key)
 
@@ -106,8 +121,8 @@ def _draw_tiles(
     sampler: Sampler, seed: jax.Array, begin: jax.Array, tile: int, tiles: int, latent: bool
 ) -> jax.Array:
     def one_tile(first: jax.Array) -> jax.Array:
-        y = sampler._draw(seed, first + jnp.arange(tile, dtype=jnp.uint32))
-        return sampler._to_latent(y) if latent else y
+        index = first + jnp.arange(tile, dtype=jnp.uint32)
+        return draw_latent(sampler, seed, index) if latent else sampler._draw(seed, index)
 
     firsts = begin + jnp.arange(tiles, dtype=jnp.uint32) * jnp.uint32(tile)
     z = jax.lax.map(one_tile, firsts)

@@ -48,6 +48,16 @@ def test_memory_map(tmp_path):
     np.testing.assert_array_equal(moments(mapped).scatter, moments(z).scatter)
 
 
+def test_distributed_in_a_single_process():
+    """Several processes: tests/test_processes.py."""
+    z = np.random.default_rng(0).normal(50, 1, (300, 4)).astype(np.float32)
+    alone, together = moments(z), moments(z, distributed=True)
+    np.testing.assert_array_equal(together.mean, alone.mean)
+    np.testing.assert_array_equal(together.scatter, alone.scatter)
+    with pytest.raises(ValueError, match="at least 1 vector"):
+        moments(z[:0], distributed=True)
+
+
 def test_one_vector_has_no_covariance():
     assert np.isnan(moments(np.ones((1, 3), np.float32)).covariance).all()
     assert isinstance(moments(np.ones((1, 3), np.float32)), Moments)

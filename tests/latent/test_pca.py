@@ -116,11 +116,23 @@ def test_accelerators_get_the_same_from_one_program(monkeypatch):
         np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-6)
 
 
+def test_distributed_in_a_single_process():
+    z = correlated(400, 5)
+    np.testing.assert_array_equal(PCA.fit(z, 3, distributed=True).components, PCA.fit(z, 3).components)
+
+
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors():
     z = correlated(50, 4)
     with pytest.raises(ValueError, match="z: expected at least 2 vectors, got 1"):
         PCA.fit(z[:1])
+    with pytest.raises(ValueError, match="z: expected at least 1 vector, got 0"):
+        PCA.fit(z[:0])
+    with pytest.raises(ValueError, match="where: excludes max_points and within_sigma"):
+        PCA.fit(z, where=z[:, 0] > 0, max_points=9)
+    for options in ({"within_sigma": 3.0}, {"max_points": 9}, {"where": z[:, 0] > 0}):
+        with pytest.raises(ValueError, match="distributed: excludes where, max_points and within_sigma"):
+            PCA.fit(z, distributed=True, **options)
     with pytest.raises(ValueError, match="n_components: expected at most 4"):
         PCA.fit(z, n_components=5)
     with pytest.raises(ValueError, match="n_components: expected at least 1"):

@@ -1,8 +1,5 @@
-"""The command `jaxlatent`: thin, each command one call of `jaxlatent.runs.Run`."""
+"""The steps on a run folder: thin, each command one call of `jaxlatent.runs.Run`."""
 
-import logging
-import sys
-import warnings
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,7 +8,9 @@ import rich
 import rich.box
 import rich.table
 
-from jaxlatent._options import (
+from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
+from jaxlatent.cli.console import open_run
+from jaxlatent.cli.options import (
     Numbers,
     components_option,
     config_options,
@@ -20,36 +19,18 @@ from jaxlatent._options import (
     seed_option,
     take_record,
 )
-from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
-from jaxlatent.autoencoder.train import DivergenceError
 from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
-from jaxlatent.runs import Run, report_latents
+from jaxlatent.runs import report_latents
 from jaxlatent.sampling.exact import DensityName
 from jaxlatent.sampling.pairwise import Order
 from jaxlatent.sampling.region import FACT, Axes
-
-_MISTAKES = (ValueError, TypeError, OSError, DivergenceError)
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"
 _DEMO_EPOCHS = 6
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--debug", is_flag=True, help="Show the Python traceback of an error.")
-@click.version_option(package_name="jaxlatent")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
-    """Makes a plain autoencoder generative.
-
-    Trains a convolutional autoencoder, finds the region that its latent vectors fill, draws new vectors
-    inside that region and decodes them. The steps work on a run folder, each on what the one before wrote:
-    train, encode, fit, sample, report. `demo` does them all; `report --latents` needs nothing but vectors.
-    """
-    ctx.obj = debug
-
-
-@cli.command()
+@click.command()
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -62,7 +43,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @seed_option
 def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     """The whole job on procedural faces, in minutes on a CPU; leaves pictures to look at."""
-    run = _open_run(out)
+    run = open_run(out)
     run.train(data, AutoencoderConfig(), TrainConfig(epochs=epochs), seed=seed, resume=True)
     run.encode()
     most = run.fit(fact=0.8).pca.n_components
@@ -71,7 +52,7 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     click.echo(f"Look at {page}; single pictures are in {run.folder / 'pictures'}, comparison.png first.")
 
 
-@cli.command()
+@click.command()
 @click.option(
     "--data",
     required=True,
@@ -97,17 +78,17 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
 def train(data: str, out: Path, limit: int | None, resume: bool, seed: int, **options: Any) -> None:
     """Trains the autoencoder; checkpoints, history and reconstructions go into the run folder."""
     config, training = take_record(AutoencoderConfig, options), take_record(TrainConfig, options)
-    _open_run(out).train(data, config, training, limit=limit, seed=seed, resume=resume)
+    open_run(out).train(data, config, training, limit=limit, seed=seed, resume=resume)
 
 
-@cli.command()
+@click.command()
 @run_argument
 def encode(run: Path) -> None:
     """Encodes the training images of RUN to z-points, latents.npy."""
-    _open_run(run).encode()
+    open_run(run).encode()
 
 
-@cli.command()
+@click.command()
 @run_argument
 @click.option(
     "--components",
@@ -175,10 +156,10 @@ def encode(run: Path) -> None:
 )
 def fit(run: Path, components: int | None, **options: Any) -> None:
     """Fits PCA, half-widths and a sampler to the z-points of RUN."""
-    _open_run(run).fit(n_components=components, **options)
+    open_run(run).fit(n_components=components, **options)
 
 
-@cli.command()
+@click.command()
 @run_argument
 @click.option(
     "--count",
@@ -191,10 +172,10 @@ def fit(run: Path, components: int | None, **options: Any) -> None:
 @seed_option
 def sample(run: Path, count: int, components: tuple[int, ...], seed: int) -> None:
     """Draws new latent vectors of RUN into samples/, decodes them and naive ones into pictures/."""
-    _open_run(run).sample(count, components=components, seed=seed)
+    open_run(run).sample(count, components=components, seed=seed)
 
 
-@cli.command()
+@click.command()
 @run_argument
 @click.option(
     "--components",
@@ -224,7 +205,7 @@ def sweep(run: Path, seed: int, **options: Any) -> None:
 
     The measures go into sweep.csv, the images into pictures/sweep.png.
     """
-    table = sweep_table(_open_run(run).sweep(seed=seed, **options))
+    table = sweep_table(open_run(run).sweep(seed=seed, **options))
     shown = rich.table.Table(box=rich.box.SIMPLE, pad_edge=False)
     for name in table.header:
         shown.add_column(name, min_width=max(map(len, name.split())))
@@ -233,7 +214,7 @@ def sweep(run: Path, seed: int, **options: Any) -> None:
     rich.print(shown)
 
 
-@cli.command()
+@click.command()
 @click.argument("run", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--latents",
@@ -256,7 +237,7 @@ def report(run: Path | None, latents: Path | None, out: Path | None, seed: int) 
     if latents is None:
         if run is None:
             raise click.UsageError("give a run folder, or a file of latents with --latents")
-        page = _open_run(run).report(out, seed=seed)
+        page = open_run(run).report(out, seed=seed)
     else:
         if run is not None:
             raise click.UsageError("--latents: stands in place of a run folder; leave one of them out")
@@ -264,46 +245,3 @@ def report(run: Path | None, latents: Path | None, out: Path | None, seed: int) 
             raise click.UsageError("--latents: needs a folder for the report; name it with --out")
         page = report_latents(latents, out, seed=seed, progress=True)
     click.echo(f"Look at {page}.")
-
-
-def _open_run(folder: Path) -> Run:
-    """Opens the folder and sends the package's log there and to standard error."""
-    logger = logging.getLogger("jaxlatent")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False  # a library below has set up the root logger
-    console = logging.StreamHandler()
-    console.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(console)
-    file = logging.FileHandler(folder / "log.txt", encoding="utf-8", delay=True)
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger.addHandler(file)
-    warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
-    return Run(folder, progress=True)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Runs the command; exits with 0, 1 (failed) or 2 (bad usage), 130 when interrupted."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        status = cli.main(arguments, prog_name="jaxlatent", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        status = 2
-    except click.Abort:
-        click.echo("jaxlatent: interrupted; what was finished is kept", err=True)
-        status = 130
-    except _MISTAKES as error:
-        if "--debug" in arguments:
-            raise
-        click.echo(f"jaxlatent: {' '.join(str(error).split())}", err=True)
-        status = 1
-    finally:
-        _close_log()
-    sys.exit(status or 0)
-
-
-def _close_log() -> None:
-    logger = logging.getLogger("jaxlatent")
-    for handler in list(logger.handlers):
-        handler.close()
-        logger.removeHandler(handler)

@@ -28,6 +28,7 @@ class Numbers(click.ParamType):
         self.name = "n,n,..." if number is int else "x,x,..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        """See `click.ParamType.convert`."""
         if isinstance(value, tuple):
             return value
         try:
@@ -45,6 +46,7 @@ class OptionalNumber(click.ParamType):
         self.name = f"{'integer' if number is int else 'float'}|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
         if value is None or value == "none":
             return None
         try:
@@ -96,6 +98,7 @@ def take_record(record: type, options: dict[str, Any]) -> Any:
 
 
 def listed(numbers: Iterable[float]) -> str:
+    """Numbers as such an option takes them."""
     return ",".join(map(str, numbers))
 
 

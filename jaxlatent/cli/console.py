@@ -1,0 +1,36 @@
+"""Opening a run folder from the command: where its log goes."""
+
+import logging
+import warnings
+from pathlib import Path
+
+from jaxlatent.runs import Run
+
+
+def open_run(folder: Path) -> Run:
+    """Opens the folder and sends the package's log there and to standard error."""
+    open_log(folder / "log.txt")
+    return Run(folder, progress=True)
+
+
+def open_log(path: Path | None = None) -> None:
+    """Sends the package's log to standard error, and to a file where one is given."""
+    logger = logging.getLogger("jaxlatent")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # a library below has set up the root logger
+    console = logging.StreamHandler()
+    console.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(console)
+    if path is not None:
+        file = logging.FileHandler(path, encoding="utf-8", delay=True)
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        logger.addHandler(file)
+    warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
+
+
+def close_log() -> None:
+    """Takes the handlers of `open_log` away again."""
+    logger = logging.getLogger("jaxlatent")
+    for handler in list(logger.handlers):
+        handler.close()
+        logger.removeHandler(handler)

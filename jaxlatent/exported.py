@@ -1,0 +1,285 @@
+"""Runs what `jaxlatent.export` wrote: by JAX alone, without Flax, the network's code or the sampler's.
+
+The file is a .zip of uncompressed members: "model.json", a description; "sampler.safetensors" and
+"decoder.safetensors", the arrays, once for all platforms; and for each platform three programs as
+`jax.export` serialises them, each for one tile of vectors: "cpu/sample", "cpu/decode", "cpu/images".
+
+The programs have fixed sizes and one platform each for the sake of the bits: JAX rewrites a program with a
+symbolic size or several platforms before XLA compiles it, after which XLA fuses it, and so rounds, in another
+way than the live model (seen in a TiltedSampler of density "normal"). A batch of any size is a loop over
+tiles, whose sizes are the file's, whatever they are in this version of the package.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from jaxlatent._checks import check_count, check_key, check_vectors
+from jaxlatent._cores import cores
+from jaxlatent.sampling.words import seed_words
+
+FORMAT = 1
+DESCRIPTION = "model.json"
+SAMPLER = "sampler.safetensors"
+DECODER = "decoder.safetensors"
+
+_PROGRAMS = ("sample", "decode", "images")
+
+# Enough for a call to take longer than its dispatch; its results are held in memory.
+_TILES_A_CALL = 16
+
+_DTYPES = {
+    **{f"F{8 * size}": np.dtype(f"f{size}") for size in (2, 4, 8)},
+    **{f"I{8 * size}": np.dtype(f"i{size}") for size in (1, 2, 4, 8)},
+    **{f"U{8 * size}": np.dtype(f"u{size}") for size in (1, 2, 4, 8)},
+    "BF16": np.dtype(jnp.bfloat16),
+    "BOOL": np.dtype(bool),
+}
+
+
+class Exported:
+    """A sampler and a decoder in a file of `jaxlatent.export`; `load_exported` gives it.
+
+    On one kind of device `sample` gives the bits of the live sampler's, and `generate` those of the images of
+    `jaxlatent.generate_to`.
+
+    Attributes:
+        description: what the file says of itself: names, digests, versions.
+        sampler: name of the sampler's class.
+        platforms: for which it was exported.
+        latent_dim: d.
+        image_shape: (h, w, c).
+    """
+
+    def __init__(
+        self,
+        description: dict[str, Any],
+        sampler: dict[str, np.ndarray],
+        decoder: dict[str, np.ndarray],
+        programs: dict[str, jax.export.Exported],
+    ):
+        """Takes the contents of a file."""
+        self.description = description
+        self.sampler: str = description["sampler"]["name"].rpartition(".")[2]
+        self.platforms: tuple[str, ...] = tuple(description["platforms"])
+        self._draw_tile, self.latent_dim = programs["sample"].out_avals[0].shape
+        self._decode_tile, *shape = programs["images"].out_avals[0].shape
+        self.image_shape: tuple[int, int, int] = tuple(shape)
+        self._programs = programs
+        self._arrays = jax.device_put((sampler, decoder))
+        self._sample_tiles = jax.jit(self._traced_sample)
+        self._decode_tiles = jax.jit(self._traced_decode)
+        self._generate_tiles = jax.jit(self._traced_generate, static_argnames="count")
+
+    def __repr__(self) -> str:
+        shape, platforms = "x".join(map(str, self.image_shape)), ", ".join(self.platforms)
+        return f"<Exported: {self.sampler}, d = {self.latent_dim}, images {shape}, for {platforms}>"
+
+    def sample(self, key: jax.Array, n: int, *, start: int = 0) -> Float[Array, "{n} d"]:
+        """Draws vectors, as `Sampler.sample` does.
+
+        Args:
+            key: a typed key, `jax.random.key(seed)`.
+            n: number of vectors, at least 0.
+            start: index of the first vector; `start + n` is at most 2^32.
+
+        Returns:
+            float32 (n, d).
+
+        Raises:
+            TypeError: if `key` is not a typed key or `n` not an integer.
+            ValueError: if `n` or `start` is out of range.
+        """
+        seed = _seed(key, n, start)
+
+        def draw(first: int, tiles: int) -> tuple[jax.Array]:
+            return (self._sample_tiles(self._arrays, seed, self._begins(start + first, tiles)),)
+
+        z = np.empty((n, self.latent_dim), np.float32)
+        _fill((z,), 0, self._draw_tile, draw)
+        return jnp.asarray(z)
+
+    def decode(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n h w c"]:
+        """Maps latent vectors to images.
+
+        Args:
+            z: floating point (n, d); converted to float32.
+
+        Returns:
+            float32 (n, h, w, c) in [0, 1].
+
+        Raises:
+            TypeError, ValueError: if `z` is not a floating-point array (n, d).
+        """
+        check_vectors("z", z, self.latent_dim)
+        rows = np.asarray(z, np.float32)
+        tile = self._decode_tile
+
+        def decode(first: int, tiles: int) -> tuple[jax.Array]:
+            part = rows[first : first + tiles * tile]
+            part = np.pad(part, ((0, tiles * tile - len(part)), (0, 0)))
+            return (self._decode_tiles(self._arrays, part.reshape(tiles, tile, -1)),)
+
+        images = np.empty((len(rows), *self.image_shape), np.float32)
+        _fill((images,), 0, tile, decode)
+        return jnp.asarray(images)
+
+    def generate(self, key: jax.Array, n: int, *, start: int = 0) -> UInt8[np.ndarray, "{n} h w c"]:
+        """Draws vectors and decodes them to 8-bit images; arguments and errors as for `sample`.
+
+        Returns:
+            uint8 (n, h, w, c), rounded and clipped, on the host.
+
+        Raises:
+            ValueError: if an image is not finite, too.
+        """
+        seed = _seed(key, n, start)
+        # Tiles start at multiples of their size, whatever is asked for, as in a job.
+        skip = start % self._decode_tile
+
+        def generate(first: int, tiles: int) -> tuple[jax.Array, jax.Array]:
+            count = tiles * self._decode_tile
+            begins = self._begins(start - skip + first, -(-count // self._draw_tile))
+            return self._generate_tiles(self._arrays, seed, begins, count=count)
+
+        images, is_finite = np.empty((n, *self.image_shape), np.uint8), np.empty(n, bool)
+        _fill((images, is_finite), skip, self._decode_tile, generate)
+        if not is_finite.all():
+            index = start + int(np.argmin(is_finite))
+            raise ValueError(
+                f"generate: image {index} has pixels that are NaN or infinite; check the decoder"
+            )
+        return images
+
+    def _begins(self, begin: int, tiles: int) -> np.ndarray:
+        """The index that each tile starts at; behind the last one they start again at 0."""
+        return ((begin + self._draw_tile * np.arange(tiles, dtype=np.int64)) % 2**32).astype(np.uint32)
+
+    def _traced_sample(self, arrays: Any, seed: jax.Array, begins: jax.Array) -> jax.Array:
+        z = jax.lax.map(lambda begin: self._programs["sample"].call(arrays[0], seed, begin), begins)
+        return z.reshape(-1, self.latent_dim)
+
+    def _traced_decode(self, arrays: Any, z: jax.Array) -> jax.Array:
+        images = jax.lax.map(lambda tile: self._programs["decode"].call(arrays[1], tile), z)
+        return images.reshape(-1, *self.image_shape)
+
+    def _traced_generate(
+        self, arrays: Any, seed: jax.Array, begins: jax.Array, count: int
+    ) -> tuple[jax.Array, jax.Array]:
+        z = self._traced_sample(arrays, seed, begins)[:count].reshape(-1, self._decode_tile, self.latent_dim)
+        images, is_finite = jax.lax.map(lambda tile: self._programs["images"].call(arrays[1], tile), z)
+        return images.reshape(-1, *self.image_shape), is_finite.reshape(-1)
+
+
+def load_exported(path: str | os.PathLike[str]) -> Exported:
+    """Reads a sampler and a decoder that `jaxlatent.export` wrote, for the platform that JAX runs on.
+
+    Damage is found by checksums. Beyond that the file has to be trusted as a program is, though one for XLA:
+    there is no pickle and no Python in it.
+
+    Raises:
+        OSError: if the file cannot be opened; FileNotFoundError if there is none.
+        ValueError: if the file is damaged, not one that `jaxlatent.export` wrote, of a newer version of
+            jaxlatent or JAX, or not exported for this platform.
+    """
+    with Path(path).open("rb") as file:
+        try:
+            return _read(file)
+        except _RefusedError as error:
+            raise ValueError(f"{path}: {error}") from error
+        # Damaged bytes make zipfile, json and NumPy raise almost anything.
+        except Exception as error:
+            found = type(error).__name__
+            raise ValueError(
+                f"{path}: damaged, or not written by jaxlatent.export ({found}); write it again"
+            ) from error
+
+
+class _RefusedError(Exception):
+    """Why a file that is whole cannot be used, and what to do."""
+
+
+def _read(file: IO[bytes]) -> Exported:
+    size = os.fstat(file.fileno()).st_size
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            # Before memory is taken for it.
+            if info.compress_type != zipfile.ZIP_STORED or info.compress_size > size:
+                raise ValueError(f"{info.filename} is compressed, or larger than the file")
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"{damaged} does not have its checksum")
+        about = json.loads(archive.read(DESCRIPTION))
+        if about["format"] != FORMAT:
+            raise _RefusedError(f"format {about['format']}, this version reads {FORMAT}; update jaxlatent")
+        here = jax.export.default_export_platform()
+        if here not in about["platforms"]:
+            there = ", ".join(about["platforms"])
+            raise _RefusedError(f"exported for {there}, JAX runs on {here}; export it for {here} as well")
+        sampler, decoder = (_tensors(archive.read(name)) for name in (SAMPLER, DECODER))
+        serialised = {name: bytearray(archive.read(f"{here}/{name}")) for name in _PROGRAMS}
+    try:
+        programs = {name: jax.export.deserialize(program) for name, program in serialised.items()}
+        for name, program in programs.items():
+            # It is here that JAX reads all of it.
+            _, *rest = jax.tree.unflatten(program.in_tree, program.in_avals)[0]
+            jax.jit(program.call).lower(sampler if name == "sample" else decoder, *rest)
+    except Exception as error:
+        raise _RefusedError(
+            f"written by JAX {about['jax']}, which JAX {jax.__version__} cannot read; "
+            "update JAX, or export it again"
+        ) from error
+    return Exported(about, sampler, decoder, programs)
+
+
+def _tensors(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file: a JSON header after its length in 8 bytes, and the numbers."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header.pop("__metadata__", None)
+    # NumPy refuses what is not within the buffer.
+    return {
+        name: np.ndarray(entry["shape"], _DTYPES[entry["dtype"]], content, start + entry["data_offsets"][0])
+        for name, entry in header.items()
+    }
+
+
+def _seed(key: jax.Array, n: int, start: int) -> jax.Array:
+    check_key(key)
+    check_count("n", n)
+    check_count("start", start)
+    if start + n > 2**32:
+        raise ValueError(f"start + n: expected at most 2^32, got {start + n}; use another key")
+    return seed_words(key)
+
+
+def _fill(
+    results: tuple[np.ndarray, ...],
+    skip: int,
+    tile: int,
+    compute: Callable[[int, int], tuple[jax.Array, ...]],
+) -> None:
+    """Fills arrays with the rows from `skip` on of those that `compute(first row, tiles)` gives."""
+    stop = skip + len(results[0])
+
+    def fill(first: int) -> None:
+        needed = -(-(stop - first) // tile)
+        # A power of two, so that all lengths share a handful of programs.
+        tiles = min(_TILES_A_CALL, 1 << (needed - 1).bit_length())
+        begin, end = max(first, skip), min(first + tiles * tile, stop)
+        for result, rows in zip(results, compute(first, tiles), strict=True):
+            result[begin - skip : end - skip] = np.asarray(rows)[begin - first : end - first]
+
+    if stop > skip:
+        # Computations of a CPU overlap; an accelerator computes while the results before are fetched.
+        with ThreadPoolExecutor(cores() if jax.default_backend() == "cpu" else 2) as pool:
+            list(pool.map(fill, range(0, stop, _TILES_A_CALL * tile)))

@@ -1,0 +1,96 @@
+"""Encoding at scale: images of any number into one memory-mapped file of latent vectors."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from jaxlatent import processes
+from jaxlatent._checks import check_count
+from jaxlatent.generation.digest import identity
+from jaxlatent.generation.formats import Item, Layout, Shard
+from jaxlatent.generation.formats.rows import RowsFormat
+from jaxlatent.generation.job import Job, Part
+
+if TYPE_CHECKING:
+    from jaxlatent.autoencoder import Autoencoder
+
+_SHARD_SIZE = 8192
+_SAMPLED = 64
+
+
+def encode_to(
+    path: str | os.PathLike[str],
+    model: "Autoencoder",
+    images: str | os.PathLike[str] | Shaped[np.ndarray, "n h w 3"] | Any,
+    *,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> Float[np.ndarray, "n d"]:
+    """Maps images to latent vectors as `encode` does, into a .npy file, with constant memory.
+
+    What is finished of an interrupted call is kept in a hidden folder beside the file, and the same call goes
+    on there. Where JAX runs in several processes, each encodes its part of the images.
+
+    Args:
+        path: the .npy file, float32 (n, d); one that is there already is replaced in the end.
+        model: from `fit_autoencoder` or `load_model`.
+        images: uint8 or float32 in [0, 1], (n, h, w, 3) of the model's size: an array, a memory map or
+            anything that has a shape and a dtype and gives arrays for slices, as h5py's and zarr's arrays do;
+            or a source as `load_images` takes it, whose images are then kept in its cache on disk.
+        batch_size: images at once.
+        progress: show a bar where standard error is a terminal.
+
+    Returns:
+        The file as a read-only memory map.
+
+    Raises:
+        ValueError: if the images are not of the model's size, `path` does not end in .npy, or another process
+            is writing to it.
+        TypeError: if they are neither uint8 nor float32.
+        OSError: if a file cannot be read or written.
+    """
+    from jaxlatent.autoencoder.inference import check_images, encode
+    from jaxlatent.data import load_images
+
+    path = Path(path)
+    if path.suffix != ".npy":
+        raise ValueError(f"path: expected a name that ends in .npy, got {path}")
+    check_count("batch_size", batch_size, 1)
+    if isinstance(images, (str, os.PathLike)):
+        images = load_images(images, image_size=model.config.image_size, progress=progress)
+    check_images("images", images, model.config.image_size)
+    n, dimension = images.shape[0], model.config.latent_dim
+    check_count("images", n, 1)
+
+    def compute(shards: Iterable[Shard]) -> Iterator[Part]:
+        for shard in shards:
+            for start in range(shard.start, shard.stop, batch_size):
+                part = images[start : min(start + batch_size, shard.stop)]
+                z = np.asarray(encode(model, np.asarray(part), batch_size=batch_size))
+                yield shard, start, {"latents": z}
+
+    layout = Layout(n, _SHARD_SIZE, {"latents": Item((dimension,), np.dtype(np.float32))})
+    folder = path.with_name(f".{path.name}.partial")
+    asked = {"model": identity(model), "images": _sample_digest(images)}
+    with Job(folder, asked, layout, RowsFormat, force=True) as job:
+        job.run(compute, "images", progress=progress)
+    if jax.process_index() == 0:
+        (folder / "latents.npy").replace(path)
+        shutil.rmtree(folder)
+    processes.agree(None, "encoded")
+    return np.load(path, mmap_mode="r")
+
+
+def _sample_digest(images: Any) -> dict[str, Any]:
+    """Tells images apart by some of them; reading all would take as long as encoding them."""
+    hashed = hashlib.sha256()
+    for i in np.linspace(0, images.shape[0] - 1, _SAMPLED).astype(int):
+        hashed.update(np.ascontiguousarray(images[i : i + 1]).data)
+    return {"shape": list(images.shape), "dtype": str(images.dtype), "sample": hashed.hexdigest()}
