@@ -1,10 +1,11 @@
 """Runs what `jaxlatent.export` wrote: by JAX alone, without Flax, the network's code or the sampler's.
 
 The file is a .zip of uncompressed members: "model.json", a description; "sampler.safetensors" and
-"decoder.safetensors", the arrays, once for all platforms; and for each platform three programs as
-`jax.export` serialises them, each for one tile of vectors: "cpu/sample", "cpu/decode", "cpu/images".
+"decoder.safetensors", the arrays, once for all platforms; and programs as `jax.export` serialises them:
+"decode", for all platforms and with a symbolic batch; and for each platform "cpu/sample" and "cpu/images",
+for one tile of vectors each.
 
-The programs have fixed sizes and one platform each for the sake of the bits: JAX rewrites a program with a
+The latter have fixed sizes and one platform each for the sake of the bits: JAX rewrites a program with a
 symbolic size or several platforms before XLA compiles it, after which XLA fuses it, and so rounds, in another
 way than the live model (seen in a TiltedSampler of density "normal"). A batch of any size is a loop over
 tiles, whose sizes are the file's, whatever they are in this version of the package.
@@ -33,7 +34,7 @@ DESCRIPTION = "model.json"
 SAMPLER = "sampler.safetensors"
 DECODER = "decoder.safetensors"
 
-_PROGRAMS = ("sample", "decode", "images")
+_PROGRAMS = {"sample": "{}/sample", "decode": "decode", "images": "{}/images"}
 
 # Enough for a call to take longer than its dispatch; its results are held in memory.
 _TILES_A_CALL = 16
@@ -110,7 +111,7 @@ class Exported:
         return jnp.asarray(z)
 
     def decode(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n h w c"]:
-        """Maps latent vectors to images.
+        """Maps latent vectors to images; inside `jax.jit`, all at once.
 
         Args:
             z: floating point (n, d); converted to float32.
@@ -122,6 +123,8 @@ class Exported:
             TypeError, ValueError: if `z` is not a floating-point array (n, d).
         """
         check_vectors("z", z, self.latent_dim)
+        if isinstance(z, jax.core.Tracer):
+            return self._programs["decode"].call(self._arrays[1], z.astype(jnp.float32))
         rows = np.asarray(z, np.float32)
         tile = self._decode_tile
 
@@ -226,12 +229,15 @@ def _read(file: IO[bytes]) -> Exported:
             there = ", ".join(about["platforms"])
             raise _RefusedError(f"exported for {there}, JAX runs on {here}; export it for {here} as well")
         sampler, decoder = (_tensors(archive.read(name)) for name in (SAMPLER, DECODER))
-        serialised = {name: bytearray(archive.read(f"{here}/{name}")) for name in _PROGRAMS}
+        serialised = {
+            name: bytearray(archive.read(member.format(here))) for name, member in _PROGRAMS.items()
+        }
     try:
         programs = {name: jax.export.deserialize(program) for name, program in serialised.items()}
         for name, program in programs.items():
             # It is here that JAX reads all of it.
             _, *rest = jax.tree.unflatten(program.in_tree, program.in_avals)[0]
+            rest = [jax.ShapeDtypeStruct(_concrete(aval.shape), aval.dtype) for aval in rest]
             jax.jit(program.call).lower(sampler if name == "sample" else decoder, *rest)
     except Exception as error:
         raise _RefusedError(
@@ -239,6 +245,10 @@ def _read(file: IO[bytes]) -> Exported:
             "update JAX, or export it again"
         ) from error
     return Exported(about, sampler, decoder, programs)
+
+
+def _concrete(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else 1 for size in shape)
 
 
 def _tensors(content: bytes) -> dict[str, np.ndarray]:

@@ -12,8 +12,10 @@ _hook = jaxtyping.install_import_hook("jaxlatent", "beartype.beartype")
 
 import jax  # noqa: E402
 
-import jaxlatent  # noqa: E402, F401
+import jaxlatent  # noqa: E402
 
+for _name in jaxlatent.__all__:  # most are imported when they are first used
+    getattr(jaxlatent, _name)
 _hook.uninstall()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 # Many tests compile the same small programs.

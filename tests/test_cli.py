@@ -318,6 +318,8 @@ class TestGenerate:
         np.testing.assert_array_equal(z, sampler.sample(jax.random.key(0), 30))
         images = np.concatenate([np.load(path) for path in sorted(out.glob("images-*.npy"))])
         assert np.abs(images - np.asarray(jl.decode(model, z)) * 255).max() < 1.01
+        again = ["--count", 30, "--out", out, "--shard-size", 8, "--outputs", "both"]
+        assert call("generate", run, *again) == 0
         assert "30 records in 4 shards" in capsys.readouterr().out
         assert call("verify", out) == 0
         assert "all is well" in capsys.readouterr().out

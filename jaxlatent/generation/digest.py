@@ -57,6 +57,6 @@ def _update(hashed: Any, obj: Any) -> bool:
             continue
         array = np.asarray(leaf)
         hashed.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
-        hashed.update(np.ascontiguousarray(array).data)
+        hashed.update(array.tobytes())
         is_seen = True
     return is_seen

@@ -83,11 +83,9 @@ def export(
             decoder = dataclasses.replace(decoder, call=function.func, params=function.args[0])
         drawn = _Arrays(sampler)
         decoded = _Arrays(decoder.params, _used(decoder, dimension))
-        programs = {
-            f"{platform}/{name}": program
-            for platform in platforms
-            for name, program in _programs(drawn, decoded, decoder, dimension, platform)
-        }
+        programs = {"decode": _decode_program(decoded, decoder, dimension, platforms)}
+        for platform in platforms:
+            programs |= _tile_programs(drawn, decoded, decoder, dimension, platform)
     description = {
         "format": FORMAT,
         "jaxlatent": version("jaxlatent"),
@@ -198,16 +196,10 @@ def _used(decoder: Decoder, dimension: int) -> list[bool]:
     return [id(variable) in read for variable in program.invars[:-1]]
 
 
-def _programs(
-    drawn: _Arrays, decoded: _Arrays, decoder: Decoder, dimension: int, platform: str
-) -> Iterator[tuple[str, bytes]]:
-    """The programs for a platform: their names, and what `jax.export` makes of them."""
-    tile = decode_tile(decoder.shape, platform)
-    z = jax.ShapeDtypeStruct((tile, dimension), np.float32)
-
-    def sample(arrays: dict[str, Any], seed: jax.Array, begin: jax.Array) -> jax.Array:
-        index = begin + jnp.arange(tile_size(platform), dtype=jnp.uint32)
-        return draw_latent(drawn.tree(arrays), seed, index)
+def _decode_program(
+    decoded: _Arrays, decoder: Decoder, dimension: int, platforms: Sequence[str]
+) -> bytes:
+    """The decoder alone, of a batch of any size, for all platforms."""
 
     def decode(arrays: dict[str, Any], z: jax.Array) -> jax.Array:
         images = decoder.call(decoded.tree(arrays), z)
@@ -215,21 +207,38 @@ def _programs(
         images = images.astype(jnp.float32)
         return images / 255 if is_integer else images
 
+    z = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("batch"), dimension), np.float32)
+    try:
+        return _serialise(decode, platforms, decoded.shapes, z)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            f"decode: jax.export refuses it for {', '.join(platforms)} and a batch of any size "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error
+
+
+def _tile_programs(
+    drawn: _Arrays, decoded: _Arrays, decoder: Decoder, dimension: int, platform: str
+) -> dict[str, bytes]:
+    """Those of one tile, for one platform."""
+    tile = decode_tile(decoder.shape, platform)
+
+    def sample(arrays: dict[str, Any], seed: jax.Array, begin: jax.Array) -> jax.Array:
+        index = begin + jnp.arange(tile_size(platform), dtype=jnp.uint32)
+        return draw_latent(drawn.tree(arrays), seed, index)
+
     def images(arrays: dict[str, Any], z: jax.Array) -> tuple[jax.Array, jax.Array]:
         return decode_tiles(decoder.call, decoded.tree(arrays), z, tile)
 
-    yield "sample", _serialise(sample, platform, drawn.shapes, _SEED, _BEGIN)
-    for function in (decode, images):
-        try:
-            yield function.__name__, _serialise(function, platform, decoded.shapes, z)
-        except (ValueError, NotImplementedError) as error:
-            raise ValueError(
-                f"decode: jax.export refuses it for {platform} ({' '.join(str(error).split())[:200]})"
-            ) from error
+    z = jax.ShapeDtypeStruct((tile, dimension), np.float32)
+    return {
+        f"{platform}/sample": _serialise(sample, [platform], drawn.shapes, _SEED, _BEGIN),
+        f"{platform}/images": _serialise(images, [platform], decoded.shapes, z),
+    }
 
 
-def _serialise(function: Callable, platform: str, *shapes: Any) -> bytes:
-    return bytes(jax.export.export(jax.jit(function), platforms=[platform])(*shapes).serialize())
+def _serialise(function: Callable, platforms: Sequence[str], *shapes: Any) -> bytes:
+    return bytes(jax.export.export(jax.jit(function), platforms=platforms)(*shapes).serialize())
 
 
 def _metadata(model: "Autoencoder") -> dict[str, str]:

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -19,16 +18,26 @@ from jaxlatent.autoencoder.network import make_autoencoder
 HERE = Path(__file__).parent
 
 
-def load_contract():
-    """The samplers of tests/sampling/test_contract.py."""
-    path = HERE.parent / "sampling" / "test_contract.py"
-    spec = importlib.util.spec_from_file_location("contract", path)
-    contract = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(contract)
-    return contract.SAMPLERS
+def mixture(z):
+    """Not fitted, which takes longer than all else."""
+    pca = jl.PCA.fit(z)
+    scale = jnp.asarray([0.5, 1.0])[:, None, None]
+    means = jnp.stack([jnp.ones(5), -jnp.ones(5)])
+    return jl.GaussianMixtureSampler(pca, jnp.asarray([0.25, 0.75]), means, scale * jnp.eye(5), 0.9)
 
 
-SAMPLERS = load_contract()
+SAMPLERS = {
+    "box": jl.BoxSampler.fit,
+    "ellipsoid": partial(jl.EllipsoidSampler.fit, n_components=4, density="normal"),
+    "exact": partial(jl.ExactSampler.fit, temperature=0.8),
+    "gaussian": jl.GaussianSampler.fit,
+    "interpolation": jl.InterpolationSampler.fit,
+    "mixture": mixture,
+    "path": jl.PathSampler.fit,
+    "recombination": partial(jl.RecombinationSampler.fit, weights="random"),
+    # Whose bits change if the program has a symbolic size.
+    "tilted": partial(jl.TiltedSampler.fit, density="normal", sweeps=4),
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +62,12 @@ def exported(path):
 def images(sampler, model, key, tmp_path_factory):
     """The first images of `generate_to`."""
     folder = tmp_path_factory.mktemp("images")
-    jl.generate_to(folder, sampler, model, 400, key=key)
+    jl.generate_to(folder, sampler, model, 256, key=key)
     return np.load(folder / "images-00000.npy")
 
 
-def shifted(weights, z, *, scale):
-    return jax.nn.sigmoid(scale * (z.astype(weights.dtype) @ weights)).reshape(-1, 2, 3, 1)
+def weighted(weights, z, *, scale):
+    return jax.nn.sigmoid(scale * (z @ weights)).reshape(-1, 2, 3, 1)
 
 
 def as_bytes(z):
@@ -89,7 +98,7 @@ def test_says_what_it_is(exported):
     assert repr(exported) == "<Exported: PairwiseSampler, d = 5, images 32x32x3, for cpu, cuda, tpu>"
 
 
-@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 128, 129, 1000, 5000])
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000, 5000])
 @pytest.mark.parametrize("start", [0, 7])
 def test_vectors_have_the_bits_of_the_live_sampler(exported, sampler, key, n, start):
     drawn = exported.sample(key, n, start=start)
@@ -98,9 +107,9 @@ def test_vectors_have_the_bits_of_the_live_sampler(exported, sampler, key, n, st
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_every_sampler(name, key, tmp_path):
+def test_every_kind_of_sampler(name, key, tmp_path):
     rng = np.random.default_rng(0)
-    z = rng.standard_normal((600, 8)) @ rng.standard_normal((8, 8)) + 2
+    z = rng.standard_normal((500, 5)) @ rng.standard_normal((5, 5)) + 2
     sampler = SAMPLERS[name](jnp.asarray(z, jnp.float32))
     jl.export(tmp_path / "model.jlx", sampler, as_bytes, platforms=["cpu"])
     drawn = jl.load_exported(tmp_path / "model.jlx").sample(key, 200, start=2**32 - 200)
@@ -109,10 +118,10 @@ def test_every_sampler(name, key, tmp_path):
 
 def test_images_have_the_bits_of_a_job(exported, images, key):
     assert len(np.unique(images)) > 50
-    found = exported.generate(key, 400)
+    found = exported.generate(key, 256)
     assert isinstance(found, np.ndarray)
     np.testing.assert_array_equal(found, images)
-    for start, n in [(0, 1), (63, 2), (100, 129), (399, 1), (5, 0)]:
+    for start, n in [(0, 1), (63, 2), (100, 129), (255, 1), (5, 0)]:
         np.testing.assert_array_equal(exported.generate(key, n, start=start), images[start : start + n])
     assert exported.generate(key, 3, start=2**32 - 3).shape == (3, 32, 32, 3)
 
@@ -124,6 +133,15 @@ def test_decode(exported, model, sampler, key, n):
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found, jl.decode(model, z), atol=1e-6)
     np.testing.assert_array_equal(found, exported.decode(np.asarray(z, np.float64)))
+
+
+def test_decode_inside_a_program(exported, model, sampler, key):
+    """By the program of a symbolic batch."""
+    twice = jax.jit(lambda z: exported.decode(z) + exported.decode(z[:2]).mean())
+    for n in (3, 70):
+        z = sampler.sample(key, n)
+        images = jl.decode(model, z)
+        np.testing.assert_allclose(twice(z), images + images[:2].mean(), atol=1e-5)
 
 
 def test_keys_of_any_kind(exported, sampler):
@@ -155,11 +173,11 @@ def test_each_platform_has_its_own_program(path):
     }
     for platform in ("cuda", "tpu"):
         assert "stablehlo.sort" in programs[f"{platform}/sample"].mlir_module()
-        assert "lhs_dilate = [2, 2]" in programs[f"{platform}/decode"].mlir_module()
+        assert "lhs_dilate = [2, 2]" in programs[f"{platform}/images"].mlir_module()
         assert programs[f"{platform}/sample"].out_avals[0].shape == (16_384, 5)
     # A network of comparisons in place of a sort, plain convolutions in place of transposed ones.
     assert "stablehlo.sort" not in programs["cpu/sample"].mlir_module()
-    assert "lhs_dilate = [2, 2]" not in programs["cpu/decode"].mlir_module()
+    assert "lhs_dilate = [2, 2]" not in programs["cpu/images"].mlir_module()
     assert not any("custom_call" in program.mlir_module() for program in programs.values())
 
 
@@ -183,14 +201,27 @@ def test_weights_are_kept_once(path, model):
     assert {"pca.mean", "body.semi_axes"} <= arrays.keys()
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_functions_with_arrays_of_their_own(sampler, key, tmp_path, dtype):
-    weights = jnp.linspace(-1, 1, 30, dtype=jnp.float32).reshape(5, 6).astype(dtype)
-    function = jax.tree_util.Partial(shifted, weights, scale=jnp.ones((), dtype))
+def test_functions_with_arrays_of_their_own(sampler, key, tmp_path):
+    weights = jnp.linspace(-1, 1, 30, dtype=jnp.float32).reshape(5, 6)
+    function = jax.tree_util.Partial(weighted, weights, scale=jnp.float32(2))
     jl.export(tmp_path / "model.jlx", sampler, function, platforms=["cpu"])
     exported = jl.load_exported(tmp_path / "model.jlx")
     z = sampler.sample(key, 9)
-    np.testing.assert_allclose(exported.decode(z), function(z).astype(jnp.float32), atol=1e-6)
+    np.testing.assert_allclose(exported.decode(z), function(z), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", module._DTYPES)
+def test_every_dtype_is_read(dtype):
+    arrays = {
+        "scalar": np.ones((), module._DTYPES[dtype]),
+        "empty": np.ones((0, 2), module._DTYPES[dtype]),
+        "matrix": np.arange(6).reshape(2, 3).astype(module._DTYPES[dtype]),
+    }
+    found = module._tensors(safetensors.numpy.save(arrays, {"some": "text"}))
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
 
 
 def test_functions_that_give_bytes(sampler, key, tmp_path):
@@ -242,7 +273,7 @@ def test_arguments(exported, sampler, decode, key, tmp_path):
         shape = jax.ShapeDtypeStruct((z.shape[0], 1, 1, 1), jnp.float32)
         return jax.pure_callback(lambda z: np.ones((len(z), 1, 1, 1), np.float32), shape, z)
 
-    with pytest.raises(ValueError, match=r"decode: jax\.export refuses it for cpu \("):
+    with pytest.raises(ValueError, match=r"decode: jax\.export refuses it for cpu, cuda, tpu and a batch of any"):
         write(sampler, calls_python)
     assert not list(tmp_path.iterdir())
 
@@ -301,14 +332,11 @@ def test_replaced_in_one_step(path, sampler, decode, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [kept]
 
 
-@pytest.mark.parametrize("norm", ["none", "batch", "group"])
-def test_safetensors_there_and_back(key, tmp_path, norm):
-    config = jl.AutoencoderConfig(image_size=32, latent_dim=3, filters=(4, 4, 4, 8), norm=norm)
-    model = make_autoencoder(key, config)
+def test_safetensors_there_and_back(model, tmp_path):
     path = tmp_path / "model.safetensors"
     jl.save_safetensors(path, model)
     again = jl.load_safetensors(path)
-    assert again.config == config
+    assert again.config == model.config
     here, there = (jax.tree.leaves_with_path(jax.tree.map(np.asarray, m)) for m in (model, again))
     assert [name for name, _ in here] == [name for name, _ in there]
     for (_, x), (_, y) in zip(here, there, strict=True):
