@@ -3,17 +3,20 @@
     pip install torch
     python scripts/foreign_decoder.py --out runs/foreign
 
-Trains a small convolutional autoencoder on jaxlatent's procedural faces, unless OUT holds its weights already; fits a
-sampler to its latent vectors; writes new faces as PNGs to OUT/images, and beside them OUT/contact-sheet.png. Needs no
-files, and half a minute on two CPU cores. A run that was stopped goes on when the same command is given again.
+Trains a small convolutional autoencoder on jaxlatent's procedural faces, unless OUT holds its weights
+already; fits two samplers to its latent vectors; writes new faces of each as PNGs to OUT/pairwise and
+OUT/exact, and some of them to OUT/contact-sheet.png, in half a minute on two CPU cores. Needs no files. A run
+that was stopped goes on when the same command is given again. docs/foreign-decoders.md explains each step.
 """
 
 import argparse
 import hashlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 from torch import nn
@@ -32,7 +35,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         inner = (CHANNELS[-1], SIZE // 8, SIZE // 8)
         down, up = [], []
-        for few, many in zip(CHANNELS, CHANNELS[1:], strict=False):
+        for few, many in pairwise(CHANNELS):
             down += [nn.Conv2d(few, many, 4, 2, 1), nn.BatchNorm2d(many), nn.SiLU()]
             up = [nn.ConvTranspose2d(many, few, 4, 2, 1), nn.BatchNorm2d(few), nn.SiLU(), *up]
         self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(int(np.prod(inner)), LATENT))
@@ -81,12 +84,12 @@ def fingerprint(module: nn.Module) -> str:
 
 def main() -> None:
     """From training images to new ones."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--out", type=Path, default=Path("runs/foreign"), help="folder to write")
-    parser.add_argument("--data", default="synthetic:4000", help="training images, as jl.load_images takes them")
+    parser.add_argument("--data", default="synthetic:4000", help="training images, for jl.load_images")
     parser.add_argument("--epochs", type=int, default=10, help="passes over them")
-    parser.add_argument("--sampler", choices=SAMPLERS, default="pairwise", help="how new vectors are drawn")
-    parser.add_argument("--count", type=int, default=1000, help="number of new images")
+    parser.add_argument("--count", type=int, default=1000, help="number of new images of each sampler")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
@@ -104,27 +107,15 @@ def main() -> None:
     model.eval()
     with torch.inference_mode():
         z = torch.cat([model.encoder(part) for part in x.split(256)]).cpu().numpy()
-    sampler = SAMPLERS[options.sampler].fit(z)
     decode = make_decode(model.decoder)
-    folder = options.out / "images"
-    jl.generate_to(
-        folder,
-        sampler,
-        decode,
-        options.count,
-        key=jax.random.key(0),
-        format="png",
-        decoder_id=fingerprint(model.decoder),
-        progress=True,
-    )
-
-    rows = {
-        "training images": images[:16],
-        "rebuilt": decode(jax.numpy.asarray(z[:16])).cpu().numpy(),
-        "new": jl.load_images(folder, image_size=SIZE, limit=32, cache=False),
-    }
+    rows = {"training images": images[:16], "rebuilt": decode(jnp.asarray(z[:16])).cpu().numpy()}
+    asked = {"key": jax.random.key(0), "format": "png", "decoder_id": fingerprint(model.decoder)}
+    for name, kind in SAMPLERS.items():
+        folder = options.out / name
+        jl.generate_to(folder, kind.fit(z), decode, options.count, **asked, progress=True)
+        rows[f"new, {name}"] = jl.load_images(folder, image_size=SIZE, limit=32, cache=False)
+        print(f"{options.count} images are in {folder}")
     save_figure(plot_comparison(rows, columns=16), options.out / "contact-sheet.png")
-    print(f"{options.count} images are in {folder}, some of them in {options.out / 'contact-sheet.png'}")
 
 
 if __name__ == "__main__":

@@ -196,9 +196,7 @@ def _used(decoder: Decoder, dimension: int) -> list[bool]:
     return [id(variable) in read for variable in program.invars[:-1]]
 
 
-def _decode_program(
-    decoded: _Arrays, decoder: Decoder, dimension: int, platforms: Sequence[str]
-) -> bytes:
+def _decode_program(decoded: _Arrays, decoder: Decoder, dimension: int, platforms: Sequence[str]) -> bytes:
     """The decoder alone, of a batch of any size, for all platforms."""
 
     def decode(arrays: dict[str, Any], z: jax.Array) -> jax.Array:

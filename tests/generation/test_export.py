@@ -273,7 +273,9 @@ def test_arguments(exported, sampler, decode, key, tmp_path):
         shape = jax.ShapeDtypeStruct((z.shape[0], 1, 1, 1), jnp.float32)
         return jax.pure_callback(lambda z: np.ones((len(z), 1, 1, 1), np.float32), shape, z)
 
-    with pytest.raises(ValueError, match=r"decode: jax\.export refuses it for cpu, cuda, tpu and a batch of any"):
+    with pytest.raises(
+        ValueError, match=r"decode: jax\.export refuses it for cpu, cuda, tpu and a batch of any"
+    ):
         write(sampler, calls_python)
     assert not list(tmp_path.iterdir())
 

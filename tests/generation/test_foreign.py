@@ -138,7 +138,8 @@ def test_the_script(tmp_path, monkeypatch, capsys):
     runpy.run_path(str(SCRIPT), run_name="__main__")
     first = capsys.readouterr().out
     assert "epoch 1 of 1" in first
-    assert len(list((tmp_path / "images").rglob("*.png"))) == 20
+    for sampler in ("pairwise", "exact"):
+        assert len(list((tmp_path / sampler).rglob("*.png"))) == 20
     assert (tmp_path / "contact-sheet.png").stat().st_size > 10_000
     runpy.run_path(str(SCRIPT), run_name="__main__")
     assert "epoch" not in capsys.readouterr().out  # the weights were kept, and the folder is theirs
