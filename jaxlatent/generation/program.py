@@ -279,14 +279,16 @@ class Program:
         arrays = jax.device_get(self._compiled(self._leaves, *self._range(begin, stop)))
         if self._decoder is not None and self._on_host:
             z = arrays["latents"]
-            tiles = [
-                to_numpy(self._decoder.call((), jnp.asarray(z[i : i + self._tile])))
-                for i in range(0, stop - begin, self._tile)
-            ]
-            images = np.concatenate(tiles)
-            arrays |= {"images": to_uint8(images, np)}
-            if images.dtype != np.uint8:
-                arrays["finite"] = np.isfinite(images).all(axis=(1, 2, 3))
+            size = -(-(stop - begin) // self._tile) * self._tile
+            images = np.empty((size, *self._decoder.shape), np.uint8)
+            is_finite = np.empty(size, bool)
+            for i in range(0, size, self._tile):
+                tile = slice(i, i + self._tile)
+                # Kept at once, as a decoder may use the same memory for its next images.
+                decoded = to_numpy(self._decoder.call((), jnp.asarray(z[tile])))
+                images[tile] = to_uint8(decoded, np)
+                is_finite[tile] = np.isfinite(decoded).all(axis=(1, 2, 3))
+            arrays |= {"images": images, "finite": is_finite}
             if "latents" not in self._items:
                 del arrays["latents"]
         return arrays
@@ -328,7 +330,9 @@ def _power_of_two(most: int) -> int:
 
 def _is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "resource_exhausted" in text or "out of memory" in text
+    # XLA's, CUDA's in PyTorch, and what PyTorch on a CPU and ONNX Runtime say.
+    known = ("resource_exhausted", "out of memory", "allocate memory")
+    return isinstance(error, MemoryError) or any(words in text for words in known)
 
 
 def _line(error: Exception) -> str:

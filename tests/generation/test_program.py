@@ -222,3 +222,17 @@ class TestDecoder:
 
         with pytest.raises(ValueError, match="no weights loaded"):
             Decoder.of(faulty, 5)
+
+
+def test_a_decoder_that_uses_its_memory_again(sampler, decode, key, expected):
+    room = np.empty((128, 4, 4, 3), np.float32)
+
+    def reusing(z):
+        images = room[: z.shape[0]]
+        images[:] = decode(np.array(z))
+        return images
+
+    (found,) = collect(
+        Program(sampler, key, Decoder.of(reusing, 5), IMAGES, batch_size=512), Shard(0, 0, 500)
+    )
+    assert np.abs(found["images"].astype(int) - expected(key, 500)[1]).max() <= 1
