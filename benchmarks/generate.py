@@ -28,6 +28,8 @@ from jaxlatent.autoencoder import decoder
 from jaxlatent.autoencoder.network import make_autoencoder
 from jaxlatent.generation.decoder import Decoder, to_uint8
 from jaxlatent.generation.formats import Item, Shard
+from jaxlatent.generation.formats.base import entry
+from jaxlatent.generation.formats.npy import write_npy
 from jaxlatent.generation.program import Program
 
 DIMENSION = 256
@@ -106,6 +108,22 @@ def compare(rounds: int, count: int, folder: str) -> None:
     print(f"32,640 checks a vector take {middle:.1%} of the decoder's time ({low:.1%} to {high:.1%})")
 
 
+def stages(folder: str) -> None:
+    """Prints what becomes of a shard of 4,096 images after it was computed."""
+    images = np.random.default_rng(0).integers(0, 256, (4096, 64, 64, 3), np.uint8)
+    path = Path(folder) / "shard.npy"
+    found = alternate(
+        {
+            "gathering": images.copy,
+            "writing and syncing": lambda: write_npy(path, images),
+            "SHA-256": lambda: entry(Path(folder), path.name),
+        },
+        9,
+    )
+    print("a shard of 4,096 images, 50 MB:")
+    report(found, "SHA-256")
+
+
 def large(outputs: str, count: int, folder: str) -> None:
     """One job in this process; prints time, rate and peak memory."""
     sampler, model = make()
@@ -158,6 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         if not options.large:
             compare(options.rounds, options.count, folder)
+            stages(folder)
             if jax.default_backend() != "cpu":
                 limits(options.count)
             return

@@ -1,18 +1,4 @@
-"""A run folder: the steps of the main job, each reading what the one before wrote.
-
-```
-RUN/
-  config.json      what was asked: data, autoencoder, training, seed, versions of the libraries
-  training/        checkpoints and history.csv
-  latents.npy      z-points of the training images, float32 (n, d)
-  sampler.npz      the fitted sampler
-  samples/         new latent vectors, vectors-kK.npy, float32 (count, d), for K components
-  sweep.csv        measures over numbers of components and scales of the half-widths
-  pictures/        what to look at
-  report/          report.html, and the numbers behind it
-  log.txt          what was done when, with the figures
-```
-"""
+"""The steps of the main job on a run folder, each reading what the one before wrote."""
 
 import json
 import logging
@@ -30,19 +16,18 @@ from jaxlatent import evaluation, report, storage
 from jaxlatent._checks import check_choice
 from jaxlatent._files import atomic_path
 from jaxlatent.autoencoder import (
-    Autoencoder,
     AutoencoderConfig,
     History,
     TrainConfig,
     decode,
     encode,
     fit_autoencoder,
-    load_model,
 )
-from jaxlatent.data import load_images
 from jaxlatent.generation import encode_to, generate
+from jaxlatent.generation.export import export
 from jaxlatent.report.decoded import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
 from jaxlatent.report.latents import load_latents
+from jaxlatent.run_folder import RunFolder
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
 from jaxlatent.sampling.region import fit_frame
 
@@ -62,17 +47,13 @@ _OWN_OPTIONS = {"pairwise": {"order"}, "exact": {"density", "temperature"}}
 _LIBRARIES = ("jaxlatent", "jax", "flax", "optax", "numpy")
 
 
-class Run:
+class Run(RunFolder):
     """The steps on one folder; every step can be repeated and then replaces its results.
 
     Args:
         folder: made by `train` where it does not exist.
         progress: show progress bars where standard error is a terminal.
     """
-
-    def __init__(self, folder: str | os.PathLike[str], *, progress: bool = False):
-        self.folder = Path(folder)
-        self.progress = progress
 
     def train(
         self,
@@ -97,7 +78,7 @@ class Run:
         Raises:
             ValueError: if the folder holds a training and `resume` is False, or other settings.
         """
-        if self._path("config.json").exists() and not resume:
+        if self.path("config.json").exists() and not resume:
             raise ValueError(f"{self.folder}: holds a run; resume it (--resume) or choose another folder")
         asked = {
             "data": _absolute(data),
@@ -109,11 +90,11 @@ class Run:
         }
         self._refuse_other_settings(asked)
         self.folder.mkdir(parents=True, exist_ok=True)
-        images = self._images(asked, "train")
+        images = self.images(asked, "train")
         # Enough to tell epochs apart; procedural faces would give as many as for training.
-        validation = self._images(asked, "validation", max(100, len(images) // 10))
+        validation = self.images(asked, "validation", max(100, len(images) // 10))
         log.info("training on %d images, validating on %d", len(images), len(validation))
-        with atomic_path(self._path("config.json")) as temporary:
+        with atomic_path(self.path("config.json")) as temporary:
             temporary.write_text(json.dumps(asked, indent=2) + "\n")
         model, history = fit_autoencoder(
             jax.random.key(seed),
@@ -121,7 +102,7 @@ class Run:
             config,
             training,
             validation=validation,
-            directory=self._path("training"),
+            directory=self.path("training"),
             resume=resume,
             progress=self.progress,
         )
@@ -142,9 +123,9 @@ class Run:
 
         An encoding that was interrupted goes on.
         """
-        asked = self._config()
+        asked = self.config()
         z = encode_to(
-            self._path("latents.npy"), self.model(), self._images(asked, "train"), progress=self.progress
+            self.path("latents.npy"), self.model(), self.images(asked, "train"), progress=self.progress
         )
         log.info("encoded %d images to %d dimensions", *z.shape)
         return z
@@ -165,9 +146,9 @@ class Run:
             surplus = sorted(names & given.keys())
             if other != sampler and surplus:
                 raise ValueError(f"{surplus[0]}: belongs to the {other} sampler; choose it or leave it out")
-        z = self._latents()
+        z = self.latents()
         fitted = _SAMPLERS[sampler].fit(z, **given)
-        storage.save(self._path("sampler.npz"), fitted)
+        storage.save(self.path("sampler.npz"), fitted)
         kept = float(fitted.pca.explained_variance_ratio.sum())
         inside = fitted.body.coverage(fitted.pca.transform(z))
         log.info(
@@ -186,7 +167,7 @@ class Run:
             components: numbers of components, each at most what was fitted; all fitted where empty.
             seed: of the draws.
         """
-        fitted, z, model = self.sampler(), self._latents(), self.model()
+        fitted, z, model = self.sampler(), self.latents(), self.model()
         key = jax.random.key(seed)
         draws = {}
         for k in components or [fitted.pca.n_components]:
@@ -199,7 +180,7 @@ class Run:
             f"Naive vectors, uniform in [-{NAIVE_B}, {NAIVE_B}]": ("naive-cube", cube),
             "Naive vectors, uniform in the range of each latent coordinate": ("naive-ranges", ranges),
         }
-        rows: dict[str, Images] = {"Training images": self._images(self._config(), "train", _COMPARED)}
+        rows: dict[str, Images] = {"Training images": self.images(self.config(), "train", _COMPARED)}
         for name, (file, drawn) in (draws | naive).items():
             faces = generate(key, drawn, partial(decode, model), min(count, _PICTURED), batch_size=_PICTURED)
             self._save_figure(report.plot_images(faces, f"{name}, decoded"), file)
@@ -209,7 +190,7 @@ class Run:
         figure = report.plot_component_planes(z, new, sampler.pca, sampler.body)
         self._save_figure(figure, "planes-pca")
         self._save_figure(report.plot_latent_planes(z, new), "planes-latent")
-        log.info("pictures are in %s", self._path("pictures"))
+        log.info("pictures are in %s", self.path("pictures"))
 
     def sweep(
         self,
@@ -228,10 +209,10 @@ class Run:
             count: vectors drawn and measured in each cell, at least 2.
             seed: of the draws.
         """
-        z, model, key = self._latents(), self.model(), jax.random.key(seed)
+        z, model, key = self.latents(), self.model(), jax.random.key(seed)
         chosen = components or sweep_counts(fit_frame(z).n_components)
         cells = evaluation.sweep(z, chosen, facts, key, count)
-        evaluation.write_csv(self._path("sweep.csv"), cells)
+        evaluation.write_csv(self.path("sweep.csv"), cells)
         images = sweep_images(cells, model, key)
         self._save_figure(report.plot_sweep(images, "Components and scale of the half-widths"), "sweep")
         log.info("measured %d cells; see sweep.csv and pictures/sweep.png", len(cells))
@@ -244,16 +225,16 @@ class Run:
             folder: where to; report/ in the run folder where not given.
             seed: of the vectors that are drawn for it.
         """
-        fitted, z, asked = self.sampler(), self._latents(), self._config()
+        fitted, z, asked = self.sampler(), self.latents(), self.config()
         pictured = Pictured(
             self.model(),
-            History.from_csv(self._needed("training/history.csv", "train")),
-            self._images(asked, "train", _COMPARED),
-            self._images(asked, "validation", _REPORTED),
+            History.from_csv(self.needed("training/history.csv", "train")),
+            self.images(asked, "train", _COMPARED),
+            self.images(asked, "validation", _REPORTED),
             Path(asked["data"]).name,
         )
         page = report.build(
-            self._path("report") if folder is None else folder,
+            self.path("report") if folder is None else folder,
             z,
             fitted,
             title=f"The latent space of {self.folder.resolve().name}",
@@ -271,57 +252,22 @@ class Run:
             path: where to; model.jlx in the run folder where not given.
             components: how many to draw with; all that were fitted where not given.
         """
-        path = self._path("model.jlx") if path is None else Path(path)
-        from jaxlatent.generation.export import export
-
+        path = self.path("model.jlx") if path is None else Path(path)
         export(path, self.sampler(components), self.model())
         return path
 
-    def model(self) -> Autoencoder:
-        """The trained autoencoder, of the epoch that was best on the validation images."""
-        return load_model(self._needed("training/best", "train"))
-
-    def sampler(self, components: int | None = None) -> PairwiseSampler | ExactSampler:
-        """The fitted sampler, of the first `components` components where that is given."""
-        fitted = storage.load(self._needed("sampler.npz", "fit"))
-        return fitted if components is None else fitted.keep(components)
-
     def _save_figure(self, drawn: Any, name: str) -> None:
         figure = getattr(drawn, "figure", drawn)
-        report.save_figure(figure, self._path(f"pictures/{name}.png"))
+        report.save_figure(figure, self.path(f"pictures/{name}.png"))
 
     def _save_array(self, array: np.ndarray, name: str) -> None:
-        with atomic_path(self._path(name)) as temporary, temporary.open("wb") as file:
+        with atomic_path(self.path(name)) as temporary, temporary.open("wb") as file:
             np.save(file, array)
 
-    def _path(self, name: str) -> Path:
-        return self.folder / name
-
-    def _config(self) -> dict[str, Any]:
-        return json.loads(self._needed("config.json", "train").read_text())
-
-    def _latents(self) -> np.ndarray:
-        return np.load(self._needed("latents.npy", "encode"), mmap_mode="r")
-
-    def _needed(self, name: str, step: str) -> Path:
-        path = self._path(name)
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: not there yet; run `jaxlatent {step}` on this folder first")
-        return path
-
-    def _images(self, asked: dict[str, Any], split: str, limit: int | None = None) -> np.ndarray:
-        return load_images(
-            asked["data"],
-            image_size=asked["autoencoder"]["image_size"],
-            split=split,
-            limit=limit or asked["limit"],
-            progress=self.progress,
-        )
-
     def _refuse_other_settings(self, asked: dict[str, Any]) -> None:
-        if not self._path("config.json").exists():
+        if not self.path("config.json").exists():
             return
-        kept = self._config()
+        kept = self.config()
         for name in ("data", "limit", "seed", "autoencoder", "training"):
             if kept[name] != asked[name]:
                 raise ValueError(

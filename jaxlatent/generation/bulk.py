@@ -15,7 +15,8 @@ from jaxlatent.generation.digest import identity
 from jaxlatent.generation.formats import FORMATS, Item, Layout
 from jaxlatent.generation.job import Job
 from jaxlatent.generation.manifest import MANIFEST, Manifest, read_manifest
-from jaxlatent.generation.program import Filter, Program
+from jaxlatent.generation.program import Program
+from jaxlatent.generation.tiles import Filter
 from jaxlatent.sampling.base import Sampler
 
 Outputs = Literal["images", "latents", "both"]
@@ -67,7 +68,7 @@ def generate_to(
             on a CPU); None for what suits the device's free memory. Halved where memory does not suffice.
         shard_size: records in a shard; None for about 64 MiB.
         accept: a filter, traceable by JAX, from latent vectors (b, d) to booleans (b,). A vector that it
-            refuses is drawn anew under the next key, see `jaxlatent.generation.program.draw`.
+            refuses is drawn anew under the next key, see `jaxlatent.generation.tiles.draw`.
         decoder_id: names the decoder in the manifest, where `decode` is a function whose weights cannot be
             seen; a call with another name on the same folder is refused.
         origin: what else the manifest should say of where the records come from, for JSON.

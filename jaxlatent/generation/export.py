@@ -20,7 +20,7 @@ from jaxlatent._files import atomic_path
 from jaxlatent.exported import DECODER, DESCRIPTION, FORMAT, SAMPLER
 from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.digest import identity
-from jaxlatent.generation.program import decode_tile, decode_tiles
+from jaxlatent.generation.tiles import decode_tile, decode_tiles
 from jaxlatent.sampling.base import Sampler, draw_latent, tile_size
 
 if TYPE_CHECKING:

@@ -1,120 +1,37 @@
-"""The compiled program of bulk generation: an index in, a batch of latent vectors and 8-bit images out.
-
-Everything is computed in tiles of one shape: `sampling.tile_size` vectors are drawn at once, and images are
-decoded in tiles that start at multiples of `decode_tile`. A batch is a number of such tiles, so that vector i
-and image i come out of the same computation whatever the batch size, the number of devices and the range
-of indices that is asked for. On a CPU small tiles are also the fastest, as they stay in the caches.
-"""
+"""The compiled program of bulk generation: an index in, a batch of latent vectors and 8-bit images out."""
 
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int32, UInt32
+from jaxtyping import Array, Int32, UInt32
 
 from jaxlatent._cores import cores
 from jaxlatent.generation.decoder import Decoder, to_numpy, to_uint8
 from jaxlatent.generation.formats import Item, Shard
-from jaxlatent.sampling.base import Sampler, draw_latent, tile_size
-from jaxlatent.sampling.words import seed_words
+from jaxlatent.generation.tiles import (
+    MAX_TRIES,
+    Filter,
+    decode_tile,
+    decode_tiles,
+    draw,
+    map_tiles,
+    power_of_two,
+)
+from jaxlatent.sampling.base import Sampler, tile_size
 
 log = logging.getLogger(__name__)
 
-#: A predicate on latent vectors (b, d), traceable by JAX.
-Filter = Callable[[Float[Array, "b d"]], Bool[Array, " b"]]
-
-#: Draws of a vector after which a filter counts as impossible to pass.
-MAX_TRIES = 10_000
-
-_TILE_PIXELS = {"cpu": 64 * 64 * 64}
-_TILE_PIXELS_ACCELERATOR = 1024 * 64 * 64
 # Of results a batch; larger ones gain nothing.
 _BATCH_BYTES = {"cpu": 8 << 20}
 _BATCH_BYTES_ACCELERATOR = 1 << 30
-
-
-def decode_tile(shape: tuple[int, int, int], platform: str) -> int:
-    """How many images of a shape (h, w, c) are decoded at once on a platform; a power of two."""
-    pixels = _TILE_PIXELS.get(platform, _TILE_PIXELS_ACCELERATOR) // (shape[0] * shape[1])
-    return min(tile_size(platform), _power_of_two(pixels))
-
-
-def draw(
-    sampler: Sampler, accept: Filter | None, key: jax.Array, begin: UInt32[Array, ""], tile: int
-) -> tuple[Float[Array, "{tile} d"], Int32[Array, " {tile}"]]:
-    """The vectors `begin` to `begin + tile - 1` of `key`, and how often each was drawn.
-
-    A vector that `accept` refuses is drawn anew as the vector of the same index under the next key,
-    `jax.random.fold_in(key, 1)` and so on: it depends on (key, i) alone, too. 0 draws stand for a vector that
-    was refused `MAX_TRIES` times.
-    """
-    index = begin + jnp.arange(tile, dtype=jnp.uint32)
-    z = draw_latent(sampler, seed_words(key), index)
-    if accept is None:
-        return z, jnp.ones(tile, jnp.int32)
-
-    def again(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        z, accepted, tries, turn = state
-        new = draw_latent(sampler, seed_words(jax.random.fold_in(key, turn)), index)
-        z = jnp.where(accepted[:, None], z, new)
-        return z, accepted | accept(new), jnp.where(accepted, tries, turn + 1), turn + 1
-
-    def unfinished(state: tuple[Array, Array, Array, Array]) -> Array:
-        _, accepted, _, turn = state
-        return (turn < MAX_TRIES) & ~accepted.all()
-
-    start = (z, accept(z), jnp.ones(tile, jnp.int32), jnp.int32(1))
-    z, accepted, tries, _ = jax.lax.while_loop(unfinished, again, start)
-    return z, jnp.where(accepted, tries, 0)
-
-
-def decode_tiles(
-    call: Callable[[Any, Any], Any],
-    params: Any,
-    z: Float[Array, "b d"],
-    tile: int,
-    count: Int32[Array, ""] | None = None,
-) -> tuple[Array, Bool[Array, " b"]]:
-    """8-bit images of `z`, b a multiple of `tile`, and whether their pixels were finite.
-
-    Of the first `count` tiles only, where that is given.
-    """
-
-    def one_tile(z: Float[Array, "t d"]) -> tuple[Array, Array]:
-        images = call(params, z)
-        is_finite = jnp.ones(images.shape[0], bool)
-        if images.dtype != jnp.uint8:
-            is_finite = jnp.isfinite(images).all(axis=(1, 2, 3))
-        return to_uint8(images), is_finite
-
-    images, is_finite = _map(one_tile, z.reshape(-1, tile, z.shape[-1]), count)
-    return images.reshape(-1, *images.shape[2:]), is_finite.reshape(-1)
-
-
-def _map(function: Callable[[Array], Any], xs: Array, count: Int32[Array, ""] | None) -> Any:
-    """`jax.lax.map` over the first `count` rows of `xs`; the other results are 0.
-
-    The compiler does not know the number: a loop that it sees to run once it unrolls, and then computes
-    the same with other roundings.
-    """
-    if count is None:
-        return jax.lax.map(function, xs)
-    shapes = jax.eval_shape(function, xs[0])
-    room = jax.tree.map(lambda s: jnp.zeros((xs.shape[0], *s.shape), s.dtype), shapes)
-
-    def one(i: Array, room: Any) -> Any:
-        put = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
-        return jax.tree.map(put, room, function(xs[i]))
-
-    return jax.lax.fori_loop(0, count, one, room)
 
 
 class Program:
@@ -149,7 +66,7 @@ class Program:
         self._tile = tile_size(platform) if decoder is None else decode_tile(decoder.shape, platform)
         if batch_size is None:
             record = sum(item.nbytes for item in items.values())
-            self._tiles = _power_of_two(_batch_bytes(self._devices[0]) // (record * self._tile))
+            self._tiles = power_of_two(_batch_bytes(self._devices[0]) // (record * self._tile))
         else:
             self._tiles = math.ceil(batch_size / (self._tile * len(self._devices)))
         # Computations of a CPU overlap; on an accelerator one runs while the one before is fetched.
@@ -265,7 +182,7 @@ class Program:
         whole = tile_size(self._devices[0].platform)
         first = begins[0] + jnp.arange(-(-size // whole), dtype=jnp.uint32) * jnp.uint32(whole)
         drawn = (count * self._tile + whole - 1) // whole
-        z, tries = _map(lambda begin: draw(sampler, self._accept, key, begin, whole), first, drawn)
+        z, tries = map_tiles(lambda begin: draw(sampler, self._accept, key, begin, whole), first, drawn)
         z = z.reshape(-1, z.shape[-1])[:size]
         results = {"tries": tries.reshape(-1)[:size]}
         if "latents" in self._items or self._on_host:
@@ -322,10 +239,6 @@ def _batch_bytes(device: jax.Device) -> int:
     free = stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
     # Batches are under way twice, and the decoder needs room for what it computes on the way.
     return max(1, min(_BATCH_BYTES_ACCELERATOR, free // 8))
-
-
-def _power_of_two(most: int) -> int:
-    return 1 << max(most, 1).bit_length() - 1
 
 
 def _is_out_of_memory(error: Exception) -> bool:

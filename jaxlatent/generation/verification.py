@@ -18,7 +18,7 @@ from jaxlatent.generation.formats import FORMATS
 from jaxlatent.generation.formats.base import Entry, entry
 from jaxlatent.generation.job import lock
 from jaxlatent.generation.manifest import Record, read_manifest
-from jaxlatent.generation.program import Filter
+from jaxlatent.generation.tiles import Filter
 from jaxlatent.sampling.base import Sampler
 
 

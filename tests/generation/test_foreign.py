@@ -10,7 +10,7 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent.generation.decoder import Decoder
-from jaxlatent.generation.program import decode_tile
+from jaxlatent.generation.tiles import decode_tile
 
 torch = pytest.importorskip("torch")
 

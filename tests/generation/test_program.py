@@ -5,10 +5,12 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent.autoencoder.network import make_autoencoder
-from jaxlatent.generation import program as module
+from jaxlatent.generation import program as program_module
+from jaxlatent.generation import tiles
 from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.formats import Item, Shard
-from jaxlatent.generation.program import Program, decode_tile, draw
+from jaxlatent.generation.program import Program
+from jaxlatent.generation.tiles import decode_tile, draw
 
 LATENTS = {"latents": Item((5,), np.dtype(np.float32))}
 IMAGES = {"images": Item((4, 4, 3), np.dtype(np.uint8))}
@@ -124,7 +126,8 @@ class TestFilter:
         np.testing.assert_array_equal(vectors(128, Shard(0, 0, 77), Shard(1, 77, 435)), whole)
 
     def test_a_filter_that_nothing_passes(self, sampler, key, monkeypatch):
-        monkeypatch.setattr(module, "MAX_TRIES", 20)
+        monkeypatch.setattr(tiles, "MAX_TRIES", 20)
+        monkeypatch.setattr(program_module, "MAX_TRIES", 20)
         program = Program(sampler, key, None, LATENTS, accept=lambda z: z[:, 0] > 1e9)
         with pytest.raises(ValueError, match="accept: refused vector 0 20 times in a row"):
             collect(program, Shard(0, 0, 3))

@@ -1,0 +1,109 @@
+"""The tiles of bulk generation: vectors drawn, images decoded, always in arrays of one shape.
+
+`sampling.tile_size` vectors are drawn at once, and images are decoded in tiles that start at multiples of
+`decode_tile`, in loops whose length the compiler does not know. So vector i and image i come out of the same
+computation whatever the batch size, the number of devices and the range of indices that is asked for. On a
+CPU small tiles are also the fastest, as they stay in the caches.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int32, UInt32
+
+from jaxlatent.generation.decoder import to_uint8
+from jaxlatent.sampling.base import Sampler, draw_latent, tile_size
+from jaxlatent.sampling.words import seed_words
+
+#: A predicate on latent vectors (b, d), traceable by JAX.
+Filter = Callable[[Float[Array, "b d"]], Bool[Array, " b"]]
+
+#: Draws of a vector after which a filter counts as impossible to pass.
+MAX_TRIES = 10_000
+
+_TILE_PIXELS = {"cpu": 64 * 64 * 64}
+_TILE_PIXELS_ACCELERATOR = 1024 * 64 * 64
+
+
+def decode_tile(shape: tuple[int, int, int], platform: str) -> int:
+    """How many images of a shape (h, w, c) are decoded at once on a platform; a power of two."""
+    pixels = _TILE_PIXELS.get(platform, _TILE_PIXELS_ACCELERATOR) // (shape[0] * shape[1])
+    return min(tile_size(platform), power_of_two(pixels))
+
+
+def draw(
+    sampler: Sampler, accept: Filter | None, key: jax.Array, begin: UInt32[Array, ""], tile: int
+) -> tuple[Float[Array, "{tile} d"], Int32[Array, " {tile}"]]:
+    """The vectors `begin` to `begin + tile - 1` of `key`, and how often each was drawn.
+
+    A vector that `accept` refuses is drawn anew as the vector of the same index under the next key,
+    `jax.random.fold_in(key, 1)` and so on: it depends on (key, i) alone, too. 0 draws stand for a vector that
+    was refused `MAX_TRIES` times.
+    """
+    index = begin + jnp.arange(tile, dtype=jnp.uint32)
+    z = draw_latent(sampler, seed_words(key), index)
+    if accept is None:
+        return z, jnp.ones(tile, jnp.int32)
+
+    def again(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        z, accepted, tries, turn = state
+        new = draw_latent(sampler, seed_words(jax.random.fold_in(key, turn)), index)
+        z = jnp.where(accepted[:, None], z, new)
+        return z, accepted | accept(new), jnp.where(accepted, tries, turn + 1), turn + 1
+
+    def unfinished(state: tuple[Array, Array, Array, Array]) -> Array:
+        _, accepted, _, turn = state
+        return (turn < MAX_TRIES) & ~accepted.all()
+
+    start = (z, accept(z), jnp.ones(tile, jnp.int32), jnp.int32(1))
+    z, accepted, tries, _ = jax.lax.while_loop(unfinished, again, start)
+    return z, jnp.where(accepted, tries, 0)
+
+
+def decode_tiles(
+    call: Callable[[Any, Any], Any],
+    params: Any,
+    z: Float[Array, "b d"],
+    tile: int,
+    count: Int32[Array, ""] | None = None,
+) -> tuple[Array, Bool[Array, " b"]]:
+    """8-bit images of `z`, b a multiple of `tile`, and whether their pixels were finite.
+
+    Of the first `count` tiles only, where that is given.
+    """
+
+    def one_tile(z: Float[Array, "t d"]) -> tuple[Array, Array]:
+        images = call(params, z)
+        is_finite = jnp.ones(images.shape[0], bool)
+        if images.dtype != jnp.uint8:
+            is_finite = jnp.isfinite(images).all(axis=(1, 2, 3))
+        return to_uint8(images), is_finite
+
+    images, is_finite = map_tiles(one_tile, z.reshape(-1, tile, z.shape[-1]), count)
+    return images.reshape(-1, *images.shape[2:]), is_finite.reshape(-1)
+
+
+def map_tiles(function: Callable[[Array], Any], xs: Array, count: Int32[Array, ""] | None) -> Any:
+    """`jax.lax.map` over the first `count` rows of `xs`; the other results are 0.
+
+    The compiler does not know the number: a loop that it sees to run once it unrolls, and then computes
+    the same with other roundings.
+    """
+    if count is None:
+        return jax.lax.map(function, xs)
+    shapes = jax.eval_shape(function, xs[0])
+    room = jax.tree.map(lambda s: jnp.zeros((xs.shape[0], *s.shape), s.dtype), shapes)
+
+    def one(i: Array, room: Any) -> Any:
+        put = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
+        return jax.tree.map(put, room, function(xs[i]))
+
+    return jax.lax.fori_loop(0, count, one, room)
+
+
+def power_of_two(most: int) -> int:
+    """The largest power of two that is at most `most`; 1 below that."""
+    return 1 << max(most, 1).bit_length() - 1
