@@ -1,0 +1,161 @@
+"""Fréchet distance of two sets of features, and what it would be without the bias of small samples."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Float64
+from scipy.linalg import svdvals
+
+from jaxlatent._checks import check_key, check_vectors
+from jaxlatent.latent.moments import Moments, moments
+
+#: Divisible by the number of parts of every size of the fit.
+_GROUPS = 12
+_PARTS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class FrechetLimit:
+    """A Fréchet distance extrapolated to infinitely many vectors; all in squared units of the features.
+
+    Attributes:
+        distance: at infinite n; below 0 by chance where both sets have nearly the same law.
+        standard_error: of `distance`, for other vectors of the same laws.
+        finite: the distance of the vectors themselves, `frechet_distance`.
+    """
+
+    distance: float
+    standard_error: float
+    finite: float
+
+
+def frechet_distance(
+    a: Float[Array | np.ndarray, "n f"] | Moments, b: Float[Array | np.ndarray, "m f"] | Moments
+) -> float:
+    """Squared 2-Wasserstein distance of the Gaussians with the means and covariances of two sets.
+
+    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), the FID if the features are those of Inception:
+    D. C. Dowson, B. V. Landau, "The Fréchet distance between multivariate normal distributions", J.
+    Multivariate Analysis 12, 1982; M. Heusel et al., "GANs trained by a two time-scale update rule converge
+    to a local Nash equilibrium", NeurIPS 2017. With S = R R^T the trace of the root is the sum of the
+    singular values of R_a^T R_b. So only symmetric eigendecompositions are needed, there is no imaginary
+    part, and fewer vectors than features do no harm to the precision.
+
+    The distance of samples is too large: by c / n, with c unknown and growing with f. Compare only
+    distances measured with the same numbers of vectors on both sides, beside the distance of real against
+    real vectors, or see `frechet_infinity`.
+
+    Args:
+        a: features, floating point (n, f), n >= 2, or their moments.
+        b: features of as many columns, or their moments.
+
+    Returns:
+        The distance, >= 0, in squared units of the features. Its rounding error is near 1e-7 of the sum of
+        the variances.
+
+    Raises:
+        TypeError: if the features are not floating point.
+        ValueError: if the shapes do not fit, or features hold a NaN or an infinity.
+    """
+    left, right = _moments("a", a), _moments("b", b)
+    _check_width(left.mean.size, right.mean.size)
+    return _distance(left, right)
+
+
+def frechet_infinity(
+    a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.ndarray, "m f"], *, key: jax.Array
+) -> FrechetLimit:
+    """Extrapolates the Fréchet distance to infinitely many vectors on both sides.
+
+    The bias is linear in 1/n: M. J. Chong, D. Forsyth, "Effectively unbiased FID and Inception score and
+    where to find them", CVPR 2020. Here both sets are cut at random into halves, thirds and quarters, so
+    that each size uses every vector once; the intercept of a straight line through the mean distances of
+    the four sizes is the result. The standard error is the jackknife's over twelve groups; it also covers
+    which real vectors there were. Where n is not several times f the parts are too small for a straight
+    line, and the result comes out too small.
+
+    Takes 44 eigendecompositions (f, f): under a second at f = 256, minutes at f = 2,048.
+
+    Args:
+        a: features, floating point (n, f), n >= 24. Where n = m, pairs (a row of `a` and the same of `b`,
+            such as an image and its reconstruction) stay together in all parts.
+        b: features of as many columns, m >= 24.
+        key: a typed key, `jax.random.key(seed)`; it chooses the parts.
+
+    Raises:
+        TypeError: if the features are not floating point or `key` is no typed key.
+        ValueError: if the shapes do not fit, or features hold a NaN or an infinity.
+    """
+    check_key(key)
+    seed = np.asarray(jax.random.key_data(key)).tolist()
+    left, right = _groups("a", a, seed), _groups("b", b, seed)
+    _check_width(left[0].mean.size, right[0].mean.size)
+    by_size = [
+        np.mean([_distance(_merged(p), _merged(q)) for p, q in _cut(left, right, parts)]) for parts in _PARTS
+    ]
+    without = [
+        _distance(_merged(left[:i] + left[i + 1 :]), _merged(right[:i] + right[i + 1 :]))
+        for i in range(_GROUPS)
+    ]
+    return FrechetLimit(
+        distance=float(np.polynomial.Polynomial.fit(_PARTS, by_size, 1)(0)),
+        standard_error=float(np.sqrt((_GROUPS - 1) * np.var(without))),
+        finite=float(by_size[0]),
+    )
+
+
+def _check_width(left: int, right: int) -> None:
+    if left != right:
+        raise ValueError(f"b: expected as many features as a has, {left}, got {right}")
+
+
+def _moments(name: str, features: Float[Array | np.ndarray, "n f"] | Moments) -> Moments:
+    if isinstance(features, Moments):
+        found = features
+    else:
+        check_vectors(name, features)
+        try:
+            found = moments(features)
+        except ValueError as error:
+            raise ValueError(f"{name}{str(error).removeprefix('z')}") from None
+    if found.count < 2:
+        raise ValueError(f"{name}: expected at least 2 vectors, got {found.count}")
+    return found
+
+
+def _distance(a: Moments, b: Moments) -> float:
+    difference = a.mean - b.mean
+    total = np.trace(a.covariance) + np.trace(b.covariance)
+    shared = svdvals(_root(a).T @ _root(b)).sum()
+    return max(0.0, float(difference @ difference + total - 2 * shared))
+
+
+def _root(a: Moments) -> Float64[np.ndarray, "f rank"]:
+    """R with R R^T = the covariance."""
+    rank = min(a.count - 1, a.mean.size)
+    values, vectors = np.linalg.eigh(a.covariance)
+    # What rounding leaves in the other directions would count with its root.
+    return vectors[:, -rank:] * np.sqrt(np.maximum(values[-rank:], 0))
+
+
+def _groups(name: str, features: Float[Array | np.ndarray, "n f"], seed: list[int]) -> list[Moments]:
+    """The moments of equal random parts."""
+    check_vectors(name, features)
+    n = features.shape[0]
+    if n < 2 * _GROUPS:
+        raise ValueError(f"{name}: expected at least {2 * _GROUPS} vectors, got {n}")
+    order = np.random.default_rng(seed).permutation(n)
+    return [_moments(name, features[np.sort(rows)]) for rows in np.array_split(order, _GROUPS)]
+
+
+def _merged(groups: list[Moments]) -> Moments:
+    whole = groups[0]
+    for group in groups[1:]:
+        whole = whole.merge(group)
+    return whole
+
+
+def _cut(left: list[Moments], right: list[Moments], parts: int) -> list[tuple[list[Moments], list[Moments]]]:
+    size = _GROUPS // parts
+    return [(left[i : i + size], right[i : i + size]) for i in range(0, _GROUPS, size)]
