@@ -270,8 +270,8 @@ def several(bench: Bench, numbers: Sequence[int]) -> str:
     assert content(out) == bench.images
     bench.check(call(command("verify", out)), 0)
     return (
-        f"the same bytes from {listed(numbers)} processes; of {numbers[-1]} one was killed, the others ended after "
-        f"{seconds:.0f} s with {before} of {len(bench.images)} shards; 3 others finished"
+        f"the same bytes from {listed(numbers)} processes; of {numbers[-1]} one was killed, the others "
+        f"ended after {seconds:.0f} s with {before} of {len(bench.images)} shards; 3 others finished"
     )
 
 
