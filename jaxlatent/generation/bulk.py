@@ -36,7 +36,7 @@ def generate_to(
     format: FormatName = "npy",
     batch_size: int | None = None,
     shard_size: int | None = None,
-    accept: Filter | None = None,
+    filter: Filter | None = None,
     decoder_id: str | None = None,
     origin: Mapping[str, Any] | None = None,
     mesh: Mesh | None = None,
@@ -67,7 +67,7 @@ def generate_to(
         batch_size: vectors at once over all devices, rounded up to whole tiles (64 images of 64 pixels a side
             on a CPU); None for what suits the device's free memory. Halved where memory does not suffice.
         shard_size: records in a shard; None for about 64 MiB.
-        accept: a filter, traceable by JAX, from latent vectors (b, d) to booleans (b,). A vector that it
+        filter: a predicate, traceable by JAX, from latent vectors (b, d) to booleans (b,). A vector that it
             refuses is drawn anew under the next key, see `jaxlatent.generation.tiles.draw`.
         decoder_id: names the decoder in the manifest, where `decode` is a function whose weights cannot be
             seen; a call with another name on the same folder is refused.
@@ -113,7 +113,7 @@ def generate_to(
         "key": {"impl": str(jax.random.key_impl(key)), "data": jax.random.key_data(key).tolist()},
         "sampler": identity(sampler),
         "decoder": None if decoder is None else {**identity(decode), "id": decoder_id},
-        "accept": None if accept is None else identity(accept),
+        "filter": None if filter is None else identity(filter),
     }
     devices = None
     if mesh is not None:
@@ -121,7 +121,7 @@ def generate_to(
         if not devices:
             raise ValueError("mesh: has no device of this process")
     with Job(folder, asked, layout, FORMATS[format], origin=origin, force=force) as job:
-        program = Program(sampler, key, decoder, items, accept=accept, devices=devices, batch_size=batch_size)
+        program = Program(sampler, key, decoder, items, accept=filter, devices=devices, batch_size=batch_size)
         unit = "images" if decoder else "vectors"
         return job.run(program.stream, unit, progress=progress)
 

@@ -223,7 +223,7 @@ def _check(part: dict[str, np.ndarray], first: int) -> None:
     if not part["tries"].all():
         index = first + int(np.flatnonzero(part["tries"] == 0)[0])
         raise ValueError(
-            f"accept: refused vector {index} {MAX_TRIES} times in a row; accept a larger part of the vectors"
+            f"filter: refused vector {index} {MAX_TRIES} times in a row; accept a larger part of the vectors"
         )
     is_finite = part.pop("finite", None)
     if is_finite is not None and not is_finite.all():

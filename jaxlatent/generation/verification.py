@@ -101,7 +101,7 @@ def repair(
     sampler: Sampler,
     decode: Any,
     *,
-    accept: Filter | None = None,
+    filter: Filter | None = None,
     batch_size: int | None = None,
     progress: bool = False,
 ) -> list[Problem]:
@@ -111,7 +111,7 @@ def repair(
         path: a folder that `generate_to` wrote.
         sampler: the sampler it was made with.
         decode: the decoder it was made with.
-        accept: the filter it was made with.
+        filter: the predicate it was made with.
         batch_size: see `generate_to`.
         progress: show bars where standard error is a terminal.
 
@@ -143,7 +143,7 @@ def repair(
         outputs=outputs,
         format=asked["format"],
         batch_size=batch_size,
-        accept=accept,
+        filter=filter,
         decoder_id=asked["decoder"] and asked["decoder"]["id"],
         progress=progress,
     )

@@ -5,7 +5,7 @@ from scipy import stats
 from scipy.spatial import distance
 
 from jaxlatent.evaluation import neighbours
-from jaxlatent.evaluation.copies import copies, duplicates
+from jaxlatent.evaluation.copy_test import copies, duplicates
 from jaxlatent.evaluation.neighbours import nearest_distances
 
 

@@ -168,7 +168,7 @@ def test_a_line_that_was_torn_in_the_log(run, tmp_path, undisturbed, fails_at):
         ({"shard_size": 200}, "shard size was 300, now it is 200"),
         ({"format": "png"}, "format was npy, now it is png"),
         ({"decoder_id": "other"}, "decoder was"),
-        ({"accept": lambda z: z[:, 0] > 0}, "accept was None"),
+        ({"filter": lambda z: z[:, 0] > 0}, "filter was None"),
         ({"sampler": jl.BoxSampler.cube(1.0, 5)}, "sampler was"),
     ],
 )
@@ -331,7 +331,7 @@ class TestVerify:
 
 class TestFilter:
     def test_acceptance_is_reported(self, run, tmp_path, expected, key):
-        manifest = run(tmp_path, accept=lambda z: z[:, 0] > 0)
+        manifest = run(tmp_path, filter=lambda z: z[:, 0] > 0)
         z = read(tmp_path)
         assert (z[:, 0] > 0).all()
         assert len(z) == N
@@ -346,9 +346,9 @@ class TestFilter:
         def accept(pca, body, z):
             return body.contains(pca.transform(z))
 
-        run(tmp_path, accept=partial(accept, sampler.pca, body))
-        with pytest.raises(ValueError, match="accept was"):
-            run(tmp_path, accept=partial(accept, sampler.pca, jl.EllipseBody(body.semi_axes * 2)))
+        run(tmp_path, filter=partial(accept, sampler.pca, body))
+        with pytest.raises(ValueError, match="filter was"):
+            run(tmp_path, filter=partial(accept, sampler.pca, jl.EllipseBody(body.semi_axes * 2)))
 
 
 def test_one_device_of_a_mesh(run, tmp_path, undisturbed):

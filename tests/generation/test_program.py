@@ -129,7 +129,7 @@ class TestFilter:
         monkeypatch.setattr(tiles, "MAX_TRIES", 20)
         monkeypatch.setattr(program_module, "MAX_TRIES", 20)
         program = Program(sampler, key, None, LATENTS, accept=lambda z: z[:, 0] > 1e9)
-        with pytest.raises(ValueError, match="accept: refused vector 0 20 times in a row"):
+        with pytest.raises(ValueError, match="filter: refused vector 0 20 times in a row"):
             collect(program, Shard(0, 0, 3))
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxlatent.evaluation.latent_statistics import latent_statistics
+from jaxlatent.evaluation.latents import latent_statistics
 
 FIELDS = ["mean_error", "covariance_error", "correlation_error", "radius_ks"]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from jaxlatent.evaluation import kernel_distance as module
-from jaxlatent.evaluation.kernel_distance import kernel_distance, subset_kernel_distances
+from jaxlatent.evaluation import kernel as module
+from jaxlatent.evaluation.kernel import kernel_distance, subset_kernel_distances
 
 
 def textbook(a, b):

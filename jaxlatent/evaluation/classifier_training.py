@@ -1,0 +1,248 @@
+"""Training of the classifier whose features are used, on the data's own labels."""
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Key, PyTree, Shaped
+
+from jaxlatent._checks import check_count, check_key
+from jaxlatent._progress import progress_bar
+from jaxlatent.autoencoder import DivergenceError, TrainConfig
+from jaxlatent.autoencoder.inference import check_images
+from jaxlatent.autoencoder.state import TrainState, all_finite, make_optimizer, mirror_half
+from jaxlatent.autoencoder.train import STEPS_A_CALL
+from jaxlatent.evaluation.classifier import (
+    Classifier,
+    ClassifierFeatures,
+    Images,
+    LabelValues,
+    load_classifier,
+    standardise,
+)
+
+_BLOCK = 4096  # images digested at a time
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The classifier's shape and how it is fitted.
+
+    Attributes:
+        filters: channels after each of the strided convolutions (3 x 3, stride 2); the last number is the
+            number of features.
+        epochs: passes over the images, at least 1.
+        batch_size: images a step, at least 1; at most the number of images is used.
+        learning_rate: AdamW's peak learning rate; warmed up linearly, then lowered along a cosine to 0.
+        weight_decay: AdamW's decoupled weight decay.
+        mirror: show each image mirrored left to right with probability 1/2; None mirrors where the labels
+            are attributes, as factors may tell left from right.
+
+    Raises:
+        ValueError: if a field is out of range.
+        TypeError: if a number is not an integer.
+    """
+
+    filters: tuple[int, ...] = (16, 32, 64, 256)
+    epochs: int = 14
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    mirror: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not self.filters:
+            raise ValueError("filters: expected at least one channel count, got none")
+        for count in self.filters:
+            check_count("filters", count, 1)
+        self.training()
+
+    def training(self) -> TrainConfig:
+        """The settings that an autoencoder's training has too; they are checked there."""
+        return TrainConfig(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+
+
+def fit_features(
+    key: Key[Array, ""],
+    images: Images,
+    labels: LabelValues,
+    *,
+    config: ClassifierConfig | None = None,
+    progress: bool = False,
+) -> ClassifierFeatures:
+    """Trains a small convolutional classifier on labelled images, for its features.
+
+    Features that tell the data's own labels apart see what matters in these images, need no foreign
+    weights, and are cheap; Fréchet distances in them compare with each other only, not with the published
+    ones, which are in Inception's features. Attributes are learned by binary cross-entropy, factors by the
+    squared error of their standardised values. On 18,000 images of CelebA at 64 pixels the defaults take
+    two to three minutes on two CPU cores and tell the 40 attributes of unseen people rightly in 0.90 of
+    cases, where guessing the commoner value is right in 0.81. The same arguments give the same classifier
+    on the same kind of device.
+
+    Args:
+        key: one typed key, for the first weights, the order of the images and their mirroring.
+        images: uint8 in [0, 255] or float32 in [0, 1], (n, h, h, 3), h a multiple of 2 to the number of
+            filters, n >= 1. Memory maps are read a few batches at a time.
+        labels: (n, k), k >= 1: attributes as integers -1 and 1, or 0 and 1, or as booleans; or finite
+            factors, floating point. `load_images(..., return_labels=True)` gives them as `labels.values`.
+        config: network and training; default `ClassifierConfig()`.
+        progress: show a bar where standard error is a terminal.
+
+    Raises:
+        ValueError: if images or labels do not fit.
+        TypeError: if `key` is no typed key, or images or labels are of another dtype.
+        DivergenceError: if the loss is no longer finite.
+    """
+    config = config or ClassifierConfig()
+    check_key(key)
+    _check_data(images, labels, config)
+    targets, center, scale, attributes = standardise(labels)
+    n = images.shape[0]
+    batch = min(config.batch_size, n)
+    # Whole calls of the compiled program only; the last epoch is longer by less than one.
+    calls = math.ceil(config.epochs * (n // batch) / STEPS_A_CALL)
+    mirror = attributes if config.mirror is None else config.mirror
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    network = Classifier(config.filters, targets.shape[1], rng)
+    optimizer, _ = make_optimizer(config.training(), calls * STEPS_A_CALL)
+    graphdef, *states = nnx.split(network, nnx.Param, ...)
+    params, rest = states
+    state = TrainState(params, rest, optimizer.init(params))
+    program = jax.jit(partial(_steps, graphdef, optimizer, attributes, mirror), donate_argnums=0)
+    rows = _order(rng, n, batch, calls)
+    losses: list[Array] = []
+    with progress_bar("train features", rows.size, "images", enabled=progress) as advance:
+        for call in range(calls):
+            chosen = np.sort(rows[call], axis=1)
+            block = jnp.asarray(images[chosen])
+            keys = jax.random.split(jax.random.fold_in(key, call), STEPS_A_CALL)
+            state, loss = program(state, block, jnp.asarray(targets[chosen]), keys)
+            losses.append(loss)
+            # One call late, so that the device never waits.
+            advance(chosen.size, f"loss {float(losses[max(0, call - 1)]):.4f}")
+    if not all_finite(state.params):
+        raise DivergenceError(
+            f"weights are no longer finite: lower learning_rate (now {config.learning_rate:g})"
+        )
+    network = nnx.merge(graphdef, state.params, state.rest)
+    digest = _digest(key, images, labels, config)
+    return ClassifierFeatures(images.shape[1], attributes, center, scale, digest, network)
+
+
+def cached_features(
+    folder: str | os.PathLike[str],
+    key: Key[Array, ""],
+    images: Images,
+    labels: LabelValues,
+    *,
+    config: ClassifierConfig | None = None,
+    progress: bool = False,
+) -> ClassifierFeatures:
+    """Gives the classifier in `folder` if key, images, labels and settings are its own; else fits it there.
+
+    All images and labels are compared, by their SHA-256 digest. A classifier of other data or settings is
+    replaced.
+
+    Args:
+        folder: where the classifier is kept; made where it does not exist.
+        key: as in `fit_features`, and so are the arguments after it.
+        images: (n, h, h, 3).
+        labels: (n, k).
+        config: network and training.
+        progress: show a bar where standard error is a terminal.
+
+    Raises:
+        ValueError: if `folder` holds something else than a classifier; else as `fit_features`.
+        TypeError, DivergenceError: as `fit_features`.
+    """
+    check_key(key)
+    _check_data(images, labels, config or ClassifierConfig())
+    folder = Path(folder)
+    if folder.exists():
+        kept = load_classifier(folder)
+        if kept.digest == _digest(key, images, labels, config or ClassifierConfig()):
+            return kept
+    features = fit_features(key, images, labels, config=config, progress=progress)
+    features.save(folder)
+    return features
+
+
+def _steps(
+    graphdef: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+    attributes: bool,
+    mirror: bool,
+    state: TrainState,
+    images: Shaped[Array, "s n h w 3"],
+    targets: Float[Array, "s n k"],
+    keys: Key[Array, " s"],
+) -> tuple[TrainState, Float[Array, ""]]:
+    """Takes s optimizer steps; gives the new state and the mean loss."""
+
+    def step(state: TrainState, data: tuple[Array, Array, Array]) -> tuple[TrainState, Array]:
+        images, targets, key = data
+        images = mirror_half(images, key) if mirror else images
+
+        def loss_of(params: PyTree) -> tuple[Array, PyTree]:
+            network = nnx.merge(graphdef, params, state.rest, copy=True)
+            outputs = network(images, train=True)[1]
+            losses = optax.sigmoid_binary_cross_entropy if attributes else optax.squared_error
+            with jax.numpy_dtype_promotion("standard"):  # optax adds weak numbers of its own
+                return jnp.mean(losses(outputs, targets)), nnx.state(network, nnx.Not(nnx.Param))
+
+        (loss, rest), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
+            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        return TrainState(optax.apply_updates(state.params, updates), rest, opt_state), loss
+
+    state, losses = jax.lax.scan(step, state, (images, targets, keys))
+    return state, jnp.mean(losses)
+
+
+def _order(rng: np.random.Generator, n: int, batch: int, calls: int) -> np.ndarray:
+    """Rows of each call's steps, (calls, steps, batch); each pass over the images in an order of its own."""
+    steps = calls * STEPS_A_CALL
+    passes = [rng.permutation(n)[: n // batch * batch] for _ in range(math.ceil(steps / (n // batch)))]
+    return np.concatenate(passes)[: steps * batch].reshape(calls, STEPS_A_CALL, batch)
+
+
+def _check_data(images: Images, labels: LabelValues, config: ClassifierConfig) -> None:
+    check_images("images", images, images.shape[1])
+    divisor = 2 ** len(config.filters)
+    if not images.shape[0] or images.shape[1] % divisor:
+        raise ValueError(
+            f"images: expected at least one, of a side divisible by {divisor} for {len(config.filters)} "
+            f"filters, got {images.shape}; load them at another size or take fewer filters"
+        )
+    if labels.ndim != 2 or labels.shape[0] != images.shape[0] or not labels.shape[1]:
+        raise ValueError(
+            f"labels: expected shape ({images.shape[0]}, k), a row for each image, got {labels.shape}"
+        )
+
+
+def _digest(key: Array, images: Images, labels: LabelValues, config: ClassifierConfig) -> str:
+    seen = {
+        "key": jax.random.key_data(key).tolist(),
+        "config": asdict(config),
+        "arrays": [f"{array.dtype}{list(array.shape)}" for array in (images, labels)],
+    }
+    hashed = hashlib.sha256(json.dumps(seen, sort_keys=True).encode())
+    for array in (images, labels):
+        for start in range(0, array.shape[0], _BLOCK):
+            hashed.update(np.asarray(array[start : start + _BLOCK]).tobytes())
+    return hashed.hexdigest()
