@@ -129,7 +129,7 @@ def kills(bench: Bench, times: int) -> str:
         child = subprocess.Popen(bench.vectors(out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         before = log.stat().st_size if log.exists() else 0
         left = shards - (done[-1] if done else 0)
-        lines = bench.rng.randrange(1 + left // (times - killed))
+        lines = bench.rng.randrange(1 + left // (times - killed + 1))
         while child.poll() is None:
             grown = log.read_bytes()[before:].count(b'"shard"') if log.exists() else 0
             if grown > lines:
