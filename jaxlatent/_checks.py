@@ -55,3 +55,16 @@ def check_vectors(name: str, z: jax.Array | np.ndarray, width: int | None = None
         raise ValueError(f"{name}: expected an array of shape {wanted}, got {shape}")
     if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"{name}: expected floating-point numbers, got {dtype or type(z).__name__}")
+
+
+def check_pair(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray, least: int) -> None:
+    """Accepts two sets of vectors, `a` (n, f) and `b` (m, f), floating point, with n and m >= `least`.
+
+    Raises:
+        TypeError, ValueError: as `check_vectors`, or if one has fewer.
+    """
+    check_vectors("a", a)
+    check_vectors("b", b, a.shape[1])
+    for name, vectors in (("a", a), ("b", b)):
+        if vectors.shape[0] < least:
+            raise ValueError(f"{name}: expected at least {least} vectors, got {vectors.shape[0]}")

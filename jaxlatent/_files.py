@@ -14,7 +14,8 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Itera
     """Gives a temporary path beside `path` and renames it to `path` when the block ends well.
 
     The temporary name keeps the suffix of `path`, as writers choose the format by it. What the block
-    wrote is removed when it raises. An existing file is replaced; a folder must not exist yet.
+    wrote is removed when it raises. A file or folder that is there already is replaced; of a folder, a
+    process that is killed between the two renames this takes leaves the old one under a hidden name.
 
     Args:
         path: what to write.
@@ -24,14 +25,18 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Itera
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    old = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
         if durable:
             for each in [temporary, *temporary.rglob("*")] if temporary.is_dir() else [temporary]:
                 sync(each)
+        if temporary.is_dir() and path.exists():
+            path.rename(old)
         temporary.replace(path)
         if durable:
             sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)

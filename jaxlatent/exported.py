@@ -25,9 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from jaxlatent._checks import check_count, check_key, check_vectors
+from jaxlatent._checks import check_vectors
 from jaxlatent._cores import cores
-from jaxlatent.sampling.words import seed_words
+from jaxlatent.sampling.base import checked_seed
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -101,7 +101,7 @@ class Exported:
             TypeError: if `key` is not a typed key or `n` not an integer.
             ValueError: if `n` or `start` is out of range.
         """
-        seed = _seed(key, n, start)
+        seed = checked_seed(key, n, start)
 
         def draw(first: int, tiles: int) -> tuple[jax.Array]:
             return (self._sample_tiles(self._arrays, seed, self._begins(start + first, tiles)),)
@@ -146,7 +146,7 @@ class Exported:
         Raises:
             ValueError: if an image is not finite, too.
         """
-        seed = _seed(key, n, start)
+        seed = checked_seed(key, n, start)
         # Tiles start at multiples of their size, whatever is asked for, as in a job.
         skip = start % self._decode_tile
 
@@ -261,15 +261,6 @@ def _tensors(content: bytes) -> dict[str, np.ndarray]:
         name: np.ndarray(entry["shape"], _DTYPES[entry["dtype"]], content, start + entry["data_offsets"][0])
         for name, entry in header.items()
     }
-
-
-def _seed(key: jax.Array, n: int, start: int) -> jax.Array:
-    check_key(key)
-    check_count("n", n)
-    check_count("start", start)
-    if start + n > 2**32:
-        raise ValueError(f"start + n: expected at most 2^32, got {start + n}; use another key")
-    return seed_words(key)
 
 
 def _fill(

@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +71,6 @@ def write_checkpoint(path: Path, tree: Any, description: dict[str, Any]) -> None
         v1.save(temporary.absolute() / _WEIGHTS, leaves)
         description = {**description, "arrays": {k: _shape(v) for k, v in leaves.items()}}
         (temporary / _DESCRIPTION).write_text(json.dumps(description, indent=1))
-        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
-        if path.exists():
-            path.rename(old)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_description(path: Path) -> dict[str, Any]:

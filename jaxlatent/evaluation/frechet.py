@@ -111,14 +111,7 @@ def _check_width(left: int, right: int) -> None:
 
 
 def _moments(name: str, features: Float[Array | np.ndarray, "n f"] | Moments) -> Moments:
-    if isinstance(features, Moments):
-        found = features
-    else:
-        check_vectors(name, features)
-        try:
-            found = moments(features)
-        except ValueError as error:
-            raise ValueError(f"{name}{str(error).removeprefix('z')}") from None
+    found = features if isinstance(features, Moments) else moments(features, name=name)
     if found.count < 2:
         raise ValueError(f"{name}: expected at least 2 vectors, got {found.count}")
     return found

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from jaxlatent._checks import check_count, check_key, check_vectors
+from jaxlatent._checks import check_count, check_key, check_pair
 
 _BLOCK = 2048
 
@@ -52,7 +52,7 @@ def kernel_distance(a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.nda
         TypeError: if the features are not floating point.
         ValueError: if the shapes do not fit, or the features hold a NaN or an infinity, or are too large.
     """
-    _check(a, b, 2)
+    check_pair(a, b, 2)
     return _distance(a, b)
 
 
@@ -82,7 +82,7 @@ def subset_kernel_distances(
     check_key(key)
     check_count("subsets", subsets, 1)
     check_count("subset_size", subset_size, 2)
-    _check(a, b, subset_size)
+    check_pair(a, b, subset_size)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     values = np.array(
         [
@@ -91,14 +91,6 @@ def subset_kernel_distances(
         ]
     )
     return SubsetDistances(float(values.mean()), float(values.std()), values, subset_size)
-
-
-def _check(a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.ndarray, "m f"], least: int) -> None:
-    check_vectors("a", a)
-    check_vectors("b", b, a.shape[1])
-    for name, features in (("a", a), ("b", b)):
-        if features.shape[0] < least:
-            raise ValueError(f"{name}: expected at least {least} vectors, got {features.shape[0]}")
 
 
 def _distance(a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.ndarray, "m f"]) -> float:

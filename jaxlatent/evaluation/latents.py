@@ -114,10 +114,7 @@ def latent_statistics(
 def _moments(name: str, z: Array | np.ndarray) -> Moments:
     if z.shape[0] < 2:
         raise ValueError(f"{name}: expected at least 2 vectors, got {z.shape[0]}")
-    try:
-        return moments(z)
-    except ValueError as error:
-        raise ValueError(str(error).replace("z:", f"{name}:", 1)) from None
+    return moments(z, name=name)
 
 
 def _left_out(squared: np.ndarray, n: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import stats
 
-from jaxlatent._checks import check_count, check_key, check_vectors
+from jaxlatent._checks import check_count, check_key, check_pair
 from jaxlatent.evaluation.neighbours import block_rows, blocks, filled
 from jaxlatent.latent.trim import trim
 
@@ -65,7 +65,7 @@ def classifier_two_sample_test(
     """
     from sklearn.base import clone
 
-    _check(a, b, _LEAST)
+    check_pair(a, b, _LEAST)
     check_key(key)
     check_count("max_points", max_points, _LEAST)
     half = min(len(a), len(b), max_points) // 2
@@ -141,7 +141,7 @@ def energy_distance(
     Raises:
         TypeError, ValueError: if an argument is not such an array, or holds a NaN or an infinity.
     """
-    _check(a, b, 2)
+    check_pair(a, b, 2)
     n, m = len(a), len(b)
     # Near the vectors, so that float32 holds them; where exactly does not matter.
     rows = block_rows(max(n, m), a.shape[1])
@@ -152,14 +152,6 @@ def energy_distance(
     squared = 2 * between - within_a / n**2 - within_b / m**2
     unbiased = 2 * between - within_a / (n * (n - 1)) - within_b / (m * (m - 1))
     return EnergyDistance(float(np.sqrt(max(squared, 0.0))), unbiased)
-
-
-def _check(a: Array | np.ndarray, b: Array | np.ndarray, least: int) -> None:
-    check_vectors("a", a)
-    check_vectors("b", b, a.shape[1])
-    for name, vectors in (("a", a), ("b", b)):
-        if len(vectors) < least:
-            raise ValueError(f"{name}: expected at least {least} vectors, got {len(vectors)}")
 
 
 def _finite(name: str, vectors: Array | np.ndarray) -> np.ndarray:
@@ -227,7 +219,7 @@ def energy_test(
     """
     from sklearn.metrics import euclidean_distances
 
-    _check(a, b, 2)
+    check_pair(a, b, 2)
     check_key(key)
     check_count("permutations", permutations, 1)
     left, right, shuffle = jax.random.split(key, 3)

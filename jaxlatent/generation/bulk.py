@@ -16,7 +16,7 @@ from jaxlatent.generation.formats import FORMATS, Item, Layout
 from jaxlatent.generation.job import Job
 from jaxlatent.generation.manifest import MANIFEST, Manifest, read_manifest
 from jaxlatent.generation.program import Program
-from jaxlatent.generation.tiles import Filter
+from jaxlatent.generation.tiles import Filter, power_of_two
 from jaxlatent.sampling.base import Sampler
 
 Outputs = Literal["images", "latents", "both"]
@@ -131,4 +131,4 @@ def _shard_size(folder: Path, items: dict[str, Item]) -> int:
     if (folder / MANIFEST).is_file():
         return read_manifest(folder).layout.shard_size
     record = sum(item.nbytes for item in items.values())
-    return 1 << max(_SHARD_BYTES // record, 1).bit_length() - 1
+    return power_of_two(_SHARD_BYTES // record)

@@ -60,7 +60,7 @@ class Program:
         batch_size: int | None = None,
     ):
         self._devices = list(devices or jax.local_devices())
-        self._sampler, self._decoder, self._items, self._accept = sampler, decoder, items, accept
+        self._decoder, self._items, self._accept = decoder, items, accept
         self._on_host = decoder is not None and decoder.host
         platform = self._devices[0].platform
         self._tile = tile_size(platform) if decoder is None else decode_tile(decoder.shape, platform)

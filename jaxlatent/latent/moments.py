@@ -52,7 +52,7 @@ class Moments:
         )
 
 
-def moments(z: Float[Vectors, "n d"], *, distributed: bool = False) -> Moments:
+def moments(z: Float[Vectors, "n d"], *, distributed: bool = False, name: str = "z") -> Moments:
     """Mean and scatter matrix, streamed in batches of 8,192 vectors with O(d^2) memory.
 
     Each batch is centred on its own mean before it is multiplied, in float32 at highest precision, and
@@ -63,6 +63,7 @@ def moments(z: Float[Vectors, "n d"], *, distributed: bool = False) -> Moments:
         z: vectors (n, d), n >= 1, floating point; a memory map, or shards, are read batch by batch.
         distributed: `z` is the part of this process, n >= 0, see `jaxlatent.latent.sharded.part`. All
             processes have to call it, and get the moments of all parts together, the same bits.
+        name: what errors call the vectors.
 
     Raises:
         TypeError: if `z` is not floating point.
@@ -71,12 +72,12 @@ def moments(z: Float[Vectors, "n d"], *, distributed: bool = False) -> Moments:
     """
     if distributed and jax.process_count() > 1:
         with together(f"moments of vectors of shape {np.shape(z)[1:]}"):
-            found = _streamed(z)
+            found = _streamed(z, name)
         found = _of_all_processes(found)
     else:
-        found = _streamed(z)
+        found = _streamed(z, name)
     if not found.count:
-        raise ValueError("z: expected at least 1 vector, got 0")
+        raise ValueError(f"{name}: expected at least 1 vector, got 0")
     return found
 
 
@@ -89,9 +90,9 @@ def _of_all_processes(part: Moments) -> Moments:
     return Moments(int(count), mean, scatter)
 
 
-def _streamed(z: Float[Vectors, "n d"]) -> Moments:
+def _streamed(z: Float[Vectors, "n d"], name: str) -> Moments:
     if not isinstance(z, ShardedVectors):
-        check_vectors("z", z)
+        check_vectors(name, z)
     merged: Moments | None = None
     pending: _Pending | None = None
     started: _Pending
@@ -113,8 +114,8 @@ def _streamed(z: Float[Vectors, "n d"]) -> Moments:
     if not (np.isfinite(found.mean).all() and np.isfinite(found.scatter).all()):
         bad = np.flatnonzero(~np.isfinite(np.diag(found.scatter)))
         raise ValueError(
-            f"z: NaN, infinite or overflowing values in {bad.size} coordinates (the first is {bad[0]}); "
-            "remove those vectors"
+            f"{name}: NaN, infinite or overflowing values in {bad.size} coordinates (the first is "
+            f"{bad[0]}); remove those vectors"
         )
     return found
 

@@ -87,16 +87,21 @@ def draw_latent(
     return sampler._to_latent(sampler._draw(seed, index))
 
 
-def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
+def checked_seed(key: jax.Array, n: int, start: int) -> UInt32[Array, "2"]:
+    """The cipher's key for the vectors `start` to `start + n - 1`; errors as for `Sampler.sample`."""
     check_key(key)
     check_count("n", n)
     check_count("start", start)
     if start + n > 2**32:
         raise ValueError(f"start + n: expected at most 2^32, got {start + n}; use another key")
+    return seed_words(key)
+
+
+def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
+    seed = checked_seed(key, n, start)
     backend = jax.default_backend()
     tile = tile_size(backend)
     most = _TILES_PER_CALL.get(backend, 1)
-    seed = seed_words(key)
 
     def draw(begin: int) -> jax.Array:
         needed = -(-(start + n - begin) // tile)

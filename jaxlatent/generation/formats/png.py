@@ -1,7 +1,6 @@
 """Folders of PNG files: images-00000/000000000012.png, with the latents beside them in .npy shards."""
 
 import io
-import shutil
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,11 +41,6 @@ def _write_folder(path: Path, shard: Shard, images: np.ndarray) -> None:
         temporary.mkdir()
         for index, image in enumerate(images, shard.start):
             (temporary / f"{record_name(index)}.png").write_bytes(encode_png(image))
-        # Files can be replaced by a rename, folders cannot; the old one leaves its name as a whole.
-        old = temporary.with_name(f"{temporary.name}.old")
-        if path.exists():
-            path.rename(old)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_png(layout: Layout) -> None:
