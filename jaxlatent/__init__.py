@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from jaxlatent.exported import Exported, load_exported
 from jaxlatent.latent import PCA, attribute_direction, half_width, open_latents
 from jaxlatent.sampling import (
+    BodyUnion,
+    BootstrapSampler,
     BoxSampler,
+    ClusterMixtureSampler,
+    ClusterRecombinationSampler,
     ComponentSampler,
     EllipseBody,
     EllipsoidSampler,
@@ -74,7 +78,11 @@ __all__ = [
     "PCA",
     "Autoencoder",
     "AutoencoderConfig",
+    "BodyUnion",
+    "BootstrapSampler",
     "BoxSampler",
+    "ClusterMixtureSampler",
+    "ClusterRecombinationSampler",
     "ComponentSampler",
     "DivergenceError",
     "EllipseBody",

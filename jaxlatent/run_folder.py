@@ -10,7 +10,10 @@ RUN/
   generated/       what `generate` made, where it was told no other folder
   model.jlx        the exported model
   sweep.csv        measures over numbers of components and scales of the half-widths
-  pictures/        what to look at
+  features/        the classifier whose activations `evaluate` compares images in
+  evaluation.csv   samplers side by side, see `jaxlatent.evaluation.Row`
+  tradeoff.csv     fidelity against diversity, see `jaxlatent.evaluation.TradeoffPoint`
+  pictures/        what to look at; in evaluation/ some images of each sampler compared
   report/          report.html, and the numbers behind it
   log.txt          what was done when, with the figures
 ```

@@ -23,10 +23,12 @@ from jaxlatent.autoencoder import (
     encode,
     fit_autoencoder,
 )
+from jaxlatent.evaluation.features import Features
 from jaxlatent.generation import encode_to, generate
 from jaxlatent.generation.export import export
 from jaxlatent.report.decoded import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
 from jaxlatent.report.latents import load_latents
+from jaxlatent.run_evaluation import FeatureName, evaluate_run, read_evaluation
 from jaxlatent.run_folder import RunFolder
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
 from jaxlatent.sampling.region import fit_frame
@@ -218,6 +220,45 @@ class Run(RunFolder):
         log.info("measured %d cells; see sweep.csv and pictures/sweep.png", len(cells))
         return cells
 
+    def evaluate(
+        self,
+        samplers: Sequence[str] = ("all",),
+        *,
+        count: int = 10_000,
+        features: FeatureName | Features = "classifier",
+        tradeoff: bool = True,
+        faces: bool | None = None,
+        seed: int = 0,
+    ) -> list[evaluation.Row]:
+        """Compares samplers by the images that they give; the report shows what was found.
+
+        Writes evaluation.csv, tradeoff.csv, pictures/evaluation and pictures/tradeoff.png. Two calls with the
+        same arguments write the same, but for the times. Beside the samplers asked for, the run's own is
+        measured where it is fitted.
+
+        Args:
+            samplers: each as `jaxlatent.evaluation.Spec.parse` reads it, "pairwise:fact=0.8" say, or "all".
+            count: vectors of each sampler, at least 24.
+            features: "classifier", trained on the data's labels and kept in features/; "encoder", which is
+                also taken where the data have no labels; or any function from a batch of images, uint8
+                (b, h, w, 3), to floating-point numbers (b, f), with weights of Inception or DINO say: see
+                `jaxlatent.evaluation.features`.
+            tradeoff: also measure precision and recall over components, half-widths and temperatures.
+            faces: count the images with a face; where OpenCV is installed if not given.
+            seed: of the vectors, and of the choices that some measures make.
+
+        Returns:
+            The rows of the comparison, see `jaxlatent.evaluation.compare`.
+
+        Raises:
+            ValueError: if a sampler is not known, or there are fewer than 24 images that the autoencoder
+                was not trained on.
+            ImportError: if faces are asked for and OpenCV is missing.
+        """
+        return evaluate_run(
+            self, samplers, count=count, features=features, tradeoff=tradeoff, faces=faces, seed=seed
+        )
+
     def report(self, folder: str | os.PathLike[str] | None = None, *, seed: int = 0) -> Path:
         """Writes the report on the run; its path is returned.
 
@@ -239,6 +280,7 @@ class Run(RunFolder):
             fitted,
             title=f"The latent space of {self.folder.resolve().name}",
             pictured=pictured,
+            evaluated=read_evaluation(self),
             key=jax.random.key(seed),
             progress=self.progress,
         )

@@ -9,8 +9,9 @@ from jaxlatent import processes
 from jaxlatent.autoencoder.train import DivergenceError
 from jaxlatent.cli import bulk, steps
 from jaxlatent.cli.console import close_log
+from jaxlatent.cli.evaluate import evaluate
 
-_MISTAKES = (ValueError, TypeError, OSError, RuntimeError, MemoryError, DivergenceError)
+_MISTAKES = (ValueError, TypeError, OSError, RuntimeError, MemoryError, ImportError, DivergenceError)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -22,7 +23,8 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
     Trains a convolutional autoencoder, finds the region that its latent vectors fill, draws new vectors
     inside that region and decodes them. The steps work on a run folder, each on what the one before wrote:
-    train, encode, fit, sample, report. `demo` does them all; `report --latents` needs nothing but vectors.
+    train, encode, fit, sample, report. `demo` does them all; `report --latents` needs nothing but vectors;
+    `evaluate` compares samplers by the images they give, and the report then shows it.
     `generate` makes images in bulk, on every device there is; `verify` checks and mends what it wrote.
     """
     ctx.obj = debug
@@ -35,6 +37,7 @@ for command in (
     steps.fit,
     steps.sample,
     steps.sweep,
+    evaluate,
     steps.report,
     bulk.generate,
     bulk.verify,

@@ -4,9 +4,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-import rich
-import rich.box
-import rich.table
 
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.cli.console import open_run
@@ -19,6 +16,7 @@ from jaxlatent.cli.options import (
     seed_option,
     take_record,
 )
+from jaxlatent.cli.tables import print_table
 from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
 from jaxlatent.runs import report_latents
 from jaxlatent.sampling.exact import DensityName
@@ -205,13 +203,7 @@ def sweep(run: Path, seed: int, **options: Any) -> None:
 
     The measures go into sweep.csv, the images into pictures/sweep.png.
     """
-    table = sweep_table(open_run(run).sweep(seed=seed, **options))
-    shown = rich.table.Table(box=rich.box.SIMPLE, pad_edge=False)
-    for name in table.header:
-        shown.add_column(name, min_width=max(map(len, name.split())))
-    for row in table.on_page():
-        shown.add_row(*row)
-    rich.print(shown)
+    print_table(sweep_table(open_run(run).sweep(seed=seed, **options)))
 
 
 @click.command()

@@ -1,6 +1,8 @@
 """What a person looks at: plots of images, trainings and latent spaces, and the page that tells it all."""
 
 from jaxlatent.report.decoded import Pictured as Pictured
+from jaxlatent.report.evaluation import Evaluated as Evaluated
+from jaxlatent.report.evaluation import plot_tradeoff as plot_tradeoff
 from jaxlatent.report.figure import save_figure as save_figure
 from jaxlatent.report.history import plot_history as plot_history
 from jaxlatent.report.images import image_grid as image_grid

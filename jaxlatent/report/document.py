@@ -46,11 +46,13 @@ class Table:
         header: names of the columns, with their units.
         rows: a cell for each column; the first cell of a row names it.
         shown: indices of the rows that the page shows, all where None; the CSV file has all rows.
+        columns: number of the leading columns that the page shows, all where None; the CSV file has all.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     shown: Sequence[int] | None = None
+    columns: int | None = None
 
     @classmethod
     def of_columns(
@@ -67,7 +69,12 @@ class Table:
     def on_page(self) -> list[list[str]]:
         """The rows for the page, numbers at four digits."""
         rows = self.rows if self.shown is None else [self.rows[i] for i in self.shown]
-        return [[_readable(cell) for cell in row] for row in rows]
+        return [[_readable(cell) for cell in row[: self.columns]] for row in rows]
+
+    @property
+    def header_on_page(self) -> Sequence[str]:
+        """Names of the columns that the page shows."""
+        return self.header[: self.columns]
 
     def to_csv(self, path: Path) -> None:
         """Writes all rows with the header, numbers in full."""
@@ -98,7 +105,7 @@ class Section:
     @property
     def slug(self) -> str:
         """The title in the characters of a file's name."""
-        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        return slug(self.title)
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,11 @@ class Chapter:
 
     title: str
     sections: Sequence[Section]
+
+
+def slug(text: str) -> str:
+    """A text in the characters of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def write_document(path: Path, title: str, subtitle: str, chapters: Sequence[Chapter]) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from jaxlatent.evaluation import SweepCell
+from jaxlatent.evaluation import Row, SweepCell, TradeoffPoint
+from jaxlatent.evaluation.comparison import FLOOR
 from jaxlatent.latent.contours import HALF_MAXIMUM, ContourFit
 from jaxlatent.latent.core import Core
 from jaxlatent.latent.ellipses import Ellipse
@@ -291,3 +292,42 @@ def of_sweep(cells: Sequence[SweepCell]) -> str:
         return f"The vectors are as varied as the data near fact {matched.fact:g}: {span}."
     side = "less" if matched.spread < 1 else "more"
     return f"In the whole grid the vectors are {side} varied than the data: {span}."
+
+
+def of_comparison(rows: Sequence[Row]) -> str:
+    """Which sampler comes nearest to the reconstructions of unseen images, and whether it copies."""
+    drawn = [row for row in rows if row.vectors_per_second is not None]
+    floor = next(row for row in rows if row.title == FLOOR)
+    best, naive = min(drawn, key=lambda row: row.frechet), drawn[0]
+    if best.copy_p is not None and best.copy_p < _ALPHA:
+        copied = f"its images are closer to training images than unseen ones are ({probability(best.copy_p)})"
+    else:
+        copied = "its images are no closer to training images than unseen ones are"
+    return (
+        f"Of {len(drawn)} samplers the nearest to reconstructions of unseen images is: {best.title} (Fréchet "
+        f"distance {best.frechet:.3g}, where reconstructed training images have {floor.frechet:.3g} and the "
+        f"naive box {naive.frechet:.3g}); {copied}."
+    )
+
+
+def of_tradeoff(points: Sequence[TradeoffPoint]) -> str:
+    """What turning the dials costs, and where the Fréchet distance is least."""
+    best = min(points, key=lambda point: point.frechet)
+    line = sorted((p for p in points if p.series == best.series), key=lambda p: p.setting)
+    low, high = line[0], line[-1]
+    return (
+        f"The smallest Fréchet distance, {best.frechet:.3g}, has: {best.series} at {best.dial} "
+        f"{best.setting:g}; from {low.setting:g} to {high.setting:g} its precision goes from "
+        f"{low.precision:.2f} to {high.precision:.2f} and its recall from {low.recall:.2f} to "
+        f"{high.recall:.2f}."
+    )
+
+
+def of_extremes(rows: Sequence[Row]) -> str:
+    """Which samplers keep most to what is real, and which reach most of it."""
+    drawn = [row for row in rows if row.vectors_per_second is not None]
+    faithful, diverse = (max(drawn, key=lambda row: getattr(row, name)) for name in ("precision", "recall"))
+    return (
+        f"The highest precision, {faithful.precision:.2f}, has: {faithful.title}; the highest recall, "
+        f"{diverse.recall:.2f}, has: {diverse.title}."
+    )

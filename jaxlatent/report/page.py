@@ -11,9 +11,10 @@ from jaxtyping import Array, Float
 
 from jaxlatent._checks import check_key, check_vectors
 from jaxlatent._progress import progress_bar
-from jaxlatent.report import decoded, drawn, normal, sections
+from jaxlatent.report import decoded, drawn, evaluation, normal, sections
 from jaxlatent.report.decoded import Pictured
 from jaxlatent.report.document import Chapter, Section, write_document
+from jaxlatent.report.evaluation import Evaluated
 from jaxlatent.report.sections import Latents
 from jaxlatent.sampling import ExactSampler, PairwiseSampler
 
@@ -27,6 +28,7 @@ def build(
     *,
     title: str = "A latent space",
     pictured: Pictured | None = None,
+    evaluated: Evaluated | None = None,
     key: jax.Array | None = None,
     progress: bool = False,
 ) -> Path:
@@ -38,6 +40,7 @@ def build(
         sampler: fitted to them.
         title: of the page.
         pictured: the autoencoder and its images; without it the page has no images.
+        evaluated: a comparison of samplers, for a chapter of its own.
         key: of all that is drawn; `jax.random.key(0)` where not given.
         progress: show a bar where standard error is a terminal.
 
@@ -62,6 +65,8 @@ def build(
                 made.append(make())
                 advance(1)
             chapters.append(Chapter(name, made))
+    if evaluated:
+        chapters.append(Chapter("Evaluation", evaluation.sections(evaluated)))
     page = Path(folder) / "report.html"
     n, dim = z.shape
     method = f"{type(sampler).__name__} with {sampler.pca.n_components} components"

@@ -3,7 +3,13 @@
 from jaxlatent.sampling.base import ComponentSampler as ComponentSampler
 from jaxlatent.sampling.base import Sampler as Sampler
 from jaxlatent.sampling.body import EllipseBody as EllipseBody
+from jaxlatent.sampling.bootstrap import BootstrapSampler as BootstrapSampler
 from jaxlatent.sampling.box import BoxSampler as BoxSampler
+from jaxlatent.sampling.cluster_mixture import ClusterMixtureSampler as ClusterMixtureSampler
+from jaxlatent.sampling.cluster_recombination import (
+    ClusterRecombinationSampler as ClusterRecombinationSampler,
+)
+from jaxlatent.sampling.clusters import BodyUnion as BodyUnion
 from jaxlatent.sampling.edit import edit as edit
 from jaxlatent.sampling.ellipsoid import EllipsoidSampler as EllipsoidSampler
 from jaxlatent.sampling.exact import ExactSampler as ExactSampler

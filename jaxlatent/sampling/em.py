@@ -12,7 +12,6 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple, TypeVar
 
 import jax
@@ -23,6 +22,7 @@ from jaxtyping import Array, Float
 from jaxlatent._checks import check_count, check_key
 from jaxlatent.latent.moments import moments
 from jaxlatent.sampling.gaussian import inverse_factor, log_normal
+from jaxlatent.sampling.k_means import k_means
 
 T = TypeVar("T")
 _Sums = tuple[jax.Array, jax.Array, jax.Array]
@@ -33,7 +33,6 @@ _NEGLIGIBLE = 1e-5
 # Of so many iterations, only the first computes all responsibilities, but not before the gain of one is
 # down to so many times the tolerance: while clusters still move, vectors would be kept from changing over.
 _CYCLE, _NEARLY = 5, 10
-_LLOYD_ITERATIONS, _STARTS = 20, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +79,10 @@ def fit_mixture(
 ) -> MixtureFit:
     """Fits a Gaussian mixture by maximum likelihood, from a k-means start.
 
-    The start is greedy k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007) and Lloyd's iterations, in the
-    units of z, the best of four. A cluster of at most d vectors has a singular covariance, with which it
-    would only learn these by heart; it starts anew as one half of the largest cluster, if that has at least 4
-    (d + 1) vectors. Memory: a float32 copy of z, some arrays of n * n_clusters and of n_clusters * d^2
-    numbers.
+    The start is `k_means`, in the units of z. A cluster of at most d vectors has a singular covariance,
+    with which it would only learn these by heart; it starts anew as one half of the largest cluster, if that
+    has at least 4 (d + 1) vectors. Memory: a float32 copy of z, some arrays of n * n_clusters and of
+    n_clusters * d^2 numbers.
 
     Everything is float32, with z centred first and each Gram matrix taken about the cluster's own mean.
     Where coordinates are so correlated that their correlation matrix has eigenvalues near 1e-6, give
@@ -126,7 +124,7 @@ def fit_mixture(
     floor = _Floor(jnp.float32(covariance_floor), least)
     x = _standardised(jnp.asarray(z), centre, jnp.float32(scale))
 
-    centres, share = _k_means(key, x, n_clusters)
+    centres, share = k_means(key, x, n_clusters)
     mixture, _ = _maximise(x, share, centres, floor)
     every_pair = jnp.ones(share.shape, bool)
     before, done, steps = -math.inf, 0, 1
@@ -252,52 +250,3 @@ def _cholesky(covariance: jax.Array, floor: _Floor) -> jax.Array:
 
     state = jnp.full(covariance.shape[0], floor.share / 10), jnp.full_like(covariance, jnp.nan)
     return jax.lax.while_loop(lambda state: jnp.any(failed(state[1])), attempt, state)[1]
-
-
-@partial(jax.jit, static_argnames="n_clusters")
-def _k_means(key: jax.Array, x: jax.Array, n_clusters: int) -> tuple[jax.Array, jax.Array]:
-    """Centres (c, d), and which of them each vector belongs to, as responsibilities (c, n).
-
-    The best of a few starts, by the sum of squared distances.
-    """
-    norm = jnp.sum(jnp.square(x), axis=1, keepdims=True)
-    # Greedy: of a few candidates, each by its squared distance, the one that leaves the least.
-    trials = 2 + int(math.log(n_clusters))
-    places = jax.random.uniform(key, (_STARTS, n_clusters, trials), jnp.float32)
-    # The first centre is any vector: the least sum would take the most central of the candidates, where
-    # there need not be a cluster.
-    places = places.at[:, 0].set(places[:, 0, :1])
-
-    def distances(centres: jax.Array) -> jax.Array:
-        product = jnp.matmul(x, centres.T, precision="highest")
-        return jnp.maximum(norm - 2 * product + jnp.sum(jnp.square(centres), axis=1), 0.0)
-
-    def add(closest: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
-        running = jnp.cumsum(closest)
-        chosen = jnp.searchsorted(running, places * running[-1], side="right")
-        candidates = x[jnp.minimum(chosen, x.shape[0] - 1)]
-        remaining = jnp.minimum(closest[:, None], distances(candidates))
-        best = jnp.argmin(jnp.sum(remaining, axis=0))
-        return remaining[:, best], candidates[best]
-
-    # Before the first centre, all are as far as no two vectors can be.
-    farthest = jnp.full(x.shape[0], 4 * jnp.max(norm) + 1)
-
-    def memberships(centres: jax.Array) -> jax.Array:
-        nearest = jnp.argmin(distances(centres), axis=1)
-        return jax.nn.one_hot(nearest, n_clusters, dtype=jnp.float32, axis=0)
-
-    def lloyd(i: jax.Array, centres: jax.Array) -> jax.Array:
-        member = memberships(centres)
-        size = jnp.sum(member, axis=1, keepdims=True)
-        mean = jnp.matmul(member, x, precision="highest") / jnp.maximum(size, 1.0)
-        return jnp.where(size > 0, mean, centres)
-
-    def start(places: jax.Array) -> tuple[jax.Array, jax.Array]:
-        _, centres = jax.lax.scan(add, farthest, places)
-        centres = jax.lax.fori_loop(0, _LLOYD_ITERATIONS, lloyd, centres)
-        return jnp.sum(jnp.min(distances(centres), axis=1)), centres
-
-    sums, centres = jax.lax.map(start, places)
-    best = centres[jnp.argmin(sums)]
-    return best, memberships(best)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments
@@ -169,6 +169,12 @@ class GaussianMixtureSampler(ComponentSampler):
         return _log_prob(self, self.pca.transform(z))
 
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        return self.draw_clusters(seed, index)[1]
+
+    def draw_clusters(
+        self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]
+    ) -> tuple[Int[Array, " b"], Float[Array, "b k"]]:
+        """The clusters of the vectors `index` and these in the PCA frame, for use inside `jax.jit`."""
         bounds = jnp.cumsum(self.weights)
         u = unit_uniform(words(seed, index, 0, 1)[0][0])
         own = jnp.sum(u * bounds[-1] > bounds[:-1, None], axis=0)
@@ -182,7 +188,7 @@ class GaussianMixtureSampler(ComponentSampler):
             return jnp.where(own == number, drawn, y), None
 
         clusters = (jnp.arange(self.n_clusters), self.means, self.cholesky)
-        return jax.lax.scan(add, jnp.zeros_like(unit), clusters)[0].T
+        return own, jax.lax.scan(add, jnp.zeros_like(unit), clusters)[0].T
 
     @property
     def _temperature(self) -> Float[Array, ""]:

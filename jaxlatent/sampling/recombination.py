@@ -8,13 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._checks import check_choice, check_count, check_vectors
+from jaxlatent._checks import check_choice, check_count
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.latent.subset import subset_mask
-from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.base import ComponentSampler
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.parents import checked_parents, fit_parents
 from jaxlatent.sampling.words import directions, distinct_indices
 
 Weights = Literal["equal", "random"]
@@ -57,11 +55,7 @@ class RecombinationSampler(ComponentSampler):
         check_count("n_parents", self.n_parents, 2)
         if not isinstance(self.parents, (jax.Array, np.ndarray)) or isinstance(self.parents, jax.core.Tracer):
             return
-        check_vectors("parents", self.parents, self.pca.n_components)
-        parents = jnp.asarray(self.parents, jnp.float16)
-        if not jnp.isfinite(parents).all():
-            raise ValueError("parents: expected numbers within the range of float16, 65,504; whiten them")
-        object.__setattr__(self, "parents", parents)
+        object.__setattr__(self, "parents", checked_parents(self.parents, self.pca.n_components))
         if self.n_parents > self.parents.shape[0]:
             raise ValueError(
                 f"n_parents: expected at most {self.parents.shape[0]}, the number of points, "
@@ -94,9 +88,8 @@ class RecombinationSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        pca = fit_frame(z, n_components, where=where)
-        points = trim(z if where is None else z[subset_mask(z, where)], max_points=max_points)
-        return cls(pca, _whitened(pca, pca.transform(points)), n_parents, weights)
+        pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
+        return cls(pca, parents, n_parents, weights)
 
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         m, n = self.n_parents, self.parents.shape[0]
@@ -109,10 +102,3 @@ class RecombinationSampler(ComponentSampler):
         for share, chosen in zip(weight, distinct_indices(seed, index, 0, m, n), strict=True):
             total = total + share[:, None] * parents[chosen].astype(jnp.float32)
         return total * jnp.sqrt(self.pca.explained_variance)
-
-
-@jax.jit
-def _whitened(pca: PCA, y: jax.Array) -> jax.Array:
-    sigma = jnp.sqrt(pca.explained_variance)
-    centred = y - jnp.mean(y, axis=0)
-    return jnp.where(sigma > 0, centred / jnp.where(sigma > 0, sigma, 1), 0).astype(jnp.float16)

@@ -102,7 +102,7 @@ def directions(
     return vector / jnp.maximum(length, jnp.finfo(jnp.float32).tiny)
 
 
-def index_below(word: UInt32[Array, "*s"], n: int) -> UInt32[Array, "*s"]:
+def index_below(word: UInt32[Array, "*s"], n: int | UInt32[Array, "*s"]) -> UInt32[Array, "*s"]:
     """floor(word n / 2^32): uniform below `n`, 1 <= n <= 2^32 - 1, from a uniform word.
 
     Any two indices differ in probability by at most a share of n / 2^32, which is 4e-5 at n = 170,000.
@@ -116,9 +116,11 @@ def index_below(word: UInt32[Array, "*s"], n: int) -> UInt32[Array, "*s"]:
 
 
 def distinct_indices(
-    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, m: int, n: int
+    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, m: int, n: int | UInt32[Array, " b"]
 ) -> UInt32[Array, "{m} b"]:
     """A uniformly random set of `m` distinct indices below `n` for each vector, a vector a column.
+
+    `n`, at least m, is one number or one for each vector.
 
     The set is uniform, the order within it is not. Source: R. W. Floyd's algorithm, in J. Bentley,
     "Programming pearls: a sample of brilliance", Communications of the ACM 30, 1987.

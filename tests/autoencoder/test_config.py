@@ -12,6 +12,7 @@ from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig
         AutoencoderConfig(32, 8, (4, 4, 8, 8), 5, "gelu", "group", "bfloat16"),
         TrainConfig(),
         TrainConfig(gradient_clip=None, patience=3, loss="mse+ssim"),
+        TrainConfig(loss="mse+contrast", contrast_weight=2.5),
     ],
 )
 def test_survives_json(config):
@@ -55,6 +56,8 @@ def test_autoencoder_config_names_the_field_that_is_wrong(field, value):
         ("weight_decay", -1.0),
         ("loss", "l1"),
         ("ssim_weight", -0.1),
+        ("contrast_weight", -1.0),
+        ("contrast_weight", float("nan")),
         ("gradient_clip", 0.0),
         ("patience", 0),
     ],

@@ -5,39 +5,68 @@ import optax
 import pytest
 
 from jaxlatent.autoencoder import TrainConfig
-from jaxlatent.autoencoder.losses import cross_entropy, reconstruction_losses, squared_error, ssim
+from jaxlatent.autoencoder.config import LOSSES
+from jaxlatent.autoencoder.losses import (
+    contrast_error,
+    cross_entropy,
+    reconstruction_losses,
+    squared_error,
+    ssim,
+)
 
 KEYS = jax.random.split(jax.random.key(0), 2)
 IMAGES = jax.random.uniform(KEYS[0], (3, 16, 20, 3))
 LOGITS = 3 * jax.random.normal(KEYS[1], (3, 16, 20, 3))
 
 
-def ssim_by_windows(a, b):
-    """The definition, window by window, in float64."""
+def ssim_by_definition(m, k, v, w, c):
+    return (2 * m * k + 1e-4) * (2 * c + 9e-4) / ((m**2 + k**2 + 1e-4) * (v + w + 9e-4))
+
+
+def contrast_by_definition(m, k, v, w, c):
+    return (np.sqrt(v + 1e-4) - np.sqrt(w + 1e-4)) ** 2
+
+
+def by_windows(definition, a, b):
+    """The mean over windows of what a definition makes of their moments, window by window, in float64."""
     g = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
-    window = np.outer(g, g) / np.outer(g, g).sum()
+    window = (np.outer(g, g) / np.outer(g, g).sum())[..., None]
     values = []
     for i in range(a.shape[0] - 10):
         for j in range(a.shape[1] - 10):
             p, q = a[i : i + 11, j : j + 11], b[i : i + 11, j : j + 11]
-            m, k = (window * p).sum(), (window * q).sum()
-            v, w = (window * (p - m) ** 2).sum(), (window * (q - k) ** 2).sum()
-            c = (window * (p - m) * (q - k)).sum()
-            values.append((2 * m * k + 1e-4) * (2 * c + 9e-4) / ((m**2 + k**2 + 1e-4) * (v + w + 9e-4)))
+            m, k = (window * p).sum((0, 1)), (window * q).sum((0, 1))
+            v, w = (window * (p - m) ** 2).sum((0, 1)), (window * (q - k) ** 2).sum((0, 1))
+            c = (window * (p - m) * (q - k)).sum((0, 1))
+            values.append(definition(m, k, v, w, c))
     return np.mean(values)
 
 
-def test_ssim_equals_its_definition():
+@pytest.mark.parametrize(
+    ("measure", "definition"), [(ssim, ssim_by_definition), (contrast_error, contrast_by_definition)]
+)
+def test_equals_its_definition(measure, definition):
     noisy = jnp.clip(IMAGES + 0.1 * LOGITS, 0, 1)
     a, b = np.asarray(IMAGES, np.float64), np.asarray(noisy, np.float64)
-    expected = [
-        np.mean([ssim_by_windows(p[..., c], q[..., c]) for c in range(3)]) for p, q in zip(a, b, strict=True)
-    ]
-    np.testing.assert_allclose(ssim(IMAGES, noisy), expected, atol=1e-5)
+    expected = [by_windows(definition, p, q) for p, q in zip(a, b, strict=True)]
+    np.testing.assert_allclose(measure(IMAGES, noisy), expected, rtol=2e-4, atol=1e-6)
 
 
 def test_ssim_of_an_image_with_itself_is_one():
     np.testing.assert_allclose(ssim(IMAGES, IMAGES), 1, atol=1e-5)
+
+
+def test_contrast_does_not_mind_where_structure_lies_but_whether_it_is_there():
+    np.testing.assert_array_equal(contrast_error(IMAGES, IMAGES), 0)
+    faded = 0.5 + 0.5 * (IMAGES - 0.5)
+    inverted = 1 - IMAGES
+    assert (contrast_error(IMAGES, faded) > 100 * contrast_error(IMAGES, inverted)).all()
+    assert (squared_error(IMAGES, faded) < squared_error(IMAGES, inverted)).all()
+
+
+def test_gradient_of_contrast_is_finite_where_images_are_flat():
+    flat = jnp.full_like(IMAGES, 0.7)
+    assert jnp.isfinite(jax.grad(lambda x: contrast_error(IMAGES, x).sum())(flat)).all()
 
 
 def test_cross_entropy_equals_optax_and_bears_large_logits():
@@ -46,7 +75,7 @@ def test_cross_entropy_equals_optax_and_bears_large_logits():
     assert jnp.isfinite(cross_entropy(IMAGES, 1000 * LOGITS)).all()
 
 
-@pytest.mark.parametrize("loss", ["mse", "bce", "mse+ssim"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_the_configured_loss_is_used_and_mse_always_given(loss):
     output = jax.nn.sigmoid(LOGITS)
     mse = squared_error(IMAGES, output)
@@ -54,7 +83,9 @@ def test_the_configured_loss_is_used_and_mse_always_given(loss):
         "mse": mse,
         "bce": cross_entropy(IMAGES, LOGITS),
         "mse+ssim": mse + 0.3 * (1 - ssim(IMAGES, output)) / 2,
+        "mse+contrast": mse + 2.0 * contrast_error(IMAGES, output),
     }[loss]
-    losses, errors = reconstruction_losses(IMAGES, LOGITS, TrainConfig(loss=loss, ssim_weight=0.3))
+    train = TrainConfig(loss=loss, ssim_weight=0.3, contrast_weight=2.0)
+    losses, errors = reconstruction_losses(IMAGES, LOGITS, train)
     np.testing.assert_allclose(losses, expected, rtol=1e-6)
     np.testing.assert_allclose(errors, np.mean((IMAGES - output) ** 2, (1, 2, 3)), rtol=1e-5)

@@ -31,8 +31,11 @@ SAMPLERS = {
     "box-cube": lambda z: jl.BoxSampler.fit(z, b=1.5),
     "interpolation-linear": lambda z: jl.InterpolationSampler.fit(z),
     "interpolation-spherical": lambda z: jl.InterpolationSampler.fit(z, kind="spherical"),
+    "bootstrap": lambda z: jl.BootstrapSampler.fit(z, n_components=7),
     "recombination": lambda z: jl.RecombinationSampler.fit(z, n_components=7),
     "recombination-random": lambda z: jl.RecombinationSampler.fit(z, n_parents=3, weights="random"),
+    "cluster-mixture": lambda z: jl.ClusterMixtureSampler.fit(z, n_clusters=9),
+    "cluster-recombination": lambda z: jl.ClusterRecombinationSampler.fit(z, n_components=7, coverage=0.9),
     "path-ellipse": lambda z: jl.PathSampler.fit(z),
     "path-line": lambda z: jl.PathSampler.fit(z, kind="line"),
 }
@@ -45,7 +48,10 @@ CLASSES = [
     jl.GaussianMixtureSampler,
     jl.BoxSampler,
     jl.InterpolationSampler,
+    jl.BootstrapSampler,
     jl.RecombinationSampler,
+    jl.ClusterMixtureSampler,
+    jl.ClusterRecombinationSampler,
     jl.PathSampler,
 ]
 

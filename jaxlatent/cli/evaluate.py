@@ -1,0 +1,64 @@
+"""The command that measures samplers on a run folder."""
+
+from pathlib import Path
+
+import click
+
+from jaxlatent.cli.console import open_run
+from jaxlatent.cli.options import run_argument, seed_option
+from jaxlatent.cli.tables import print_table
+from jaxlatent.evaluation.catalogue import SAMPLERS
+from jaxlatent.report.evaluation import comparison_table
+from jaxlatent.run_evaluation import FeatureName
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--samplers",
+    default="all",
+    show_default=True,
+    help="What to compare, between commas: all, or NAME[:OPTION=VALUE]..., such as "
+    "pairwise:fact=0.8:n_components=50; the options are those of the sampler's fit. Names: "
+    f"{', '.join(SAMPLERS)}. The sampler of RUN is always compared too, and a naive box.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(24),
+    default=10_000,
+    show_default=True,
+    help="Vectors to draw and decode with each sampler.",
+)
+@click.option(
+    "--features",
+    type=click.Choice(["classifier", "encoder"]),
+    default="classifier",
+    show_default=True,
+    help="What images are compared in: the activations of a classifier, trained once on the labels of the "
+    "data and kept in RUN, or the encoder's latent vectors. Without labels it is the encoder.",
+)
+@click.option(
+    "--tradeoff/--no-tradeoff",
+    default=True,
+    show_default=True,
+    help="Also measure fidelity against diversity over components, half-width scales and temperatures.",
+)
+@click.option(
+    "--faces/--no-faces",
+    default=None,
+    show_default="where OpenCV is installed",
+    help="Count the images in which a face is detected.",
+)
+@seed_option
+def evaluate(
+    run: Path, samplers: str, count: int, features: FeatureName, tradeoff: bool, faces: bool | None, seed: int
+) -> None:
+    """Compares samplers by the images that they give with the autoencoder of RUN.
+
+    All measures go into evaluation.csv and tradeoff.csv, images into pictures/evaluation; the report of RUN
+    shows them.
+    """
+    rows = open_run(run).evaluate(
+        samplers.split(","), count=count, features=features, tradeoff=tradeoff, faces=faces, seed=seed
+    )
+    print_table(comparison_table(rows))

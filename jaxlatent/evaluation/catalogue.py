@@ -1,0 +1,197 @@
+"""Samplers by name: a line of text that says which one, and how it is fitted."""
+
+import inspect
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlatent.sampling import (
+    BootstrapSampler,
+    BoxSampler,
+    ClusterMixtureSampler,
+    ClusterRecombinationSampler,
+    EllipsoidSampler,
+    ExactSampler,
+    GaussianMixtureSampler,
+    GaussianSampler,
+    InterpolationSampler,
+    PairwiseSampler,
+    RecombinationSampler,
+    Sampler,
+    TiltedSampler,
+)
+
+#: Every sampler that can be named; what its `fit` takes are the options.
+SAMPLERS: dict[str, type[Sampler]] = {
+    "box": BoxSampler,
+    "gaussian": GaussianSampler,
+    "pairwise": PairwiseSampler,
+    "exact": ExactSampler,
+    "tilted": TiltedSampler,
+    "ellipsoid": EllipsoidSampler,
+    "mixture": GaussianMixtureSampler,
+    "interpolation": InterpolationSampler,
+    "bootstrap": BootstrapSampler,
+    "recombination": RecombinationSampler,
+    "cluster-mixture": ClusterMixtureSampler,
+    "cluster-recombination": ClusterRecombinationSampler,
+}
+
+#: The naive sampler that every comparison shows.
+NAIVE = "box:b=1.5"
+
+#: What `all` stands for. Semi-axes of twice the FWHM hold nearly all of a normal or an empirical density, so
+#: that these two show the density and not the region.
+ALL = (
+    NAIVE,
+    "box",
+    "gaussian",
+    "gaussian:temperature=0.8",
+    "pairwise:fact=0.7:n_components=105",
+    "pairwise:fact=1.0:n_components=105",
+    "exact:half_width=matched",
+    "exact:density=normal:fact=2.0",
+    "exact:density=empirical:fact=2.0",
+    "tilted:fact=1.0",
+    "ellipsoid",
+    "ellipsoid:density=normal",
+    "mixture:n_clusters=10",
+    "mixture:n_clusters=30",
+    "interpolation",
+    "bootstrap:bandwidth=0.5",
+    "recombination:n_parents=2",
+    "recombination:n_parents=3",
+    "recombination:n_parents=8",
+    "cluster-mixture",
+    "cluster-recombination",
+)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A sampler and the options of its fit; `str` gives the text that `parse` reads.
+
+    Attributes:
+        name: of `SAMPLERS`.
+        options: keyword arguments of the sampler's `fit`, in their order in the text.
+    """
+
+    name: str
+    options: tuple[tuple[str, int | float | str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Spec":
+        """Reads `NAME[:OPTION=VALUE]...`, such as `pairwise:fact=0.7:n_components=105`.
+
+        Raises:
+            ValueError: if the name, an option or a value is not known; the message lists what is.
+        """
+        name, *parts = text.strip().split(":")
+        if name not in SAMPLERS:
+            raise ValueError(f"samplers: expected one of {', '.join(SAMPLERS)}, got {name!r}")
+        known = _options(name)
+        options: dict[str, int | float | str] = {}
+        for part in parts:
+            option, sign, value = part.partition("=")
+            if not sign:
+                raise ValueError(f"samplers: expected OPTION=VALUE after {name}:, got {part!r}")
+            if option not in known:
+                listed = ", ".join(known)
+                raise ValueError(f"samplers: {name} has the options {listed}; got {option!r}")
+            if option in options:
+                raise ValueError(f"samplers: {option} is given twice in {text!r}; leave one out")
+            options[option] = _read(f"{name}:{option}", value, known[option])
+        return cls(name, tuple(options.items()))
+
+    @property
+    def title(self) -> str:
+        """For people: "pairwise, fact 0.7, 105 components"."""
+        return ", ".join([self.name, *(_told(*option) for option in self.options)])
+
+    def fit(self, z: Float[Array | np.ndarray, "n d"]) -> Sampler:
+        """Fits the sampler to z-points (n, d).
+
+        Raises:
+            TypeError, ValueError: as the sampler's own `fit`; the message begins with the text of this.
+        """
+        try:
+            return SAMPLERS[self.name].fit(z, **dict(self.options))  # type: ignore[attr-defined]
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self}: {error}") from error
+
+    def without(self, option: str) -> "Spec":
+        """The same without one of its options."""
+        return Spec(self.name, tuple(each for each in self.options if each[0] != option))
+
+    def __str__(self) -> str:
+        return ":".join([self.name, *(f"{option}={value}" for option, value in self.options)])
+
+
+def specs(texts: Sequence[str], most: int) -> list[Spec]:
+    """Reads several; each once, in their order.
+
+    Args:
+        texts: of `Spec.parse`, or "all" for `ALL`, where numbers of components above `most` are left out
+            and so become all there are.
+        most: number of components in which the z-points vary.
+
+    Raises:
+        ValueError: as `Spec.parse`, or if there are none.
+    """
+    found: list[Spec] = []
+    for text in texts:
+        found += [_fitting(Spec.parse(each), most) for each in ALL] if text == "all" else [Spec.parse(text)]
+    if not found:
+        raise ValueError(f"samplers: expected all, or some of {', '.join(SAMPLERS)}, got none")
+    return list(dict.fromkeys(found))
+
+
+def _fitting(spec: Spec, most: int) -> Spec:
+    asked = dict(spec.options).get("n_components", 0)
+    return spec.without("n_components") if isinstance(asked, int) and asked > most else spec
+
+
+def _options(name: str) -> dict[str, Any]:
+    """The options that can be written as text, with their types."""
+    fit = SAMPLERS[name].fit  # type: ignore[attr-defined]
+    kinds = get_type_hints(fit)
+    named = [p.name for p in inspect.signature(fit).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    found = {option: _kind(kinds[option]) for option in named}
+    return {option: kind for option, kind in found.items() if kind is not None}
+
+
+def _kind(annotation: Any) -> Any:
+    """int, float, or a Literal; None for what is no such thing."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [_kind(each) for each in get_args(annotation)]
+        return next((kind for kind in kinds if kind is not None), None)
+    return annotation if annotation in (int, float) or get_origin(annotation) is Literal else None
+
+
+def _read(where: str, text: str, kind: Any) -> int | float | str:
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError(f"{where}: expected one of {', '.join(get_args(kind))}, got {text!r}")
+        return text
+    try:
+        value = kind(text)
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{where}: expected {wanted}, got {text!r}") from None
+    if not np.isfinite(value):
+        raise ValueError(f"{where}: expected a finite number, got {text!r}")
+    return value
+
+
+def _told(option: str, value: int | float | str) -> str:
+    if option.startswith("n_"):
+        return f"{value} {option[2:]}"
+    return (
+        f"{option.replace('_', ' ')} {value:g}"
+        if isinstance(value, float)
+        else f"{option.replace('_', ' ')} {value}"
+    )

@@ -1,0 +1,161 @@
+"""Samplers side by side: what their decoded vectors are worth beside real images, one row each."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlatent._checks import check_count, check_key
+from jaxlatent._progress import progress_bar
+from jaxlatent.evaluation.catalogue import NAIVE, Spec
+from jaxlatent.evaluation.copy_test import copies, duplicates
+from jaxlatent.evaluation.detection import face_rate
+from jaxlatent.evaluation.frechet import frechet_distance, frechet_infinity
+from jaxlatent.evaluation.kernel import subset_kernel_distances
+from jaxlatent.evaluation.manifold import manifold_metrics
+from jaxlatent.evaluation.references import LEAST, References, Seen
+from jaxlatent.evaluation.rows import Row
+from jaxlatent.evaluation.two_sample import classifier_two_sample_test, energy_distance
+from jaxlatent.sampling import Sampler
+
+#: Titles of the rows that measure no sampler.
+NULL, FLOOR = "training against unseen images", "reconstructed training images"
+
+_PICTURED = 64
+_SUBSETS, _SUBSET_SIZE = 50, 1000
+
+
+def compare(
+    references: References,
+    samplers: Mapping[str, Spec | Sampler],
+    z: Float[Array | np.ndarray, "t d"],
+    key: jax.Array,
+    count: int = 10_000,
+    *,
+    faces: bool = False,
+    progress: bool = False,
+) -> list[Row]:
+    """Measures samplers by the images that their vectors become.
+
+    The main distances are to the RECONSTRUCTIONS of unseen images, which are as blurred as what a decoder
+    makes of any vector; against the images themselves the blur would hide all else. The first rows are those
+    to measure the others by: training images against the unseen images (real against real, all measures), the
+    reconstructed training images (the floor: no sampler of this autoencoder can be expected to do better),
+    and a naive box. The first two have as many images as there are, at most `count`.
+
+    Precision, recall, density and coverage (k = 5) depend on the numbers of vectors; they take the same
+    number of both sets, the smaller one. The copy test compares decoded vectors with reconstructions of
+    unseen images, by their distances to the reconstructions of all training images. For that images are
+    averaged down to 16 x 16 pixels, so that 10,000 x 18,000 distances take seconds; duplicates are looked for
+    in these as well. Faces are detected in the first 2,000 images of a row.
+
+    All samplers draw with the same key, so that a row depends on its sampler and the key alone.
+
+    Args:
+        references: from `References.of`.
+        samplers: titles of the rows, and what is measured: samplers, or how to fit them.
+        z: z-points that these are fitted to, (t, d).
+        key: a typed key, `jax.random.key(seed)`.
+        count: vectors of each sampler, >= 24.
+        faces: measure how often a face is detected, which needs OpenCV.
+        progress: show a bar where standard error is a terminal.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range; the message names it.
+        ImportError: if faces are asked for and OpenCV is missing.
+    """
+    check_key(key)
+    check_count("count", count, LEAST)
+    draw, measure = jax.random.split(key)
+    naive = Spec.parse(NAIVE)
+    asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}
+    rows: list[Row] = []
+    with progress_bar("evaluate", 2 + len(asked), "rows", enabled=progress) as advance:
+
+        def add(title: str, make: Callable[[], Row]) -> None:
+            advance(0, title)
+            rows.append(make())
+            advance(1)
+
+        some, unseen = references.training, references.unseen
+        add(NULL, partial(_row, NULL, some, unseen, unseen, measure, faces))
+        some, rebuilt = references.rebuilt_training, references.rebuilt
+        add(FLOOR, partial(_row, FLOOR, some, rebuilt, unseen, measure, faces))
+        for title, each in asked.items():
+            add(title, partial(_of_sampler, references, title, each, z, draw, measure, count, faces))
+    return rows
+
+
+def _of_sampler(
+    references: References,
+    title: str,
+    asked: Spec | Sampler,
+    z: Float[Array | np.ndarray, "t d"],
+    draw: jax.Array,
+    measure: jax.Array,
+    count: int,
+    faces: bool,
+) -> Row:
+    start = time.perf_counter()
+    sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
+    fitted = time.perf_counter()
+    sampler.sample(draw, count).block_until_ready()
+    compiled = time.perf_counter()
+    drawn = sampler.sample(draw, count).block_until_ready()
+    rate = count / (time.perf_counter() - compiled)
+    seen = references.look(drawn)
+    row = _row(title, seen, references.rebuilt, references.unseen, measure, faces)
+    test = copies(seen.small, references.small_training, references.rebuilt.small)
+    is_spec = isinstance(asked, Spec)
+    return dataclasses.replace(
+        row,
+        spec=str(asked) if is_spec else "",
+        copy_p=test.p,
+        closer=test.probability_closer,
+        duplicates=duplicates(seen.small, real=references.rebuilt.small).share,
+        fit_seconds=fitted - start if is_spec else None,
+        vectors_per_second=rate,
+    )
+
+
+def _row(title: str, seen: Seen, target: Seen, unseen: Seen, key: jax.Array, faces: bool) -> Row:
+    """All but what belongs to a sampler."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
+
+    # Its many small decompositions take thirty times as long on two threads of OpenBLAS.
+    with threadpool_limits(1):
+        limit = frechet_infinity(seen.features, target.features, key=key)
+    n, m = len(seen.features), len(target.features)
+    same = min(n, m)
+    # Subsets of nearly all vectors would be one and the same.
+    size = min(_SUBSET_SIZE, same // 2)
+    kernel = subset_kernel_distances(
+        seen.features, target.features, key=key, subsets=_SUBSETS, subset_size=size
+    )
+    manifold = manifold_metrics(target.features[:same], seen.features[:same])
+    told = classifier_two_sample_test(seen.features, target.features, key=key)
+    return Row(
+        title=title,
+        spec="",
+        n=n,
+        frechet=limit.finite,
+        frechet_limit=limit.distance,
+        frechet_error=limit.standard_error,
+        frechet_unseen=frechet_distance(seen.features, unseen.features),
+        kernel=kernel.mean,
+        kernel_deviation=kernel.deviation,
+        **dataclasses.asdict(manifold),
+        faces=face_rate(seen.first) if faces else None,
+        classifier_accuracy=told.accuracy,
+        energy=energy_distance(seen.features, target.features).unbiased,
+        copy_p=None,
+        closer=None,
+        duplicates=None,
+        fit_seconds=None,
+        vectors_per_second=None,
+        images=seen.first[:_PICTURED],
+    )

@@ -1,0 +1,137 @@
+"""What samplers are compared with: images, their reconstructions, and what is kept of them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
+
+from jaxlatent._checks import check_count, check_vectors
+from jaxlatent.autoencoder import Autoencoder, decode, encode
+from jaxlatent.evaluation.features import Features, extract
+from jaxlatent.generation.decoder import to_uint8
+
+#: Images from which a Fréchet distance can be extrapolated.
+LEAST = 24
+
+_BLOCK = 1024
+_SMALL = 16  # pixels, of the images whose copies are looked for
+_KEPT = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is kept of a set of images.
+
+    Attributes:
+        features: (n, f).
+        small: the images averaged down to 16 x 16 pixels and flattened, in [0, 1].
+        first: at most 2,000 of them, uint8.
+    """
+
+    features: Float[np.ndarray, "n f"]
+    small: Float32[np.ndarray, "n p"]
+    first: UInt8[np.ndarray, "m h w 3"]
+
+    @classmethod
+    def of(cls, features: Features, blocks: Iterable[UInt8[np.ndarray, "b h w 3"]]) -> "Seen":
+        """Looks at images that come in blocks."""
+        found, small, first = [], [], []
+        kept = 0
+        for images in blocks:
+            found.append(extract(features, images))
+            small.append(_averaged(images))
+            first.append(images[: _KEPT - kept])
+            kept += len(first[-1])
+        return cls(np.concatenate(found), np.concatenate(small), np.concatenate(first))
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """What every sampler is compared with; measured once.
+
+    Attributes:
+        model: the autoencoder.
+        features: a function of images, see `jaxlatent.evaluation.features`.
+        unseen: images that the autoencoder was not trained on.
+        rebuilt: their reconstructions.
+        training: some training images, evenly taken.
+        rebuilt_training: their reconstructions.
+        small_training: reconstructions of all training images, as `Seen.small`.
+    """
+
+    model: Autoencoder
+    features: Features
+    unseen: Seen
+    rebuilt: Seen
+    training: Seen
+    rebuilt_training: Seen
+    small_training: Float32[np.ndarray, "t p"]
+
+    @classmethod
+    def of(
+        cls,
+        model: Autoencoder,
+        features: Features,
+        training_images: Shaped[np.ndarray, "t h w 3"],
+        z: Float[Array | np.ndarray, "t d"],
+        unseen_images: Shaped[np.ndarray, "m h w 3"],
+        count: int,
+    ) -> "References":
+        """Measures them.
+
+        Args:
+            model: the autoencoder.
+            features: a function of images.
+            training_images: (t, h, w, 3), t >= 24.
+            z: their z-points, (t, d).
+            unseen_images: of the same law and not among them, (m, h, w, 3), m >= 24.
+            count: the most training images in the first two rows of a comparison, >= 24.
+
+        Raises:
+            TypeError, ValueError: if an argument is out of range; the message names it.
+        """
+        check_count("count", count, LEAST)
+        for name, images in (("training_images", training_images), ("unseen_images", unseen_images)):
+            check_count(f"{name}: number of images", len(images), LEAST)
+        check_vectors("z", z, model.config.latent_dim)
+        if len(z) != len(training_images):
+            raise ValueError(f"z: expected a row for each of {len(training_images)} images, got {len(z)}")
+        t = len(training_images)
+        rows = np.linspace(0, t - 1, min(count, t)).astype(np.int64)
+        return cls(
+            model,
+            features,
+            Seen.of(features, _blocks(unseen_images)),
+            Seen.of(features, (_decoded(model, encode(model, x)) for x in _blocks(unseen_images))),
+            Seen.of(features, _blocks(training_images, rows)),
+            Seen.of(features, (_decoded(model, x) for x in _blocks(z, rows))),
+            np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(z)]),
+        )
+
+    def look(self, z: Float[Array | np.ndarray, "n d"]) -> Seen:
+        """Decodes vectors and looks at the images."""
+        return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(z)))
+
+
+def _blocks(
+    array: Shaped[Array | np.ndarray, "n ..."], rows: Int[np.ndarray, " m"] | None = None
+) -> Iterator[np.ndarray]:
+    """Rows of an array, all where none are named; images as uint8."""
+    rows = np.arange(len(array)) if rows is None else rows
+    for start in range(0, len(rows), _BLOCK):
+        block = np.asarray(array[rows[start : start + _BLOCK]])
+        yield to_uint8(block, np) if block.ndim == 4 else block
+
+
+def _decoded(model: Autoencoder, z: Float[Array | np.ndarray, "b d"]) -> UInt8[np.ndarray, "b h w 3"]:
+    return to_uint8(np.asarray(decode(model, z)), np)
+
+
+def _averaged(images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b p"]:
+    b, h, w, _ = images.shape
+    pixels = jnp.asarray(images).astype(jnp.float32) / jnp.float32(255)
+    small = jax.image.resize(pixels, (b, min(h, _SMALL), min(w, _SMALL), 3), "linear", antialias=True)
+    return np.asarray(small).reshape(b, -1)

@@ -1,0 +1,132 @@
+"""What an evaluation measures, one record a line, as a CSV file keeps it."""
+
+import csv
+import dataclasses
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import numpy as np
+from jaxtyping import UInt8
+
+from jaxlatent._files import atomic_path
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One set of images in a comparison; see `jaxlatent.evaluation.compare` for what it is compared with.
+
+    Attributes:
+        title: what was measured.
+        spec: the text that names the sampler, see `jaxlatent.evaluation.catalogue`; "" for other rows.
+        n: number of images.
+        frechet: Fréchet distance to the reconstructions of unseen images, in squared units of the features.
+        frechet_limit: the same, extrapolated to infinitely many images; may be below 0 by chance.
+        frechet_error: standard error of `frechet_limit`.
+        frechet_unseen: Fréchet distance to the unseen images themselves.
+        kernel: kernel distance (KID) to the reconstructions, mean over subsets; not multiplied by 1,000.
+        kernel_deviation: its standard deviation over the subsets.
+        precision: share of the images that lie among the reconstructions, in [0, 1].
+        recall: share of the reconstructions that lie among the images, in [0, 1].
+        density: as precision, counting how often; near 1 for equal laws.
+        coverage: share of the reconstructions that have one of the images near, in [0, 1].
+        faces: share of the images with a detected face, in [0, 1].
+        classifier_accuracy: of a classifier that tells images and reconstructions apart; 0.5 is chance.
+        energy: unbiased squared energy distance to the reconstructions, in units of the features.
+        copy_p: of the one-sided test that the images are closer to training images than unseen ones are.
+        closer: probability that one is closer; 0.5 is chance, 1 copies.
+        duplicates: share of the images that have another one alike, in [0, 1].
+        fit_seconds: time to fit the sampler, compilation included.
+        vectors_per_second: of the sampler, once compiled.
+        images: the first of them, at most 64.
+    """
+
+    title: str
+    spec: str
+    n: int
+    frechet: float
+    frechet_limit: float
+    frechet_error: float
+    frechet_unseen: float
+    kernel: float
+    kernel_deviation: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    faces: float | None
+    classifier_accuracy: float
+    energy: float
+    copy_p: float | None
+    closer: float | None
+    duplicates: float | None
+    fit_seconds: float | None
+    vectors_per_second: float | None
+    images: UInt8[np.ndarray, "m h w 3"] | None = None
+
+
+@dataclass(frozen=True)
+class TradeoffPoint:
+    """One setting of a sampler's dial.
+
+    Attributes:
+        series: the sampler whose dial is turned.
+        dial: name of the dial, "fact" or "temperature".
+        setting: of the dial.
+        n: number of images.
+        frechet: as in `Row`.
+        precision: as in `Row`.
+        recall: as in `Row`.
+    """
+
+    series: str
+    dial: str
+    setting: float
+    n: int
+    frechet: float
+    precision: float
+    recall: float
+
+
+Record = TypeVar("Record", Row, TradeoffPoint)
+
+
+def columns(record: type) -> dict[str, Any]:
+    """Names and types of what a file keeps of a record: all but images."""
+    kinds = get_type_hints(record)
+    return {field.name: kinds[field.name] for field in dataclasses.fields(record) if field.name != "images"}
+
+
+def write_rows(path: str | os.PathLike[str], rows: Iterable[Row] | Iterable[TradeoffPoint]) -> None:
+    """Writes records as CSV, a line each under a line of names, whole or not at all; None is empty."""
+    records = list(rows)
+    names = list(columns(type(records[0])))
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows([getattr(row, name) for name in names] for row in records)
+
+
+def read_rows(path: str | os.PathLike[str], record: type[Record]) -> list[Record]:
+    """Reads what `write_rows` wrote, without the images.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no table of such records.
+    """
+    kinds = columns(record)
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    if not lines or list(lines[0]) != list(kinds):
+        raise ValueError(f"{path}: is no table of this version; run `jaxlatent evaluate` once more")
+    return [record(**{name: _read(line[name], kind) for name, kind in kinds.items()}) for line in lines]
+
+
+def _read(text: str, kind: Any) -> Any:
+    if kind is str:
+        return text
+    if not text:
+        return None
+    return int(text) if kind is int else float(text)

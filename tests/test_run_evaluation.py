@@ -1,0 +1,174 @@
+"""The step `evaluate` on a run folder: what it writes, from where it takes images, and the command."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxlatent as jl
+from jaxlatent import evaluation
+from jaxlatent.cli import main
+from jaxlatent.report import document
+from jaxlatent.run_evaluation import read_evaluation
+from jaxlatent.runs import Run
+
+COUNT = 60
+OPTIONS = ("--samplers", "gaussian,pairwise:fact=1", "--count", COUNT, "--features", "encoder", "--no-faces")
+TIMES = ("fit_seconds", "vectors_per_second")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    run = Run(folder)
+    config = jl.AutoencoderConfig(image_size=32, latent_dim=6, filters=(4, 4, 8, 8))
+    run.train("synthetic:150", config, jl.TrainConfig(epochs=8, batch_size=16, learning_rate=5e-3))
+    run.encode()
+    run.fit()
+    return run
+
+
+@pytest.fixture(scope="module")
+def evaluated(run):
+    assert call("evaluate", run.folder, *OPTIONS) == 0
+    return run
+
+
+def call(*arguments):
+    """Runs the command; gives its exit status."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return stop.value.code
+
+
+def _table(run):
+    with run.path("evaluation.csv").open(newline="", encoding="utf-8") as file:
+        return [{k: v for k, v in line.items() if k not in TIMES} for line in csv.DictReader(file)]
+
+
+def test_writes_tables_and_pictures(evaluated):
+    titles = [line["title"] for line in _table(evaluated)]
+    assert titles[2:] == ["box, b 1.5", "gaussian", "pairwise, fact 1", "this run's sampler"]
+    points = evaluation.read_rows(evaluated.path("tradeoff.csv"), evaluation.TradeoffPoint)
+    assert len(points) == 5 + 6 + 6
+    Image.open(evaluated.path("pictures/tradeoff.png")).verify()
+    grids = sorted(path.name for path in evaluated.path("pictures/evaluation").iterdir())
+    assert len(grids) == len(titles)
+    assert "pairwise-fact-1.png" in grids
+    text = evaluated.path("evaluation.csv").read_text(encoding="utf-8")
+    assert "nan" not in text.lower()
+
+
+def test_same_seed_same_table(evaluated, tmp_path):
+    other = Run(shutil.copytree(evaluated.folder, tmp_path / "run"))
+    rows = other.evaluate(["gaussian"], count=COUNT, features="encoder", tradeoff=False, faces=False)
+    assert [row.title for row in rows][2:] == ["box, b 1.5", "gaussian", "this run's sampler"]
+    first = {line["title"]: line for line in _table(evaluated)}
+    assert all(line == first[line["title"]] for line in _table(other))
+    assert not other.path("tradeoff.csv").exists()
+    assert len(list(other.path("pictures/evaluation").iterdir())) == len(rows)
+
+
+def test_the_own_sampler_is_left_out_where_it_is_not_fitted(run, tmp_path):
+    other = Run(shutil.copytree(run.folder, tmp_path / "run"))
+    other.path("sampler.npz").unlink()
+    seen = []
+
+    def brightness(images):
+        seen.append(images.dtype)
+        return images.reshape(len(images), 8, -1).mean(axis=2)
+
+    rows = other.evaluate(["box"], count=30, features=brightness, tradeoff=False, faces=False)
+    assert [row.title for row in rows][2:] == ["box, b 1.5", "box"]
+    assert set(seen) == {np.dtype(np.uint8)}
+
+
+def test_read_back(evaluated):
+    found = read_evaluation(evaluated)
+    assert [row.title for row in found.rows] == list(found.grids)
+    # Two rows of eight images, two pixels apart.
+    assert {grid.shape for grid in found.grids.values()} == {(2 * 34 - 2, 8 * 34 - 2, 3)}
+
+
+def test_classifier_on_the_labels_is_kept(run, tmp_path, monkeypatch):
+    other = Run(shutil.copytree(run.folder, tmp_path / "run"))
+    options = {"count": 30, "tradeoff": False, "faces": False}
+    config = evaluation.ClassifierConfig(filters=(4, 8), epochs=1)
+    cached = evaluation.cached_features
+    monkeypatch.setattr(evaluation, "cached_features", lambda *a, **k: cached(*a, **k, config=config))
+    first = other.evaluate(["box"], **options)
+    assert other.path("features").is_dir()
+    monkeypatch.setattr("jaxlatent.evaluation.classifier_training.fit_features", None)
+    assert [row.frechet for row in other.evaluate(["box"], **options)] == [row.frechet for row in first]
+
+
+def test_encoder_where_there_are_no_labels(run, tmp_path, caplog):
+    np.save(tmp_path / "images.npy", jl.load_images("synthetic:600", image_size=32))
+    other = Run(shutil.copytree(run.folder, tmp_path / "run"))
+    asked = other.config() | {"data": str(tmp_path / "images.npy")}
+    other.path("config.json").write_text(json.dumps(asked))
+    other.path("latents.npy").unlink()
+    other.encode()
+    with caplog.at_level("INFO"):
+        rows = other.evaluate(["box"], count=500, tradeoff=False, faces=False)
+    assert "encoder's features" in caplog.text
+    assert "comparing with 60 images" in caplog.text  # 5 % each of validation and test
+    assert rows[0].n == 500
+
+
+def test_report_has_the_chapter_once_there_is_an_evaluation(evaluated, tmp_path, monkeypatch):
+    blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}
+    monkeypatch.setattr(document, "_embedded", lambda picture: blank)
+    other = Run(shutil.copytree(evaluated.folder, tmp_path / "run"))
+    text = other.report().read_text(encoding="utf-8")
+    assert "<h2>Evaluation</h2>" in text
+    assert "Samplers compared" in text
+    assert (other.path("report") / "samplers-compared.csv").exists()
+    other.path("evaluation.csv").unlink()
+    assert "<h2>Evaluation</h2>" not in other.report().read_text(encoding="utf-8")
+
+
+def test_table_in_the_terminal(run, capsys):
+    assert call("evaluate", run.folder, "--samplers", "gaussian", *OPTIONS[2:], "--no-tradeoff") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("reconstructed training images" in line for line in lines)
+    assert max(map(len, lines)) <= 110
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("--samplers", "nonsense"), 1, ["samplers: expected one of box", "'nonsense'"]),
+        (("--samplers", "box:b=wide"), 1, ["box:b: expected a number"]),
+        (("--count", "5"), 2, ["--count"]),
+        (("--features", "inception"), 2, ["--features"]),
+    ],
+)
+def test_mistakes(run, arguments, status, words, capsys):
+    assert call("evaluate", run.folder, *arguments) == status
+    error = capsys.readouterr().err
+    assert all(word in error for word in words)
+    assert "Traceback" not in error
+
+
+def test_missing_opencv_is_told(run, capsys, monkeypatch):
+    def missing(images):
+        raise ImportError("face detection: needs OpenCV")
+
+    monkeypatch.setattr(evaluation, "face_rate", missing)
+    monkeypatch.setattr("jaxlatent.evaluation.comparison.face_rate", missing)
+    options = ("--samplers", "box", "--count", 30, "--features", "encoder", "--no-tradeoff")
+    assert call("evaluate", run.folder, *options, "--faces") == 1
+    assert "jaxlatent: face detection: needs OpenCV" in capsys.readouterr().err
+    assert call("evaluate", run.folder, *options) == 0
+    assert "faces are not counted; face detection: needs OpenCV" in capsys.readouterr().err
+
+
+def test_steps_in_the_wrong_order(run, tmp_path, capsys):
+    other = shutil.copytree(run.folder, tmp_path / "run")
+    (other / "latents.npy").unlink()
+    assert call("evaluate", other) == 1
+    assert "run `jaxlatent encode`" in capsys.readouterr().err
