@@ -29,7 +29,8 @@ import numpy as np
 from jaxlatent import storage
 from jaxlatent.autoencoder import Autoencoder, load_model
 from jaxlatent.data import load_images
-from jaxlatent.sampling import ExactSampler, PairwiseSampler
+from jaxlatent.evaluation.catalogue import Spec
+from jaxlatent.sampling import ExactSampler, PairwiseSampler, Sampler
 
 
 class RunFolder:
@@ -51,6 +52,14 @@ class RunFolder:
     def model(self) -> Autoencoder:
         """The trained autoencoder, of the epoch that was best on the validation images."""
         return load_model(self.needed("training/best", "train"))
+
+    def fitted(self, spec: str) -> Sampler:
+        """A sampler fitted to the z-points here and now, as `jaxlatent.evaluation.Spec.parse` reads it.
+
+        Raises:
+            ValueError: if the text names no sampler, or an option is out of range.
+        """
+        return Spec.parse(spec).fit(np.asarray(self.latents()))
 
     def sampler(self, components: int | None = None) -> PairwiseSampler | ExactSampler:
         """The fitted sampler, of the first `components` components where that is given."""

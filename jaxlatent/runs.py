@@ -287,15 +287,22 @@ class Run(RunFolder):
         log.info("wrote the report %s", page)
         return page
 
-    def export(self, path: str | os.PathLike[str] | None = None, *, components: int | None = None) -> Path:
+    def export(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        components: int | None = None,
+        sampler: str | None = None,
+    ) -> Path:
         """Writes sampler and decoder as one file for `jaxlatent.load_exported`; its path is returned.
 
         Args:
             path: where to; model.jlx in the run folder where not given.
             components: how many to draw with; all that were fitted where not given.
+            sampler: another one than that of `fit`, see `fitted`; it takes no `components`.
         """
         path = self.path("model.jlx") if path is None else Path(path)
-        export(path, self.sampler(components), self.model())
+        export(path, self.fitted(sampler) if sampler else self.sampler(components), self.model())
         return path
 
     def _save_figure(self, drawn: Any, name: str) -> None:
@@ -310,6 +317,9 @@ class Run(RunFolder):
         if not self.path("config.json").exists():
             return
         kept = self.config()
+        # A field that has been added since had its default.
+        for name, record in (("autoencoder", AutoencoderConfig), ("training", TrainConfig)):
+            kept[name] = record.from_dict(kept[name]).to_dict()
         for name in ("data", "limit", "seed", "autoencoder", "training"):
             if kept[name] != asked[name]:
                 raise ValueError(

@@ -42,7 +42,6 @@ _FURTHER = {
     "share of duplicates": "duplicates",
 }
 _TOP = 12
-_LEAST_DRAWN = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +94,10 @@ def all_tables(networks: Sequence[Network], labels: Labels) -> dict[str, tuple[s
     note = "Fréchet distances; the larger their ratio, the less normal the latents."
     tables["One Gaussian against a mixture"] = note, ratio_table(networks)
     for network in networks:
-        if network.points:
-            note = f"Fréchet distance (precision, recall) of {network.points[0].n:,} vectors."
-            tables[f"Dials of the samplers, {network.told}"] = note, tradeoff_table(network.points)
+        for dial in dict.fromkeys(point.dial for point in network.points):
+            points = [point for point in network.points if point.dial == dial]
+            note = f"Fréchet distance (precision, recall) of {points[0].n:,} vectors."
+            tables[f"By {dial}, {network.told}"] = note, tradeoff_table(points)
     note = (
         "Of the PCA components and of the latent coordinates: mean absolute skewness, mean excess kurtosis, "
         "share that a test tells from normal (Anderson-Darling, 1 %, Holm). Radii: standard deviation of the "
@@ -110,7 +110,8 @@ def all_tables(networks: Sequence[Network], labels: Labels) -> dict[str, tuple[s
         note = (
             "Share of the images that have it; share of the latent variance between the two "
             "class means, and share of the one whitened direction in which they differ; d', their distance "
-            "in standard deviations within the classes (two peaks from 2 on)."
+            "in standard deviations within the classes, along the line that joins them and along Fisher's "
+            "discriminant (equally frequent classes show two peaks from 2 on)."
         )
         table = attribute_table(network.run.latents(), present, labels.names)
         tables[f"Attributes, {network.told}"] = note, table
@@ -172,24 +173,23 @@ def ratio_table(networks: Sequence[Network]) -> Table:
     for n in networks:
         one, ten = n.row(GAUSSIAN), n.row(MIXTURE)
         if one and ten:
-            above = n.above_floor(GAUSSIAN) / n.above_floor(MIXTURE)
-            ratios = one.frechet / ten.frechet, above, one.frechet_unseen / ten.frechet_unseen
-            rows.append([n.told, one.frechet, ten.frechet, *ratios])
+            above = n.above_floor(MIXTURE)
+            over_floor = n.above_floor(GAUSSIAN) / above if above > 0 else "the mixture is at the floor"
+            unseen = one.frechet_unseen / ten.frechet_unseen
+            rows.append([n.told, one.frechet, ten.frechet, one.frechet / ten.frechet, over_floor, unseen])
     name, one_published, ten_published = _PUBLISHED
     return Table(header, [*rows, [name, one_published, ten_published, "", "", one_published / ten_published]])
 
 
 def tradeoff_table(points: Sequence[TradeoffPoint]) -> Table:
-    """A line for each sampler, a column for each setting of its dial."""
-    settings = sorted({(point.dial, point.setting) for point in points})
-    found = {
-        (p.series, p.dial, p.setting): f"{p.frechet:.3g} ({p.precision:.2f}, {p.recall:.2f})" for p in points
-    }
+    """A line for each sampler, a column for each setting of the one dial that is turned."""
+    settings = sorted({point.setting for point in points})
+    found = {(p.series, p.setting): f"{p.frechet:.3g} ({p.precision:.2f}, {p.recall:.2f})" for p in points}
     rows = [
-        [series, *(found.get((series, *setting), "") for setting in settings)]
+        [series, *(found[series, setting] for setting in settings)]
         for series in dict.fromkeys(point.series for point in points)
     ]
-    return Table(["sampler", *(f"{dial} {setting:g}" for dial, setting in settings)], rows)
+    return Table(["sampler", *(f"{points[0].dial} {setting:g}" for setting in settings)], rows)
 
 
 def normality_table(networks: Sequence[Network]) -> Table:
@@ -217,12 +217,12 @@ def normality_table(networks: Sequence[Network]) -> Table:
 def attribute_table(z: np.ndarray, present: np.ndarray, names: Sequence[str]) -> Table:
     """What lies between z-points with and without each attribute, the most separate first."""
     shares = attribute_shares(z, present)
-    columns = (shares.prevalence, shares.variance, shares.whitened, shares.separation)
+    separations = shares.separation, shares.discriminant
     order = np.argsort(-shares.separation)
     return Table.of_columns(
-        ("attribute", "have it", "variance between", "the same, whitened", "d'"),
+        ("attribute", "have it", "variance between", "the same, whitened", "d'", "d', discriminant"),
         [names[i] for i in order],
-        [column[order] for column in columns],
+        [each[order] for each in (shares.prevalence, shares.variance, shares.whitened, *separations)],
         range(min(_TOP, len(order))),
     )
 
@@ -259,13 +259,16 @@ def plot_samplers(networks: Sequence[Network]) -> "Axes":
     """Fréchet distance above the floor, a line of dots for each sampler."""
     texts = common(networks)
     ax = new_axes(9, 1.5 + 0.33 * len(texts))
+    # Linear about the floor, which the best are on both sides of.
+    ax.set_xscale("symlog", linthresh=0.1)
     shift = np.linspace(0.24, -0.24, len(networks))
     for n, colour, marker, up in zip(networks, (BLUE, VERMILION, GREEN, ORANGE), "osD^", shift, strict=False):
-        x = np.maximum([n.above_floor(text) for text in texts], _LEAST_DRAWN)
+        x = [n.above_floor(text) for text in texts]
         ax.scatter(x, np.arange(len(texts)) + up, s=26, color=colour, marker=marker, label=n.told)
     ax.set_yticks(range(len(texts)), [Spec.parse(text).title for text in texts])
     ax.invert_yaxis()
-    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.axvline(0, color="black", linewidth=0.8)
     ax.set_xlabel("Fréchet distance above that of reconstructed training images")
     ax.grid(alpha=0.3)
     legend_below(ax, 2)

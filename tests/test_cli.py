@@ -172,6 +172,14 @@ def test_resume(run, data, capsys):
     assert "its seed was 0, now it is 9" in capsys.readouterr().err
 
 
+def test_resume_of_a_run_that_is_older_than_an_option(run, data, tmp_path):
+    older = shutil.copytree(run, tmp_path / "older")
+    config = json.loads((older / "config.json").read_text())
+    del config["training"]["contrast_weight"]
+    (older / "config.json").write_text(json.dumps(config))
+    assert call("train", "--data", data, "--out", older, *TINY, "--resume") == 0
+
+
 def test_steps_in_the_wrong_order_name_the_right_one(tmp_path, capsys):
     for step, needed in (
         ("encode", "train"),
@@ -332,6 +340,29 @@ class TestGenerate:
         expected = jl.load(run / "sampler.npz").keep(4).sample(jax.random.key(2), 3)
         np.testing.assert_array_equal(z, expected)
         shutil.rmtree(run / "generated")
+
+    def test_another_sampler(self, run, tmp_path, capsys):
+        """Fitted anew to the latents; verified, repaired and exported alike."""
+        spec, out = "cluster-recombination:n_clusters=2:n_parents=2", tmp_path / "out"
+        options = ["--count", 9, "--out", out, "--outputs", "latents", "--sampler", spec]
+        assert call("generate", run, *options) == 0
+        expected = jl.ClusterRecombinationSampler.fit(
+            np.load(run / "latents.npy"), n_clusters=2, n_parents=2
+        ).sample(jax.random.key(0), 9)
+        np.testing.assert_array_equal(jl.open_latents(out)[:], expected)
+        shard = next(out.glob("latents-*.npy"))
+        before = shard.read_bytes()
+        shard.unlink()
+        assert call("verify", out, "--repair") == 0
+        assert shard.read_bytes() == before
+        assert call("export", run, "--out", tmp_path / "model.jlx", "--sampler", spec) == 0
+        exported = jl.load_exported(tmp_path / "model.jlx")
+        np.testing.assert_array_equal(exported.sample(jax.random.key(0), 9), expected)
+        capsys.readouterr()
+        assert call("generate", run, "--count", 9, "--sampler", "nearest") == 1
+        assert "expected one of box, gaussian" in capsys.readouterr().err
+        assert call("generate", run, "--count", 9, "--sampler", "box", "--components", 3) == 2
+        assert ":n_components=K" in capsys.readouterr().err
 
     @pytest.mark.parametrize("format_name", ["webdataset", "png", "tfds", "npz"])
     def test_formats(self, run, tmp_path, format_name):

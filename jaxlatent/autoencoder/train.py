@@ -324,6 +324,8 @@ def _clear_leftovers(directory: Path) -> None:
 
 
 def _check_same(kept: dict[str, Any], now: dict[str, Any], directory: Path) -> None:
+    # A field that has been added since had its default.
+    kept = AutoencoderConfig().to_dict() | TrainConfig().to_dict() | kept
     for name, value in now.items():
         if kept.get(name) != value:
             raise ValueError(

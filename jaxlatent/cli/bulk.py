@@ -11,6 +11,7 @@ import jax
 from jaxlatent import processes
 from jaxlatent.cli.console import open_log, open_run
 from jaxlatent.cli.options import run_argument, seed_option
+from jaxlatent.evaluation.catalogue import SAMPLERS
 from jaxlatent.generation import bulk, verification
 
 _components = click.option(
@@ -19,6 +20,14 @@ _components = click.option(
     default=None,
     show_default="all that were fitted",
     help="How many of the most important PCA components to draw with.",
+)
+_sampler = click.option(
+    "--sampler",
+    metavar="NAME[:OPTION=VALUE]...",
+    default=None,
+    show_default="that of `jaxlatent fit`",
+    help="Another sampler, fitted to the latents of RUN anew: cluster-recombination, for the images most "
+    f"like the data's, or one of {', '.join(SAMPLERS)}; the options are those of its fit.",
 )
 _batch_size = click.option(
     "--batch-size",
@@ -96,6 +105,7 @@ def _process_options(command: Callable) -> Callable:
     help="Images or vectors in a shard.",
 )
 @_components
+@_sampler
 @click.option(
     "--force", is_flag=True, help="Set a folder of other records aside, under a new name, and begin anew."
 )
@@ -107,6 +117,7 @@ def generate(
     out: Path | None,
     format_name: bulk.FormatName,
     components: int | None,
+    sampler: str | None,
     seed: int,
     coordinator: str | None,
     num_processes: int | None,
@@ -121,16 +132,16 @@ def generate(
     """
     processes.start(coordinator, num_processes, process_id, timeout=process_timeout)
     opened = open_run(run)
-    sampler = opened.sampler(components)
+    _refuse_both(components, sampler)
     folder = run / "generated" if out is None else out
     manifest = bulk.generate_to(
         folder,
-        sampler,
+        opened.fitted(sampler) if sampler else opened.sampler(components),
         None if options["outputs"] == "latents" else opened.model(),
         count,
         key=jax.random.key(seed),
         format=format_name,
-        origin={"run": str(run.resolve()), "components": components},
+        origin={"run": str(run.resolve()), "components": components, "sampler": sampler},
         progress=True,
         **options,
     )
@@ -157,10 +168,10 @@ def verify(folder: Path, repair: bool, run: Path | None, batch_size: int | None)
         source = run or Path(origin.get("run", ""))
         if run is None and "run" not in origin:
             raise click.UsageError("--repair: the folder does not say where it came from; name it with --run")
-        opened = open_run(source)
+        opened, spec = open_run(source), origin.get("sampler")
         problems = verification.repair(
             folder,
-            opened.sampler(origin.get("components")),
+            opened.fitted(spec) if spec else opened.sampler(origin.get("components")),
             opened.model(),
             batch_size=batch_size,
             progress=True,
@@ -188,7 +199,15 @@ def verify(folder: Path, repair: bool, run: Path | None, batch_size: int | None)
     help="File to write.",
 )
 @_components
-def export(run: Path, out: Path | None, components: int | None) -> None:
+@_sampler
+def export(run: Path, out: Path | None, components: int | None, sampler: str | None) -> None:
     """Writes sampler and decoder of RUN as one file that JAX runs without Flax: `load_exported`."""
-    opened = open_run(run)
-    click.echo(f"Wrote {opened.export(out, components=components)}.")
+    _refuse_both(components, sampler)
+    click.echo(f"Wrote {open_run(run).export(out, components=components, sampler=sampler)}.")
+
+
+def _refuse_both(components: int | None, sampler: str | None) -> None:
+    if components is not None and sampler is not None:
+        raise click.UsageError(
+            "--components: belongs to the sampler of `jaxlatent fit`; with --sampler write :n_components=K"
+        )

@@ -149,7 +149,7 @@ def plot_tradeoff(
     ax.grid(alpha=0.3)
     _name_points(ax, {row.title: (row.recall, row.precision) for row in named})
     if points:
-        legend_below(ax, 2)
+        legend_below(ax, 1)
     return ax
 
 

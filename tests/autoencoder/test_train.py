@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import os
 import signal
@@ -175,6 +176,14 @@ def test_a_directory_in_use_and_changed_settings_are_refused(tmp_path, monkeypat
         fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN, directory=tmp_path)
     other = TrainConfig(epochs=4, batch_size=8, learning_rate=1e-3)
     with pytest.raises(ValueError, match=r"learning_rate: .* has 0\.01, now it is 0\.001"):
+        fit_autoencoder(KEY, IMAGES, CONFIG, other, directory=tmp_path, resume=True)
+    # As a version wrote it that did not know a field yet.
+    description = tmp_path / "epoch-00001" / "description.json"
+    text = description.read_text()
+    assert text.count('"contrast_weight": 5.0,') == 1
+    description.write_text(text.replace('"contrast_weight": 5.0,', ""))
+    other = dataclasses.replace(TRAIN, contrast_weight=2.0)
+    with pytest.raises(ValueError, match=r"contrast_weight: .* has 5\.0, now it is 2\.0"):
         fit_autoencoder(KEY, IMAGES, CONFIG, other, directory=tmp_path, resume=True)
     wider = AutoencoderConfig(image_size=32, latent_dim=5, filters=CONFIG.filters)
     with pytest.raises(ValueError, match=r"latent_dim: .* has 4, now it is 5"):

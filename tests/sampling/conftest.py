@@ -1,3 +1,5 @@
+import math
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -26,3 +28,50 @@ def identity_pca():
         return PCA(jnp.zeros(k), jnp.eye(k), jnp.ones(k), jnp.full(k, 1 / k))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def skewed():
+    """z-points far from a Gaussian: correlated, with exponential tails to one side; skewed(n, d)."""
+
+    def make(n, d, seed=0):
+        rng = np.random.default_rng(seed)
+        return (rng.exponential(size=(n, d)) @ rng.standard_normal((d, d)) + 3).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def groups():
+    """Round groups of z-points, each about a corner of its own: groups(sizes) -> z, number of the group."""
+
+    def make(sizes, d=6, apart=30.0, seed=0):
+        rng = np.random.default_rng(seed)
+        corners = apart * rng.standard_normal((len(sizes), d))
+        own = np.repeat(np.arange(len(sizes)), sizes)
+        return (corners[own] + rng.standard_normal((len(own), d))).astype(np.float32), own
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def assert_mean():
+    """assert_mean(values, expected): within 5 standard errors, along the first axis."""
+
+    def check(values, expected):
+        error = values.std(axis=0) / math.sqrt(len(values))
+        assert (np.abs(values.mean(axis=0) - expected) < 5 * error).all()
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def assert_moments(assert_mean):
+    """assert_moments(drawn, mean, covariance): by 5 standard errors, which the fourth moments give."""
+
+    def check(drawn, mean, covariance):
+        centred = np.asarray(drawn, np.float64) - mean
+        assert_mean(centred, 0)
+        assert_mean(centred[:, :, None] * centred[:, None, :], covariance)
+
+    return check

@@ -8,26 +8,8 @@ from scipy import stats
 import jaxlatent as jl
 
 
-def skewed(n, d, seed=0):
-    """z-points far from a Gaussian: correlated, with exponential tails to one side."""
-    rng = np.random.default_rng(seed)
-    return (rng.exponential(size=(n, d)) @ rng.standard_normal((d, d)) + 3).astype(np.float32)
-
-
-def assert_mean(values, expected):
-    """Within 5 standard errors, along the first axis."""
-    error = values.std(axis=0) / math.sqrt(len(values))
-    assert (np.abs(values.mean(axis=0) - expected) < 5 * error).all()
-
-
-def assert_moments(drawn, mean, covariance):
-    centred = np.asarray(drawn, np.float64) - mean
-    assert_mean(centred, 0)
-    assert_mean(centred[:, :, None] * centred[:, None, :], covariance)
-
-
 @pytest.mark.parametrize("bandwidth", [0.2, 0.5, 2.0])
-def test_mean_and_covariance_are_kept(key, bandwidth):
+def test_mean_and_covariance_are_kept(key, bandwidth, skewed, assert_moments):
     """With few z-points, so that drawing them with replacement shows."""
     n = 40
     z = skewed(n, 4)
@@ -37,7 +19,7 @@ def test_mean_and_covariance_are_kept(key, bandwidth):
     assert_moments(sampler.sample(key, 40_000), z.mean(axis=0, dtype=np.float64), share * covariance)
 
 
-def test_skewness_and_kurtosis_fade_as_documented(key):
+def test_skewness_and_kurtosis_fade_as_documented(key, assert_mean):
     z = np.random.default_rng(0).exponential(size=(20_000, 1)).astype(np.float32)
     for bandwidth in (0.2, 0.5, 1.0):
         y = np.asarray(jl.BootstrapSampler.fit(z, bandwidth=bandwidth).sample(key, 40_000), np.float64)[:, 0]
@@ -47,7 +29,7 @@ def test_skewness_and_kurtosis_fade_as_documented(key):
         assert_mean(unit**4, 3 + stats.kurtosis(z[:, 0]) / shrink**2)
 
 
-def test_is_the_kernel_density(key):
+def test_is_the_kernel_density(key, skewed):
     """In one dimension, against the distribution function written down."""
     z = skewed(50, 1)
     bandwidth = 0.5
@@ -58,7 +40,7 @@ def test_is_the_kernel_density(key):
     assert stats.kstest(drawn, lambda x: kernel.cdf(x[:, None]).mean(axis=1)).pvalue > 1e-4
 
 
-def test_small_bandwidth_gives_each_parent_as_often(key):
+def test_small_bandwidth_gives_each_parent_as_often(key, skewed):
     z = skewed(20, 3)
     drawn = np.asarray(jl.BootstrapSampler.fit(z, bandwidth=1e-4).sample(key, 4000))
     distance = np.abs(drawn[:, None] - z).max(axis=2)
@@ -66,7 +48,7 @@ def test_small_bandwidth_gives_each_parent_as_often(key):
     assert stats.chisquare(np.bincount(distance.argmin(axis=1), minlength=20)).pvalue > 1e-4
 
 
-def test_large_bandwidth_gives_a_gaussian(key):
+def test_large_bandwidth_gives_a_gaussian(key, skewed):
     z = skewed(500, 3)
     y = np.asarray(jl.BootstrapSampler.fit(z, bandwidth=30.0).sample_components(key, 10_000))
     for component, sigma in zip(y.T, np.sqrt(jl.PCA.fit(z).explained_variance), strict=True):
@@ -83,14 +65,14 @@ def test_distance_from_the_parent_is_as_documented(key):
     assert np.median(distance) == pytest.approx(math.sqrt(2 * k), rel=0.05)
 
 
-def test_a_component_without_variance_stays_at_its_mean(key):
+def test_a_component_without_variance_stays_at_its_mean(key, skewed):
     z = skewed(100, 4)
     z[:, 1] = 7.0
     drawn = jl.BootstrapSampler.fit(z, n_components=4).sample(key, 20)
     np.testing.assert_allclose(drawn[:, 1], 7, rtol=1e-6)
 
 
-def test_parents_are_those_of_the_subset(key):
+def test_parents_are_those_of_the_subset(key, skewed, assert_moments):
     z = skewed(600, 3)
     mask = z[:, 0] > np.quantile(z[:, 0], 0.7)
     bandwidth = 0.5
@@ -104,7 +86,7 @@ def test_parents_are_those_of_the_subset(key):
     assert_moments(sampler.sample(key, 40_000), np.asarray(pca.mean), expected)
 
 
-def test_most_points():
+def test_most_points(skewed):
     z = skewed(300, 3)
     sampler = jl.BootstrapSampler.fit(z, max_points=50)
     assert sampler.parents.shape == (50, 3)

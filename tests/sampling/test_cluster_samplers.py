@@ -6,8 +6,6 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent.sampling.clusters import BodyUnion, fit_clusters
-from tests.sampling.test_clusters import groups
-from tests.sampling.test_recombination import assert_moments
 
 FITS = {
     "recombination": lambda z, **options: jl.ClusterRecombinationSampler.fit(
@@ -24,7 +22,7 @@ def own_group(drawn, z, own):
 
 
 @pytest.mark.parametrize("kind", FITS)
-def test_each_cluster_keeps_share_mean_and_covariance(kind, key):
+def test_each_cluster_keeps_share_mean_and_covariance(kind, key, groups, assert_moments):
     sizes = [200, 100, 300]
     z, own = groups(sizes)
     sampler = FITS[kind](z, n_clusters=3, coverage=1.0, key=key)
@@ -85,7 +83,7 @@ def test_one_parent_and_temperature_1_gives_z_points(key, make_z):
     assert nearest.max() < 1e-2 * float(jnp.std(z))
 
 
-def test_mixture_shrinks_correlations(key):
+def test_mixture_shrinks_correlations(key, groups):
     """With a prior of many points, all clusters have the correlations within clusters."""
     z, own = groups([400, 400, 400], d=2)
     tilts = np.array([[[1, 0.9], [0.9, 1]], [[1, 0.9], [0.9, 1]], [[1, -0.9], [-0.9, 1]]])

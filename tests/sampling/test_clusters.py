@@ -8,14 +8,6 @@ from jaxlatent.sampling.clusters import BodyUnion, fit_clusters
 from jaxlatent.sampling.k_means import k_means
 
 
-def groups(sizes, d=6, apart=30.0, seed=0):
-    """Round groups of points, each about a corner of its own."""
-    rng = np.random.default_rng(seed)
-    corners = apart * rng.standard_normal((len(sizes), d))
-    own = np.repeat(np.arange(len(sizes)), sizes)
-    return (corners[own] + rng.standard_normal((len(own), d))).astype(np.float32), own
-
-
 def brute_force(body, y):
     u = (y[:, None] - np.asarray(body.centres)) / np.asarray(body.semi_axes)
     pairs = u[..., :, None] ** 2 + u[..., None, :] ** 2
@@ -80,7 +72,7 @@ def test_bad_shapes(body):
         body.contains(jnp.zeros((2, 4)))
 
 
-def test_k_means_finds_groups(key):
+def test_k_means_finds_groups(key, groups):
     x, own = groups([100, 200, 50, 150])
     x -= x.mean(axis=0)
     centres, member = k_means(key, jnp.asarray(x), 4)
@@ -90,7 +82,7 @@ def test_k_means_finds_groups(key):
         np.testing.assert_allclose(centres[j], x[found == j].mean(axis=0), atol=1e-4)
 
 
-def test_groups_are_found(key):
+def test_groups_are_found(key, groups):
     z, own = groups([100, 200, 60, 140])
     found = fit_clusters(z, 4, coverage=1.0, key=key)
     assert sorted(found.sizes) == [60, 100, 140, 200]
@@ -114,7 +106,7 @@ def test_points_that_spread_differently_about_one_mean_are_told_apart(key):
     assert found.sizes[int(np.argmax(spread))] == pytest.approx(800, abs=40)
 
 
-def test_small_clusters_are_dissolved(key):
+def test_small_clusters_are_dissolved(key, groups):
     z, _ = groups([300, 10, 200])
     found = fit_clusters(z, 3, coverage=1.0, key=key)
     assert found.sizes.min() >= 30
@@ -124,7 +116,7 @@ def test_small_clusters_are_dissolved(key):
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9, 1.0])
-def test_coverage_is_that_of_each_points_own_body(coverage, key):
+def test_coverage_is_that_of_each_points_own_body(coverage, key, groups):
     z, _ = groups([400, 300, 300])
     found = fit_clusters(z, 3, coverage=coverage, key=key)
     # The groups lie far apart, so no point lies in the body of another.
@@ -133,7 +125,7 @@ def test_coverage_is_that_of_each_points_own_body(coverage, key):
     np.testing.assert_allclose(levels, levels[0, 0], rtol=1e-5)
 
 
-def test_same_key_same_clusters(key):
+def test_same_key_same_clusters(key, groups):
     z, _ = groups([300, 300], apart=1.0)
     first, again = (fit_clusters(z, 8, coverage=0.9, key=key) for _ in range(2))
     np.testing.assert_array_equal(first.y, again.y)
@@ -141,7 +133,7 @@ def test_same_key_same_clusters(key):
     assert not np.array_equal(first.bounds, other.bounds)
 
 
-def test_bad_options(key):
+def test_bad_options(key, groups):
     z, _ = groups([100])
     with pytest.raises(ValueError, match="n_clusters: expected at least 1, got 0"):
         fit_clusters(z, 0, coverage=0.9, key=key)

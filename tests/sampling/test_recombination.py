@@ -11,24 +11,9 @@ from jaxlatent.sampling.recombination import RecombinationSampler
 from jaxlatent.sampling.words import distinct_indices, index_below, seed_words
 
 
-def skewed(n, d, seed=0):
-    """z-points far from a Gaussian: correlated, with exponential tails to one side."""
-    rng = np.random.default_rng(seed)
-    return (rng.exponential(size=(n, d)) @ rng.standard_normal((d, d)) + 3).astype(np.float32)
-
-
-def assert_moments(drawn, mean, covariance):
-    """Within 5 standard errors, which the drawn vectors' own fourth moments give."""
-    centred = np.asarray(drawn, np.float64) - mean
-    products = centred[:, :, None] * centred[:, None, :]
-    n = len(centred)
-    assert (np.abs(centred.mean(axis=0)) < 5 * centred.std(axis=0) / math.sqrt(n)).all()
-    assert (np.abs(products.mean(axis=0) - covariance) < 5 * products.std(axis=0) / math.sqrt(n)).all()
-
-
 @pytest.mark.parametrize("weights", ["equal", "random"])
 @pytest.mark.parametrize("n_parents", [2, 8])
-def test_mean_and_covariance_are_kept(key, weights, n_parents):
+def test_mean_and_covariance_are_kept(key, weights, n_parents, skewed, assert_moments):
     """With few parents, so that drawing them without replacement shows."""
     n = 40
     z = skewed(n, 4)
@@ -38,7 +23,7 @@ def test_mean_and_covariance_are_kept(key, weights, n_parents):
     assert_moments(sampler.sample(key, 40_000), z.mean(axis=0, dtype=np.float64), share * covariance)
 
 
-def test_is_the_combination_of_its_parents(key):
+def test_is_the_combination_of_its_parents(key, skewed):
     """Two of three points: y = (x_i + x_j) / sqrt(2) of one of the three pairs, each a third of the time."""
     z = skewed(3, 5)
     sampler = RecombinationSampler.fit(z)
@@ -71,7 +56,7 @@ def test_skewness_fades_as_documented(key):
         assert abs(cubes.mean() - expected) < 5 * cubes.std() / math.sqrt(len(cubes))
 
 
-def test_parents_are_stored_in_half_precision():
+def test_parents_are_stored_in_half_precision(skewed):
     z = skewed(2000, 30)
     sampler = RecombinationSampler.fit(z)
     assert sampler.parents.dtype == jnp.float16
@@ -81,7 +66,7 @@ def test_parents_are_stored_in_half_precision():
     assert (error <= 2**-11 * np.abs(exact) + 2e-6).all()
 
 
-def test_a_component_without_variance_stays_at_its_mean(key):
+def test_a_component_without_variance_stays_at_its_mean(key, skewed):
     z = skewed(100, 4)
     z[:, 1] = 7.0
     sampler = RecombinationSampler.fit(z, n_components=4)
@@ -89,7 +74,7 @@ def test_a_component_without_variance_stays_at_its_mean(key):
     np.testing.assert_allclose(sampler.sample(key, 20)[:, 1], 7, rtol=1e-6)
 
 
-def test_parents_are_those_of_the_subset(key):
+def test_parents_are_those_of_the_subset(key, skewed, assert_moments):
     z = skewed(600, 3)
     mask = z[:, 0] > np.quantile(z[:, 0], 0.7)
     sampler = RecombinationSampler.fit(z, where=mask)
@@ -99,7 +84,7 @@ def test_parents_are_those_of_the_subset(key):
     assert_moments(sampler.sample(key, 40_000), np.asarray(jl.PCA.fit(z, where=mask).mean), expected)
 
 
-def test_most_points():
+def test_most_points(skewed):
     z = skewed(300, 3)
     sampler = RecombinationSampler.fit(z, max_points=50)
     assert sampler.parents.shape == (50, 3)
