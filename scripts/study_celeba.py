@@ -112,8 +112,7 @@ def main() -> None:
     figures: dict[str, Any] = {"samplers": plot_samplers(networks).figure}
     for network in networks:
         if network.points:
-            # The boxes lie so far below that nothing else could be told apart.
-            rows = [row for row in network.rows.values() if not row.spec.startswith("box")]
+            rows = list(network.rows.values())
             figures[f"tradeoff-{network.name}"] = plot_tradeoff(network.points, rows).figure
     for name, figure in figures.items():
         save_figure(figure, asked.out / "figures" / f"{name}.png")

@@ -129,7 +129,8 @@ def plot_tradeoff(
 
     Args:
         points: of `jaxlatent.evaluation.tradeoff`; markers grow with the setting.
-        rows: of `jaxlatent.evaluation.compare`; the row of real images is left out, the floor is a star.
+        rows: of `jaxlatent.evaluation.compare`; the floor is a star. The row of real images is left out,
+            and so are boxes: so far from all else, they would squeeze it into a corner.
         ax: where to draw; a new figure's where not given.
     """
     ax = new_axes(10, 7, ax)
@@ -141,7 +142,7 @@ def plot_tradeoff(
         ax.plot(x, y, **style, marker="o", markersize=4, label=f"{series}; {dials}")
         sizes = [np.square(_MARKER + _MARKER_STEP * j) for j in range(len(line))]
         ax.scatter(x, y, s=sizes, color=style["color"], zorder=3)
-    named = [row for row in rows if row.title != NULL]
+    named = [row for row in rows if row.title != NULL and not row.spec.startswith("box")]
     for row in named:
         marker: dict[str, Any] = {"marker": "*", "s": 180} if row.title == FLOOR else {"marker": "s", "s": 22}
         ax.scatter(row.recall, row.precision, color="black", zorder=4, **marker)

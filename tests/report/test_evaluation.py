@@ -45,7 +45,10 @@ def test_names_do_not_cover_each_other_nor_the_panel(rows, points):
     ax.figure.draw_without_rendering()
     panel = ax.get_window_extent()
     boxes = [Text.get_window_extent(text) for text in ax.texts]  # without the line to the point
-    assert len(boxes) == len(rows) - 1
+    assert len(boxes) == len(rows) - 2
+    legend = ax.get_legend().get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= ax.figure.bbox.x1
     for i, box in enumerate(boxes):
         assert not panel.overlaps(box)
         assert not any(box.overlaps(other) for other in boxes[i + 1 :])
