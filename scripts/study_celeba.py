@@ -136,12 +136,7 @@ def samplers_of(name: str, given: Sequence[str] | None = None) -> list[Spec]:
     """What is compared on a network; with all of its components where it has no more than are asked for."""
     dimensions, _ = NETWORKS[name]
     texts = given or SAMPLERS + (FURTHER if name == FIRST else ())
-    specs = [Spec.parse(text) for text in texts]
-    fewer = [dict(spec.options).get("n_components", 0) for spec in specs]
-    return [
-        spec.without("n_components") if isinstance(k, int) and k > dimensions else spec
-        for spec, k in zip(specs, fewer, strict=True)
-    ]
+    return [Spec.parse(text).within(dimensions) for text in texts]
 
 
 def compared(name: str, run: Run, chosen: Sequence[Spec], features: Features, count: int) -> Network:

@@ -67,9 +67,9 @@ class Network:
         return f"z = {dimensions}, {'no' if norm == 'none' else norm} normalisation"
 
     def row(self, text: str) -> Row | None:
-        """A sampler's row, perhaps with all components where fewer were asked for; None if not measured."""
-        spec = Spec.parse(text)
-        return self.rows.get(str(spec)) or self.rows.get(str(spec.without("n_components")))
+        """A sampler's row, with all components where it has fewer than asked for; None if not measured."""
+        dimensions, _ = NETWORKS[self.name]
+        return self.rows.get(str(Spec.parse(text).within(dimensions)))
 
     def above_floor(self, text: str) -> float:
         """A sampler's Fréchet distance less that of reconstructed training images; NaN if not measured."""

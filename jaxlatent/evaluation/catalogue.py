@@ -123,9 +123,12 @@ class Spec:
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self}: {error}") from error
 
-    def without(self, option: str) -> "Spec":
-        """The same without one of its options."""
-        return Spec(self.name, tuple(each for each in self.options if each[0] != option))
+    def within(self, most: int) -> "Spec":
+        """The same for z-points of `most` components: with all of them where more are asked for."""
+        asked = dict(self.options).get("n_components", 0)
+        if isinstance(asked, int) and asked > most:
+            return Spec(self.name, tuple(each for each in self.options if each[0] != "n_components"))
+        return self
 
     def __str__(self) -> str:
         return ":".join([self.name, *(f"{option}={value}" for option, value in self.options)])
@@ -144,15 +147,10 @@ def specs(texts: Sequence[str], most: int) -> list[Spec]:
     """
     found: list[Spec] = []
     for text in texts:
-        found += [_fitting(Spec.parse(each), most) for each in ALL] if text == "all" else [Spec.parse(text)]
+        found += [Spec.parse(each).within(most) for each in ALL] if text == "all" else [Spec.parse(text)]
     if not found:
         raise ValueError(f"samplers: expected all, or some of {', '.join(SAMPLERS)}, got none")
     return list(dict.fromkeys(found))
-
-
-def _fitting(spec: Spec, most: int) -> Spec:
-    asked = dict(spec.options).get("n_components", 0)
-    return spec.without("n_components") if isinstance(asked, int) and asked > most else spec
 
 
 def _options(name: str) -> dict[str, Any]:

@@ -299,10 +299,14 @@ def of_comparison(rows: Sequence[Row]) -> str:
     drawn = [row for row in rows if row.vectors_per_second is not None]
     floor = next(row for row in rows if row.title == FLOOR)
     best, naive = min(drawn, key=lambda row: row.frechet), drawn[0]
-    if best.copy_p is not None and best.copy_p < _ALPHA:
-        copied = f"its images are closer to training images than unseen ones are ({probability(best.copy_p)})"
-    else:
+    others = [row for row in drawn if row.copy_p is None or row.copy_p >= _ALPHA]
+    if best.copy_p is None or best in others:
         copied = "its images are no closer to training images than unseen ones are"
+    else:
+        copied = f"its images are closer to training images than unseen ones are ({probability(best.copy_p)})"
+        if others:
+            second = min(others, key=lambda row: row.frechet)
+            copied += f"; the nearest whose images are not: {second.title} ({second.frechet:.3g})"
     return (
         f"Of {len(drawn)} samplers the nearest to reconstructions of unseen images is: {best.title} (Fréchet "
         f"distance {best.frechet:.3g}, where reconstructed training images have {floor.frechet:.3g} and the "

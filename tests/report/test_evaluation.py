@@ -83,7 +83,9 @@ def test_findings_follow_the_numbers(rows, points):
     assert "mixture, 0 clusters (Fréchet distance 2, " in text
     assert "no closer to training images" in text
     copying = [*rows, _row("copies", 0.1, 0.9, 0.9, copy_p=1e-9)]
-    assert "closer to training images than unseen ones are (p < 0.001)" in findings.of_comparison(copying)
+    text = findings.of_comparison(copying)
+    assert "closer to training images than unseen ones are (p < 0.001); the nearest whose" in text
+    assert text.endswith("not: mixture, 0 clusters (2).")
     text = findings.of_tradeoff(points)
     assert "9, has: pairwise, 50 components at fact 1;" in text
     assert "precision goes from 0.94 to 0.90 and its recall from 0.30 to 0.50" in text
