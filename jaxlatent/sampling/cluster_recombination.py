@@ -101,6 +101,7 @@ class ClusterRecombinationSampler(ComponentSampler):
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         check_temperature(temperature)
+        check_count("n_parents", n_parents, 1)
         found = fit_clusters(
             z, n_clusters, coverage=coverage, n_components=n_components, key=key, where=where
         )
