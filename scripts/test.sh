@@ -3,4 +3,4 @@
 set -euo pipefail
 "$(dirname "${BASH_SOURCE[0]}")/setup.sh" test
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec .venv/bin/python -m pytest --numprocesses auto --dist loadfile "$@"
+exec .venv/bin/python -m pytest --numprocesses auto "$@"

@@ -28,14 +28,15 @@ def model():
 def test_batches_of_any_kind_give_the_same_and_compile_once(model, tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    encoders, decoders = inference._encode._cache_size(), inference._decode._cache_size()
     z = encode(model, IMAGES, batch_size=4)
     x = decode(model, z, batch_size=4)
+    # Counted from here, as another test may have compiled the same programs, or some may have been dropped.
+    encoders, decoders = inference._encode._cache_size(), inference._decode._cache_size()
     for n in (0, 1, 4, 7):
         np.testing.assert_array_equal(encode(model, mapped[:n], batch_size=4), z[:n])
         np.testing.assert_array_equal(decode(model, np.asarray(z)[:n], batch_size=4), x[:n])
-    assert inference._encode._cache_size() == encoders + 1
-    assert inference._decode._cache_size() == decoders + 1
+    assert inference._encode._cache_size() <= encoders
+    assert inference._decode._cache_size() <= decoders
     assert z.shape == (11, 6)
     assert x.shape == (11, 32, 32, 3)
     assert isinstance(z, jax.Array)
