@@ -53,18 +53,23 @@ class RunFolder:
         """The trained autoencoder, of the epoch that was best on the validation images."""
         return load_model(self.needed("training/best", "train"))
 
-    def fitted(self, spec: str) -> Sampler:
-        """A sampler fitted to the z-points here and now, as `jaxlatent.evaluation.Spec.parse` reads it.
-
-        Raises:
-            ValueError: if the text names no sampler, or an option is out of range.
-        """
-        return Spec.parse(spec).fit(np.asarray(self.latents()))
-
     def sampler(self, components: int | None = None) -> PairwiseSampler | ExactSampler:
         """The fitted sampler, of the first `components` components where that is given."""
         fitted = storage.load(self.needed("sampler.npz", "fit"))
         return fitted if components is None else fitted.keep(components)
+
+    def drawn_with(self, components: int | None = None, spec: str | None = None) -> Sampler:
+        """The fitted sampler, see `sampler`, or another one.
+
+        Args:
+            components: of the fitted sampler, see there.
+            spec: another sampler, fitted to the z-points here and now, in place of it; as
+                `jaxlatent.evaluation.Spec.parse` reads it.
+
+        Raises:
+            ValueError: if the text names no sampler, or an option is out of range.
+        """
+        return Spec.parse(spec).fit(np.asarray(self.latents())) if spec else self.sampler(components)
 
     def config(self) -> dict[str, Any]:
         """What was asked of the training."""

@@ -299,10 +299,10 @@ class Run(RunFolder):
         Args:
             path: where to; model.jlx in the run folder where not given.
             components: how many to draw with; all that were fitted where not given.
-            sampler: another one than that of `fit`, see `fitted`; it takes no `components`.
+            sampler: another one than that of `fit`, see `drawn_with`; it takes no `components`.
         """
         path = self.path("model.jlx") if path is None else Path(path)
-        export(path, self.fitted(sampler) if sampler else self.sampler(components), self.model())
+        export(path, self.drawn_with(components, sampler), self.model())
         return path
 
     def _save_figure(self, drawn: Any, name: str) -> None:

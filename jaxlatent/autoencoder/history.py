@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxlatent._files import atomic_path
+from jaxlatent._files import write_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,10 +78,7 @@ class History:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Writes the records with a header; numbers are written so that reading gives them back."""
-        with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(_COLUMNS)
-            writer.writerows(dataclasses.astuple(r) for r in self.records)
+        write_table(path, _COLUMNS, (dataclasses.astuple(r) for r in self.records))
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> "History":

@@ -19,6 +19,7 @@ from jaxtyping import Array, Key, Shaped
 
 from jaxlatent._checks import check_key
 from jaxlatent._progress import progress_bar
+from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder.checkpoint import (
     host_copy,
     load_model,
@@ -218,8 +219,7 @@ class _Run:
     def train_epoch(self, number: int, advance: Callable[..., None]) -> float:
         """Takes the epoch's steps; gives their mean loss."""
         key = jax.random.fold_in(self.key, number)
-        bits = np.asarray(jax.random.key_data(key)).tolist()
-        order = np.random.default_rng(bits).permutation(self.images.shape[0])
+        order = numpy_generator(key).permutation(self.images.shape[0])
         batches = order[: self.steps * self.batch].reshape(self.steps, self.batch)
         batch_bytes = self.batch * self.images[:1].nbytes
         block = max(1, min(STEPS_A_CALL, self.steps, BYTES_A_CALL // batch_bytes))

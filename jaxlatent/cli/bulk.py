@@ -136,7 +136,7 @@ def generate(
     folder = run / "generated" if out is None else out
     manifest = bulk.generate_to(
         folder,
-        opened.fitted(sampler) if sampler else opened.sampler(components),
+        opened.drawn_with(components, sampler),
         None if options["outputs"] == "latents" else opened.model(),
         count,
         key=jax.random.key(seed),
@@ -168,10 +168,10 @@ def verify(folder: Path, repair: bool, run: Path | None, batch_size: int | None)
         source = run or Path(origin.get("run", ""))
         if run is None and "run" not in origin:
             raise click.UsageError("--repair: the folder does not say where it came from; name it with --run")
-        opened, spec = open_run(source), origin.get("sampler")
+        opened = open_run(source)
         problems = verification.repair(
             folder,
-            opened.fitted(spec) if spec else opened.sampler(origin.get("components")),
+            opened.drawn_with(origin.get("components"), origin.get("sampler")),
             opened.model(),
             batch_size=batch_size,
             progress=True,

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from jaxlatent._checks import check_count, check_key
 from jaxlatent._progress import progress_bar
+from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder import DivergenceError, TrainConfig
 from jaxlatent.autoencoder.inference import check_images
 from jaxlatent.autoencoder.state import TrainState, all_finite, make_optimizer, mirror_half
@@ -117,7 +118,7 @@ def fit_features(
     # Whole calls of the compiled program only; the last epoch is longer by less than one.
     calls = math.ceil(config.epochs * (n // batch) / STEPS_A_CALL)
     mirror = attributes if config.mirror is None else config.mirror
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    rng = numpy_generator(key)
     network = Classifier(config.filters, targets.shape[1], rng)
     optimizer, _ = make_optimizer(config.training(), calls * STEPS_A_CALL)
     graphdef, *states = nnx.split(network, nnx.Param, ...)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Float64
 from scipy.linalg import svdvals
 
 from jaxlatent._checks import check_key, check_vectors
+from jaxlatent._random import numpy_generator
 from jaxlatent.latent.moments import Moments, moments
 
 #: Divisible by the number of parts of every size of the fit.
@@ -88,8 +89,7 @@ def frechet_infinity(
         ValueError: if the shapes do not fit, or features hold a NaN or an infinity.
     """
     check_key(key)
-    seed = np.asarray(jax.random.key_data(key)).tolist()
-    left, right = _groups("a", a, seed), _groups("b", b, seed)
+    left, right = _groups("a", a, key), _groups("b", b, key)
     _check_width(left[0].mean.size, right[0].mean.size)
     by_size = [
         np.mean([_distance(_merged(p), _merged(q)) for p, q in _cut(left, right, parts)]) for parts in _PARTS
@@ -132,13 +132,13 @@ def _root(a: Moments) -> Float64[np.ndarray, "f rank"]:
     return vectors[:, -rank:] * np.sqrt(np.maximum(values[-rank:], 0))
 
 
-def _groups(name: str, features: Float[Array | np.ndarray, "n f"], seed: list[int]) -> list[Moments]:
+def _groups(name: str, features: Float[Array | np.ndarray, "n f"], key: jax.Array) -> list[Moments]:
     """The moments of equal random parts."""
     check_vectors(name, features)
     n = features.shape[0]
     if n < 2 * _GROUPS:
         raise ValueError(f"{name}: expected at least {2 * _GROUPS} vectors, got {n}")
-    order = np.random.default_rng(seed).permutation(n)
+    order = numpy_generator(key).permutation(n)
     return [_moments(name, features[np.sort(rows)]) for rows in np.array_split(order, _GROUPS)]
 
 

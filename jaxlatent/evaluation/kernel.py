@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 
 from jaxlatent._checks import check_count, check_key, check_pair
+from jaxlatent._random import numpy_generator
 
 _BLOCK = 2048
 
@@ -83,7 +84,7 @@ def subset_kernel_distances(
     check_count("subsets", subsets, 1)
     check_count("subset_size", subset_size, 2)
     check_pair(a, b, subset_size)
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    rng = numpy_generator(key)
     values = np.array(
         [
             _distance(*(z[rng.choice(z.shape[0], subset_size, replace=False)] for z in (a, b)))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 import numpy as np
 from jaxtyping import UInt8
 
-from jaxlatent._files import atomic_path
+from jaxlatent._files import write_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +103,7 @@ def write_rows(path: str | os.PathLike[str], rows: Iterable[Row] | Iterable[Trad
     """Writes records as CSV, a line each under a line of names, whole or not at all; None is empty."""
     records = list(rows)
     names = list(columns(type(records[0])))
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows([getattr(row, name) for name in names] for row in records)
+    write_table(path, names, ([getattr(row, name) for name in names] for row in records))
 
 
 def read_rows(path: str | os.PathLike[str], record: type[Record]) -> list[Record]:

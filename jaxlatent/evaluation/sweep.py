@@ -1,6 +1,5 @@
 """The source's two dials, number of components and scale of the half-widths, turned through a grid."""
 
-import csv
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlatent._checks import check_count, check_key
-from jaxlatent._files import atomic_path
+from jaxlatent._files import write_table
 from jaxlatent.latent import HalfWidth, half_width
 from jaxlatent.latent.coverage import coverage_curves
 from jaxlatent.sampling import EllipseBody, PairwiseSampler
@@ -116,7 +115,4 @@ def _radii(standard: Float[Array, "n k"]) -> Float[np.ndarray, " n"]:
 def write_csv(path: str | os.PathLike[str], cells: Iterable[SweepCell]) -> None:
     """Writes the numbers of the cells, a line each under a line of names; whole or not at all."""
     names = [field.name for field in dataclasses.fields(SweepCell) if field.name != "sampler"]
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows([getattr(cell, name) for name in names] for cell in cells)
+    write_table(path, names, ([getattr(cell, name) for name in names] for cell in cells))

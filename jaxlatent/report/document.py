@@ -1,7 +1,6 @@
 """A report as data, and the one self-contained HTML file that it becomes."""
 
 import base64
-import csv
 import io
 import re
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._files import atomic_path
+from jaxlatent._files import atomic_path, write_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,10 +77,7 @@ class Table:
 
     def to_csv(self, path: Path) -> None:
         """Writes all rows with the header, numbers in full."""
-        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(self.header)
-            writer.writerows(self.rows)
+        write_table(path, self.header, self.rows)
 
 
 @dataclass(frozen=True)
