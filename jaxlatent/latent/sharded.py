@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
@@ -39,6 +39,8 @@ class ShardedVectors:
     total: int
     start: int
     stop: int
+
+    is_sharded_vectors: ClassVar[bool] = True
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,0 +1,214 @@
+"""The one place that turns what a user gives into what is used: an int, a float, a native array, a key.
+
+Each function returns the converted value, or raises an error of one line that names the argument, what came,
+and the remedy. A tracer passes wherever an array of its shape and dtype would.
+"""
+
+import math
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_traced(*values: Any) -> bool:
+    """Whether a leaf of the values is a tracer, that is, whether its numbers are not known yet."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def as_key(key: Any) -> jax.Array:
+    """One typed JAX key (`jax.random.key`); legacy uint32 keys and batches of keys are refused.
+
+    Raises:
+        TypeError: if `key` is not a typed key array.
+        ValueError: if `key` holds more than one key.
+    """
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        found = getattr(key, "dtype", type(key).__name__)
+        raise TypeError(f"key: expected a typed key from jax.random.key(seed), got {found}")
+    if key.shape:
+        raise ValueError(f"key: expected a single key, got {key.shape}; take one with key[i]")
+    return key
+
+
+def as_count(name: str, n: Any, minimum: int = 0, maximum: int | None = None) -> int:
+    """A Python integer in a range, from one or from an integer of NumPy or JAX.
+
+    Raises:
+        TypeError: if `n` is not an integer, or is a truth value.
+        ValueError: if `n` is out of range.
+    """
+    if isinstance(n, (bool, np.bool_)) or getattr(n, "dtype", None) == np.bool_:
+        raise TypeError(f"{name}: expected an integer, got {n!r}")
+    try:
+        count = operator.index(n)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {n!r}") from None
+    if count < minimum:
+        raise ValueError(f"{name}: expected at least {minimum}, got {count}")
+    if maximum is not None and count > maximum:
+        raise ValueError(f"{name}: expected at most {maximum}, got {count}")
+    return count
+
+
+def as_number(name: str, x: Any) -> float:
+    """A Python float from a real number of any library; NaN and infinities pass.
+
+    Raises:
+        TypeError: if `x` is not one number, or is a truth value.
+    """
+    kind = getattr(getattr(x, "dtype", None), "kind", "f")
+    if isinstance(x, (bool, str, bytes, complex)) or kind in "bcSU" or np.ndim(x):
+        raise TypeError(f"{name}: expected a number, got {x!r}")
+    try:
+        return float(x)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, got {x!r}") from None
+
+
+def as_positive(name: str, x: Any) -> float:
+    """A positive, finite Python float.
+
+    Raises:
+        TypeError, ValueError: if `x` is not one number, or not a positive, finite one.
+    """
+    number = as_number(name, x)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name}: expected a positive, finite number, got {x}")
+    return number
+
+
+def as_share(name: str, x: Any) -> float:
+    """A Python float in (0, 1].
+
+    Raises:
+        TypeError, ValueError: if `x` is not one number, or not in that range.
+    """
+    number = as_number(name, x)
+    if not 0 < number <= 1:
+        raise ValueError(f"{name}: expected a share in (0, 1], got {x}")
+    return number
+
+
+def as_positive_leaf(name: str, x: Any) -> float | jax.Array:
+    """A field of a sampler that holds one positive number: a Python float, or a JAX scalar as it is.
+
+    Numbers of JAX stay on their device, and may be traced.
+
+    Raises:
+        TypeError, ValueError: if `x` is not one number, or is known and not a positive, finite one.
+    """
+    if not isinstance(x, jax.Array):
+        return as_positive(name, x)
+    if x.shape or not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"{name}: expected a number, got {x.dtype} of shape {x.shape}")
+    if not is_traced(x):
+        as_positive(name, x)
+    return x
+
+
+def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """One of `choices`.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+    return str(value)
+
+
+def as_array(name: str, x: Any) -> Any:
+    """A JAX array, or a plain NumPy array in the machine's byte order, from an array of any library.
+
+    A memory map of native numbers is not read, and shards (`jaxlatent.open_latents`) stay what they are.
+
+    Raises:
+        TypeError: if `x` is no array of real numbers or truth values.
+        ValueError: if it is a masked array with masked entries.
+    """
+    if isinstance(x, jax.Array) or getattr(x, "is_sharded_vectors", False):
+        return x
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.getmaskarray(x).any():
+            raise ValueError(
+                f"{name}: {np.ma.count_masked(x)} entries are masked; fill them, or leave those vectors out"
+            )
+        x = x.data
+    if hasattr(x, "detach"):  # a tensor of PyTorch, which may be on a device or carry a gradient
+        x = x.detach().cpu()
+        x = x.float() if str(x.dtype) == "torch.bfloat16" else x
+    try:
+        x = np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name}: expected an array, got {type(x).__name__} ({' '.join(str(error).split())[:100]})"
+        ) from None
+    if x.dtype.kind not in "biuf" and not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"{name}: expected an array of real numbers, got {x.dtype}")
+    if x.dtype == np.longdouble:
+        x = x.astype(np.float64)
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+def as_floats(name: str, x: Any, shape: tuple[int, ...] | None = None) -> Any:
+    """As `as_array`, of floating-point numbers; Python numbers too.
+
+    Raises:
+        TypeError, ValueError: see `as_array`, or if they are no floating-point numbers or not of `shape`.
+    """
+    x = as_array(name, x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(
+            f"{name}: expected floating-point numbers, got {x.dtype}; convert it with .astype('float32')"
+        )
+    if shape is not None and x.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {x.shape}")
+    return x
+
+
+def as_vectors(name: str, z: Any, width: int | None = None, *, least: int = 0) -> Any:
+    """Vectors (n, d) of floating-point numbers, with d = `width` where that is given and n >= `least`.
+
+    Returns:
+        A JAX array, a plain NumPy array (a memory map stays one), or shards.
+
+    Raises:
+        TypeError: if it is no array of floating-point numbers.
+        ValueError: if the shape does not fit, or entries are masked.
+    """
+    z = as_array(name, z)
+    if z.ndim != 2 or (width is not None and z.shape[1] != width):
+        wanted = "(n, d)" if width is None else f"(n, {width})"
+        hint = "; flatten each with z.reshape(len(z), -1)" if z.ndim > 2 else ""
+        raise ValueError(f"{name}: expected an array of shape {wanted}, got {z.shape}{hint}")
+    z = as_floats(name, z)
+    if z.shape[0] < least:
+        some = "vector" if least == 1 else "vectors"
+        raise ValueError(f"{name}: expected at least {least} {some}, got {z.shape[0]}")
+    return z
+
+
+def as_pair(a: Any, b: Any, least: int) -> tuple[Any, Any]:
+    """Two sets of vectors, `a` (n, f) and `b` (m, f), with n and m >= `least`; see `as_vectors`."""
+    a = as_vectors("a", a, least=least)
+    return a, as_vectors("b", b, a.shape[1], least=least)
+
+
+def as_mask(name: str, where: Any, count: int, *, least: int = 2) -> np.ndarray:
+    """A mask over `count` vectors, on the host, that chooses at least `least` of them.
+
+    Raises:
+        TypeError: if `where` is not boolean.
+        ValueError: if it has another length, or chooses fewer.
+    """
+    mask = np.asarray(as_array(name, where))
+    if mask.dtype != np.bool_:
+        raise TypeError(f"{name}: expected a boolean mask, got {mask.dtype}; use labels == 1 or the like")
+    if mask.shape != (count,):
+        raise ValueError(f"{name}: expected shape ({count},), one entry a vector of z, got {mask.shape}")
+    if mask.sum() < least:
+        raise ValueError(f"{name}: expected at least {least} chosen vectors, got {mask.sum()}")
+    return mask
