@@ -14,8 +14,6 @@ tiles, whose sizes are the file's, whatever they are in this version of the pack
 import json
 import os
 import zipfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +25,8 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxlatent._checks import check_vectors
 from jaxlatent._cores import cores
-from jaxlatent.sampling.base import checked_seed
+from jaxlatent.sampling.base import checked_range
+from jaxlatent.sampling.tiles import Compute, aligned, fill, to_jax
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -101,14 +100,15 @@ class Exported:
             TypeError: if `key` is not a typed key or `n` not an integer.
             ValueError: if `n` or `start` is out of range.
         """
-        seed = checked_seed(key, n, start)
+        seed, n, start = checked_range(key, n, start)
 
-        def draw(first: int, tiles: int) -> tuple[jax.Array]:
-            return (self._sample_tiles(self._arrays, seed, self._begins(start + first, tiles)),)
+        def program(tiles: int) -> Compute:
+            draw = self._sample_tiles.lower(self._arrays, seed, self._begins(0, tiles)).compile()
+            return lambda first: (draw(self._arrays, seed, self._begins(start + first, tiles)),)
 
-        z = np.empty((n, self.latent_dim), np.float32)
-        _fill((z,), 0, self._draw_tile, draw)
-        return jnp.asarray(z)
+        z = aligned((n, self.latent_dim))
+        fill((z,), self._draw_tile, _TILES_A_CALL, program, threads=_threads())
+        return to_jax(z, seed.sharding)
 
     def decode(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n h w c"]:
         """Maps latent vectors to images; inside `jax.jit`, all at once.
@@ -128,13 +128,19 @@ class Exported:
         rows = np.asarray(z, np.float32)
         tile = self._decode_tile
 
-        def decode(first: int, tiles: int) -> tuple[jax.Array]:
-            part = rows[first : first + tiles * tile]
-            part = np.pad(part, ((0, tiles * tile - len(part)), (0, 0)))
-            return (self._decode_tiles(self._arrays, part.reshape(tiles, tile, -1)),)
+        def program(tiles: int) -> Compute:
+            shape = jax.ShapeDtypeStruct((tiles, tile, self.latent_dim), np.float32)
+            decode = self._decode_tiles.lower(self._arrays, shape).compile()
 
-        images = np.empty((len(rows), *self.image_shape), np.float32)
-        _fill((images,), 0, tile, decode)
+            def compute(first: int) -> tuple[jax.Array]:
+                part = rows[first : first + tiles * tile]
+                part = np.pad(part, ((0, tiles * tile - len(part)), (0, 0)))
+                return (decode(self._arrays, part.reshape(shape.shape)),)
+
+            return compute
+
+        images = aligned((len(rows), *self.image_shape))
+        fill((images,), tile, _TILES_A_CALL, program, threads=_threads())
         return jnp.asarray(images)
 
     def generate(self, key: jax.Array, n: int, *, start: int = 0) -> UInt8[np.ndarray, "{n} h w c"]:
@@ -146,17 +152,19 @@ class Exported:
         Raises:
             ValueError: if an image is not finite, too.
         """
-        seed = checked_seed(key, n, start)
+        seed, n, start = checked_range(key, n, start)
         # Tiles start at multiples of their size, whatever is asked for, as in a job.
         skip = start % self._decode_tile
 
-        def generate(first: int, tiles: int) -> tuple[jax.Array, jax.Array]:
+        def program(tiles: int) -> Compute:
             count = tiles * self._decode_tile
-            begins = self._begins(start - skip + first, -(-count // self._draw_tile))
-            return self._generate_tiles(self._arrays, seed, begins, count=count)
+            drawn = -(-count // self._draw_tile)
+            lowered = self._generate_tiles.lower(self._arrays, seed, self._begins(0, drawn), count=count)
+            generate = lowered.compile()
+            return lambda first: generate(self._arrays, seed, self._begins(start - skip + first, drawn))
 
         images, is_finite = np.empty((n, *self.image_shape), np.uint8), np.empty(n, bool)
-        _fill((images, is_finite), skip, self._decode_tile, generate)
+        fill((images, is_finite), self._decode_tile, _TILES_A_CALL, program, skip=skip, threads=_threads())
         if not is_finite.all():
             index = start + int(np.argmin(is_finite))
             raise ValueError(
@@ -263,24 +271,6 @@ def _tensors(content: bytes) -> dict[str, np.ndarray]:
     }
 
 
-def _fill(
-    results: tuple[np.ndarray, ...],
-    skip: int,
-    tile: int,
-    compute: Callable[[int, int], tuple[jax.Array, ...]],
-) -> None:
-    """Fills arrays with the rows from `skip` on of those that `compute(first row, tiles)` gives."""
-    stop = skip + len(results[0])
-
-    def fill(first: int) -> None:
-        needed = -(-(stop - first) // tile)
-        # A power of two, so that all lengths share a handful of programs.
-        tiles = min(_TILES_A_CALL, 1 << (needed - 1).bit_length())
-        begin, end = max(first, skip), min(first + tiles * tile, stop)
-        for result, rows in zip(results, compute(first, tiles), strict=True):
-            result[begin - skip : end - skip] = np.asarray(rows)[begin - first : end - first]
-
-    if stop > skip:
-        # Computations of a CPU overlap; an accelerator computes while the results before are fetched.
-        with ThreadPoolExecutor(cores() if jax.default_backend() == "cpu" else 2) as pool:
-            list(pool.map(fill, range(0, stop, _TILES_A_CALL * tile)))
+def _threads() -> int:
+    """Computations of a CPU overlap; an accelerator computes while the results before are fetched."""
+    return cores() if jax.default_backend() == "cpu" else 2

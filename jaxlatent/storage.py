@@ -26,6 +26,9 @@ from jaxlatent._pytree import CLASSES
 
 _FORMAT = 1
 
+#: Fields that files of 0.1 hold and that are now derived from the others.
+RETIRED = {"ExactSampler": ("table",), "EllipsoidSampler": ("table",), "TiltedSampler": ("precision",)}
+
 # Those that both NumPy's files and JAX have.
 _DTYPES = frozenset(map(np.dtype, "?bBhHiIlLqQefdFD"))
 
@@ -152,8 +155,20 @@ def _rebuild(node: Any, arrays: dict[str, np.ndarray]) -> Any:
         case {"class": str(name), "fields": dict(fields)}:
             if name not in CLASSES:
                 raise ValueError(f"unknown class {name!r}; update jaxlatent if a newer version wrote it")
-            return _make(CLASSES[name], {key: _rebuild(value, arrays) for key, value in fields.items()})
+            cls = CLASSES[name]
+            for key in RETIRED.get(name, ()):
+                _discard(fields.pop(key, None), arrays)
+            return _make(cls, {key: _rebuild(value, arrays) for key, value in fields.items()})
     raise ValueError(f"unknown entry {node!r} in its structure")
+
+
+def _discard(node: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Takes the arrays of what is no longer needed out of `arrays`."""
+    if isinstance(node, dict):
+        if "array" in node:
+            arrays.pop(node["array"], None)
+        for value in node.get("fields", {}).values():
+            _discard(value, arrays)
 
 
 def _on_device(name: str, array: np.ndarray) -> jax.Array:

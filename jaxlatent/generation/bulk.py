@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxlatent._checks import check_choice, check_count, check_key
+from jaxlatent._boundary import as_choice, as_count, as_key
 from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.formats import FORMATS, Item, Layout
@@ -87,15 +87,13 @@ def generate_to(
         KeyboardInterrupt: after SIGINT, when the shards that were begun are written; SystemExit after
             SIGTERM.
     """
-    check_key(key)
-    check_count("n", n, 1)
+    key, n = as_key(key), as_count("n", n, 1)
     if n > 2**32:
         raise ValueError(f"n: expected at most 2^32, got {n}; use further keys for more")
-    check_choice("outputs", outputs, get_args(Outputs))
-    check_choice("format", format, get_args(FormatName))
-    for name, size in (("batch_size", batch_size), ("shard_size", shard_size)):
-        if size is not None:
-            check_count(name, size, 1)
+    as_choice("outputs", outputs, get_args(Outputs))
+    as_choice("format", format, get_args(FormatName))
+    batch_size = None if batch_size is None else as_count("batch_size", batch_size, 1)
+    shard_size = None if shard_size is None else as_count("shard_size", shard_size, 1)
     dimension = jax.eval_shape(lambda s, k: s.sample(k, 1), sampler, key).shape[1]
     decoder = None
     items: dict[str, Item] = {}

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent._checks import check_choice
+from jaxlatent._boundary import as_choice
 from jaxlatent._files import atomic_path
 from jaxlatent.exported import DECODER, DESCRIPTION, FORMAT, SAMPLER
 from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.tiles import decode_tile, decode_tiles
-from jaxlatent.sampling.base import Sampler, draw_latent, tile_size
+from jaxlatent.sampling.base import Sampler, draw_latent, equip, tables, tile_size
 
 if TYPE_CHECKING:
     from jaxlatent.autoencoder import Autoencoder
@@ -68,7 +68,7 @@ def export(
     if not platforms:
         raise ValueError(f"platforms: expected some of {', '.join(_PLATFORMS)}, got none")
     for platform in platforms:
-        check_choice("platforms", platform, _PLATFORMS)
+        as_choice("platforms", platform, _PLATFORMS)
     with _portable():
         index = jax.ShapeDtypeStruct((1,), np.uint32)
         dimension = jax.eval_shape(draw_latent, sampler, _SEED, index).shape[1]
@@ -81,7 +81,7 @@ def export(
             # The names of a network are those of its state, which is the argument of a Partial.
             function = decoder.params
             decoder = dataclasses.replace(decoder, call=function.func, params=function.args[0])
-        drawn = _Arrays(sampler)
+        drawn = _Arrays(_Equipped(sampler, tables(sampler)))
         decoded = _Arrays(decoder.params, _used(decoder, dimension))
         programs = {"decode": _decode_program(decoded, decoder, dimension, platforms)}
         for platform in platforms:
@@ -163,6 +163,11 @@ def load_safetensors(path: str | os.PathLike[str]) -> "Autoencoder":
     return nnx.merge(graphdef, jax.tree.unflatten(jax.tree.structure(state), leaves))
 
 
+class _Equipped(NamedTuple):
+    sampler: Sampler
+    tables: Any
+
+
 class _Arrays:
     """A pytree as named arrays, and back."""
 
@@ -181,10 +186,11 @@ class _Arrays:
 
 
 def _named(tree: Any) -> dict[str, Any]:
-    """The leaves by their paths, of a network without the "value" that each ends in."""
+    """The leaves by their paths: of a network without the "value" that each ends in, of a sampler its own."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     names = (jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves)
-    return {name.removesuffix(".value"): leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
+    names = (name.removesuffix(".value").removeprefix("sampler.") for name in names)
+    return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
 
 
 def _used(decoder: Decoder, dimension: int) -> list[bool]:
@@ -223,7 +229,7 @@ def _tile_programs(
 
     def sample(arrays: dict[str, Any], seed: jax.Array, begin: jax.Array) -> jax.Array:
         index = begin + jnp.arange(tile_size(platform), dtype=jnp.uint32)
-        return draw_latent(drawn.tree(arrays), seed, index)
+        return draw_latent(equip(*drawn.tree(arrays)), seed, index)
 
     def images(arrays: dict[str, Any], z: jax.Array) -> tuple[jax.Array, jax.Array]:
         return decode_tiles(decoder.call, decoded.tree(arrays), z, tile)

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import as_count, as_key
 from jaxlatent._progress import progress_bar
-from jaxlatent.sampling import Sampler
+from jaxlatent.sampling.base import Sampler, tile_size
 
 
 def generate(
@@ -40,13 +40,18 @@ def generate(
         TypeError, ValueError: if an argument is out of range; the message names it.
         ValueError: if `decode` does not give one image for each vector.
     """
-    check_key(key)
-    check_count("n", n, 1)
-    check_count("batch_size", batch_size, 1)
+    key, n, batch_size = as_key(key), as_count("n", n, 1), as_count("batch_size", batch_size, 1)
+    # Whole batches, as many as one draw makes: an accelerator draws many times more vectors at once than are
+    # decoded.
+    drawn = batch_size * max(1, tile_size(jax.default_backend()) // batch_size)
     images: np.ndarray | None = None
     with progress_bar("generate", n, "images", enabled=progress) as advance:
         for start in range(0, n, batch_size):
-            batch = np.asarray(decode(sampler.sample(key, batch_size, start=start)))
+            if start % drawn == 0:
+                wanted = min(drawn, batch_size * -(-(n - start) // batch_size))
+                z = sampler.sample(key, wanted, start=start)
+            first = start % drawn
+            batch = np.asarray(decode(z[first : first + batch_size]))
             if batch.shape[:1] != (batch_size,):
                 raise ValueError(
                     f"decode: expected {batch_size} images for as many vectors, got {batch.shape}"

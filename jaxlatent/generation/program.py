@@ -22,10 +22,9 @@ from jaxlatent.generation.tiles import (
     decode_tile,
     decode_tiles,
     draw,
-    map_tiles,
     power_of_two,
 )
-from jaxlatent.sampling.base import Sampler, tile_size
+from jaxlatent.sampling.base import Sampler, equip, tables, tile_size
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class Program:
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         self._divided = NamedSharding(mesh, PartitionSpec("batch"))
         params = () if decoder is None or decoder.host else decoder.params
-        leaves, self._structure = jax.tree.flatten((params, sampler, key))
+        leaves, self._structure = jax.tree.flatten((params, sampler, tables(sampler), key))
         self._leaves = jax.device_put(leaves, self._everywhere)
         self._compiled: Any = None
         self._is_small = False
@@ -177,14 +176,13 @@ class Program:
     def _on_device(
         self, leaves: list[Array], begins: UInt32[Array, "1"], count: Int32[Array, ""]
     ) -> dict[str, Array]:
-        params, sampler, key = jax.tree.unflatten(self._structure, leaves)
+        params, sampler, tables, key = jax.tree.unflatten(self._structure, leaves)
         size = self._tile * self._tiles
         whole = tile_size(self._devices[0].platform)
         first = begins[0] + jnp.arange(-(-size // whole), dtype=jnp.uint32) * jnp.uint32(whole)
         drawn = (count * self._tile + whole - 1) // whole
-        z, tries = map_tiles(lambda begin: draw(sampler, self._accept, key, begin, whole), first, drawn)
-        z = z.reshape(-1, z.shape[-1])[:size]
-        results = {"tries": tries.reshape(-1)[:size]}
+        z, tries = draw(equip(sampler, tables), self._accept, key, first, whole, drawn)
+        z, results = z[:size], {"tries": tries[:size]}
         if "latents" in self._items or self._on_host:
             results["latents"] = z
         if self._decoder is not None and not self._on_host:

@@ -35,31 +35,51 @@ def decode_tile(shape: tuple[int, int, int], platform: str) -> int:
 
 
 def draw(
-    sampler: Sampler, accept: Filter | None, key: jax.Array, begin: UInt32[Array, ""], tile: int
-) -> tuple[Float[Array, "{tile} d"], Int32[Array, " {tile}"]]:
-    """The vectors `begin` to `begin + tile - 1` of `key`, and how often each was drawn.
+    sampler: Sampler,
+    accept: Filter | None,
+    key: jax.Array,
+    begins: UInt32[Array, " tiles"],
+    tile: int,
+    count: Int32[Array, ""] | None = None,
+) -> tuple[Float[Array, "b d"], Int32[Array, " b"]]:
+    """Tiles of vectors of `key`, which start at `begins`, and how often each vector was drawn.
 
     A vector that `accept` refuses is drawn anew as the vector of the same index under the next key,
     `jax.random.fold_in(key, 1)` and so on: it depends on (key, i) alone, too. 0 draws stand for a vector that
-    was refused `MAX_TRIES` times.
+    was refused `MAX_TRIES` times. The refused ones of all tiles are drawn together, a tile at a time.
+
+    Args:
+        sampler: what draws.
+        accept: the filter, or None.
+        key: of the vectors.
+        begins: index of the first vector of each tile.
+        tile: vectors of a tile.
+        count: of only so many tiles, where given; the other vectors are no results.
     """
-    index = begin + jnp.arange(tile, dtype=jnp.uint32)
-    z = draw_latent(sampler, seed_words(key), index)
+    index = begins[:, None] + jnp.arange(tile, dtype=jnp.uint32)
+    z = map_tiles(lambda index: draw_latent(sampler, seed_words(key), index), index, count)
+    z, index = z.reshape(-1, z.shape[-1]), index.reshape(-1)
     if accept is None:
-        return z, jnp.ones(tile, jnp.int32)
+        return z, jnp.ones(len(index), jnp.int32)
+    accepted = map_tiles(accept, z.reshape(-1, tile, z.shape[-1]), count).reshape(-1)
+    if count is not None:
+        accepted |= jnp.arange(len(index), dtype=jnp.int32) >= count * tile
 
-    def again(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        z, accepted, tries, turn = state
-        new = draw_latent(sampler, seed_words(jax.random.fold_in(key, turn)), index)
-        z = jnp.where(accepted[:, None], z, new)
-        return z, accepted | accept(new), jnp.where(accepted, tries, turn + 1), turn + 1
+    def again(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        z, accepted, tries = state
+        (rows,) = jnp.nonzero(~accepted & (tries < MAX_TRIES), size=tile, fill_value=len(index))
+        turns = tries.at[rows].get(mode="fill", fill_value=0)
+        seeds = jax.vmap(lambda turn: seed_words(jax.random.fold_in(key, turn)))(turns).T
+        new = draw_latent(sampler, seeds, index.at[rows].get(mode="fill", fill_value=0))
+        z = z.at[rows].set(new, mode="drop")
+        return z, accepted.at[rows].set(accept(new), mode="drop"), tries.at[rows].add(1, mode="drop")
 
-    def unfinished(state: tuple[Array, Array, Array, Array]) -> Array:
-        _, accepted, _, turn = state
-        return (turn < MAX_TRIES) & ~accepted.all()
+    def unfinished(state: tuple[Array, Array, Array]) -> Array:
+        _, accepted, tries = state
+        return jnp.any(~accepted & (tries < MAX_TRIES))
 
-    start = (z, accept(z), jnp.ones(tile, jnp.int32), jnp.int32(1))
-    z, accepted, tries, _ = jax.lax.while_loop(unfinished, again, start)
+    start = (z, accepted, jnp.ones(len(index), jnp.int32))
+    z, accepted, tries = jax.lax.while_loop(unfinished, again, start)
     return z, jnp.where(accepted, tries, 0)
 
 

@@ -5,22 +5,28 @@ that vector i has the same bits in every call, and few programs are compiled.
 """
 
 import abc
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from jaxlatent._checks import check_count, check_key
-from jaxlatent._cores import cores
-from jaxlatent.sampling.words import seed_words
+from jaxlatent._boundary import as_count, as_key, is_traced
+from jaxlatent.sampling.tiles import Compute, aligned, fill, to_jax
+from jaxlatent.sampling.words import Seed, seed_words
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Sampler")
 
 # On a CPU the state of a tile has to stay in the L2 cache, and XLA splits wider ones among threads at
 # every single step; an accelerator wants enough vectors to fill it.
 _TILE = {"cpu": 128}
 _TILE_ACCELERATOR = 16_384
 _TILES_PER_CALL = {"cpu": 16}
+_DERIVED = "_derived"
 
 
 class Sampler(abc.ABC):
@@ -32,12 +38,16 @@ class Sampler(abc.ABC):
     """
 
     @abc.abstractmethod
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         """The vectors `index`, in the frame that the sampler draws in."""
 
     def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, "b d"]:
         """From the frame that `_draw` uses to the latent frame."""
         return y
+
+    def _tables(self) -> Any:
+        """Arrays that `_draw` looks up, which are `derived` from the leaves; None where there are none."""
+        return None
 
     def sample(self, key: jax.Array, n: int, *, start: int = 0) -> Float[Array, "{n} d"]:
         """Draws the vectors `start` to `start + n - 1` of `key`, in the latent frame.
@@ -77,54 +87,103 @@ def tile_size(platform: str) -> int:
     return _TILE.get(platform, _TILE_ACCELERATOR)
 
 
-def draw_latent(
-    sampler: Sampler, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]
-) -> Float[Array, "b d"]:
+def derived(sampler: Sampler, make: Callable[[], T]) -> T:
+    """What `make` derives from the leaves of a sampler: once, where these are known.
+
+    In a program whose argument the sampler is, it is computed there, unless `equip` brought it along.
+    """
+    values = sampler.__dict__
+    if _DERIVED in values:
+        return values[_DERIVED]
+    if is_traced(sampler):
+        return make()
+    with jax.ensure_compile_time_eval():
+        values[_DERIVED] = make()
+    return values[_DERIVED]
+
+
+def tables(sampler: Sampler) -> Any:
+    """What the sampler's draws look up, for `equip`; derived from its leaves, None where there is nothing."""
+    return sampler._tables()
+
+
+def equip(sampler: S, tables: Any) -> S:
+    """The same sampler with its `tables`, so that a program it is an argument of need not derive them."""
+    leaves, structure = jax.tree.flatten(sampler)
+    equipped = jax.tree.unflatten(structure, leaves)
+    equipped.__dict__[_DERIVED] = tables
+    return equipped
+
+
+def draw_latent(sampler: Sampler, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
     """The vectors `index` in the latent frame, for use inside `jax.jit`.
 
-    A tile of `tile_size` vectors gives the bits of `Sampler.sample`; `seed` is `seed_words(key)`.
+    A tile of `tile_size` vectors gives the bits of `Sampler.sample`; `seed` is `seed_words(key)`, or a column
+    for each vector.
     """
     return sampler._to_latent(sampler._draw(seed, index))
 
 
-def checked_seed(key: jax.Array, n: int, start: int) -> UInt32[Array, "2"]:
-    """The cipher's key for the vectors `start` to `start + n - 1`; errors as for `Sampler.sample`."""
-    check_key(key)
-    check_count("n", n)
-    check_count("start", start)
+def checked_range(key: jax.Array, n: int, start: int) -> tuple[UInt32[Array, "2"], int, int]:
+    """The cipher's key, `n` and `start` for the vectors `start` to `start + n - 1`; errors as in `sample`."""
+    key, n, start = as_key(key), as_count("n", n), as_count("start", start)
     if start + n > 2**32:
         raise ValueError(f"start + n: expected at most 2^32, got {start + n}; use another key")
-    return seed_words(key)
+    return seed_words(key), n, start
 
 
 def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
-    seed = checked_seed(key, n, start)
-    backend = jax.default_backend()
-    tile = tile_size(backend)
-    most = _TILES_PER_CALL.get(backend, 1)
+    seed, n, start = checked_range(key, n, start)
+    if is_traced(seed, sampler):
+        # Within somebody's program, or one of JAX's transformations: one loop over all tiles.
+        tile = tile_size(jax.default_backend())
+        begin = jnp.uint32(start % 2**32)
+        return _draw_tiles(sampler, tables(sampler), seed, begin, tile, max(-(-n // tile), 1), latent)[:n]
+    platform = _platform((seed, sampler))
+    tile, most = tile_size(platform), _TILES_PER_CALL.get(platform, 1)
+    arguments = (sampler, tables(sampler), seed)
+    if platform != "cpu":
+        begins = range(start, start + max(n, 1), tile)
+        return _joined([_draw_tiles(*arguments, np.uint32(i % 2**32), tile, 1, latent) for i in begins], n)
 
-    def draw(begin: int) -> jax.Array:
-        needed = -(-(start + n - begin) // tile)
-        # Rounded up to a power of two, so that all values of n share a handful of programs.
-        tiles = min(most, 1 << max(needed - 1, 0).bit_length())
-        return _draw_tiles(sampler, seed, jnp.uint32(begin % 2**32), tile, tiles, latent)
+    if n <= most * tile:
+        # Rounded up to a power of two, so that all values of n share a handful of programs; cut by NumPy, as
+        # JAX would compile each cut.
+        tiles = 1 << (-(-n // tile) - 1).bit_length() if n else 1
+        block = _draw_tiles(*arguments, np.uint32(start % 2**32), tile, tiles, latent)
+        return to_jax(np.asarray(block)[:n], block.sharding)
 
-    begins = range(start, start + max(n, 1), most * tile)
-    if len(begins) == 1:
-        return draw(start)[:n]
-    if backend == "cpu" and not isinstance(key, jax.core.Tracer):
-        # XLA runs what one thread dispatches one after the other, on one core where the steps are small.
-        with ThreadPoolExecutor(cores()) as pool:
-            blocks = list(pool.map(lambda begin: draw(begin).block_until_ready(), begins))
-    else:
-        blocks = [draw(begin) for begin in begins]
+    def compiled(tiles: int) -> Any:
+        return _draw_tiles.lower(*arguments, np.uint32(0), tile, tiles, latent).compile()
+
+    def program(tiles: int) -> Compute:
+        draw = compiled(tiles)
+        return lambda first: (draw(*arguments, np.uint32((start + first) % 2**32)),)
+
+    whole = compiled(most)  # which JAX remembers
+    drawn = aligned((n, whole.out_info.shape[1]))
+    fill((drawn,), tile, most, program)
+    return to_jax(drawn, whole.output_shardings)
+
+
+def _platform(tree: Any) -> str:
+    """Where the arrays of a tree are, the accelerator if there is one among their devices."""
+    arrays = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
+    platforms = {device.platform for array in arrays for device in array.devices()}
+    return next(iter(platforms - {"cpu"}), "cpu")
+
+
+@partial(jax.jit, static_argnames="n")
+def _joined(blocks: list[jax.Array], n: int) -> jax.Array:
     return jnp.concatenate(blocks)[:n]
 
 
 @partial(jax.jit, static_argnames=("tile", "tiles", "latent"))
 def _draw_tiles(
-    sampler: Sampler, seed: jax.Array, begin: jax.Array, tile: int, tiles: int, latent: bool
+    sampler: Sampler, tables: Any, seed: jax.Array, begin: jax.Array, tile: int, tiles: int, latent: bool
 ) -> jax.Array:
+    sampler = equip(sampler, tables)
+
     def one_tile(first: jax.Array) -> jax.Array:
         index = first + jnp.arange(tile, dtype=jnp.uint32)
         return draw_latent(sampler, seed, index) if latent else sampler._draw(seed, index)

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_floats, as_number, as_positive, as_vectors, is_traced
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.densities import NormalDensity, UniformDensity
-from jaxlatent.sampling.law import MaxLaw, max_law
+from jaxlatent.sampling.law import largest_angle, mean_square
 
 # The value of 1 in the pair conditions of what is drawn: 1e-6 inside the body, so that rounding to float32
 # components and back cannot lead outside.
@@ -30,23 +30,22 @@ class EllipseBody:
         ValueError: if the semi-axes are not a vector of at least two positive, finite numbers.
     """
 
-    semi_axes: Float[Array, " k"]
+    semi_axes: Float[Array | np.ndarray, " k"]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.semi_axes, (jax.Array, np.ndarray)) or isinstance(
-            self.semi_axes, jax.core.Tracer
-        ):
-            return
-        axes = np.asarray(self.semi_axes, np.float32)
+        axes = jnp.asarray(as_floats("semi_axes", self.semi_axes), jnp.float32)
+        object.__setattr__(self, "semi_axes", axes)
         if axes.ndim != 1 or axes.size < 2:
             raise ValueError(f"semi_axes: expected a vector of at least 2 numbers, got {axes.shape}")
-        bad = np.flatnonzero(~(np.isfinite(axes) & (axes > 0)))
+        if is_traced(axes):
+            return
+        known = np.asarray(axes)
+        bad = np.flatnonzero(~(np.isfinite(known) & (known > 0)))
         if bad.size:
             raise ValueError(
-                f"semi_axes: expected positive, finite numbers, got {axes[bad[0]]} for component "
+                f"semi_axes: expected positive, finite numbers, got {known[bad[0]]} for component "
                 f"{bad[0]} ({bad.size} such); keep fewer components"
             )
-        object.__setattr__(self, "semi_axes", jnp.asarray(axes))
 
     @property
     def n_components(self) -> int:
@@ -81,7 +80,7 @@ class EllipseBody:
         Raises:
             TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
         """
-        check_vectors("y", y, self.n_components)
+        y = as_vectors("y", y, self.n_components)
         return jnp.sqrt(_largest_left_side(self, jnp.asarray(y, jnp.float32)))
 
     def contains(self, y: Float[Array | np.ndarray, "n k"]) -> Bool[Array, " n"]:
@@ -96,11 +95,12 @@ class EllipseBody:
         Raises:
             TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
         """
-        check_vectors("y", y, self.n_components)
+        y = as_vectors("y", y, self.n_components)
         return _largest_left_side(self, jnp.asarray(y, jnp.float32)) <= 1
 
     def coverage(self, y: Float[Array | np.ndarray, "n k"]) -> float:
-        """The fraction of vectors inside the body; arguments and errors as for `contains`."""
+        """The fraction of n >= 1 vectors inside the body; arguments and errors as for `contains`."""
+        y = as_vectors("y", y, self.n_components, least=1)
         return float(jnp.mean(self.contains(y)))
 
     @classmethod
@@ -124,12 +124,12 @@ class EllipseBody:
         Raises:
             TypeError, ValueError: if an argument is out of range.
         """
-        check_vectors("y", y)
-        if not 0 < q <= 1:
+        y = as_vectors("y", y)
+        if not 0 < as_number("q", q) <= 1:
             raise ValueError(f"q: expected a fraction in (0, 1], got {q}")
         if widths is None:
             widths = jnp.sqrt(jnp.mean(jnp.square(jnp.asarray(y, jnp.float32)), axis=0))
-        unit = cls(jnp.asarray(widths))
+        unit = cls(widths)
         gauge = np.sort(np.asarray(unit.gauge(y)))
         if not gauge.size or not np.isfinite(gauge[-1]):
             raise ValueError("y: expected finite vectors, at least one")
@@ -139,9 +139,8 @@ class EllipseBody:
 
     def log_volume(self) -> float:
         """The natural log of the k-dimensional volume."""
-        return self._uniform_law().log_total + float(
-            np.sum(np.log(2 * np.asarray(self.semi_axes, np.float64)))
-        )
+        unit = largest_angle(UniformDensity(self.n_components)).log_total
+        return float(unit + np.sum(np.log(2 * np.asarray(self.semi_axes, np.float64))))
 
     def gaussian_mass(self, level: float) -> float:
         """How probable a vector inside is, were the semi-axes `level` standard deviations of a Gaussian.
@@ -157,10 +156,9 @@ class EllipseBody:
         Raises:
             ValueError: if `level` is not positive.
         """
-        if not level > 0:
-            raise ValueError(f"level: expected a positive number of standard deviations, got {level}")
+        level = as_positive("level", level)
         density = NormalDensity(np.full(self.n_components, 1 / level, np.float64))
-        return max_law(density.log_max_density, self.n_components).log_total / math.log(10)
+        return float(largest_angle(density).log_total / math.log(10))
 
     def uniform_deviation(self) -> float:
         """Root mean square of a component of vectors uniform on the body, in units of its semi-axis.
@@ -168,10 +166,8 @@ class EllipseBody:
         1/2 at k = 2, where the body is an ellipse; it tends to 1 / sqrt(6) = 0.408 for many components,
         where the body is nearly a box.
         """
-        return math.sqrt(self._uniform_law().mean_square)
-
-    def _uniform_law(self) -> MaxLaw:
-        return max_law(UniformDensity(self.n_components).log_max_density, self.n_components)
+        k = self.n_components
+        return math.sqrt(mean_square(largest_angle(UniformDensity(k)), k))
 
 
 @jax.jit

@@ -1,15 +1,18 @@
 """The naive baseline: independent uniform coordinates in a box, which is what fails."""
 
-import jax
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_count, as_floats, as_number, as_vectors, is_traced
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.subset import subset_mask
 from jaxlatent.sampling.base import Sampler
-from jaxlatent.sampling.words import uniforms
+from jaxlatent.sampling.words import Seed, uniforms
+
+_ROWS = 8192
 
 
 @pytree
@@ -28,17 +31,16 @@ class BoxSampler(Sampler):
     high: Float[Array, " d"]
 
     def __post_init__(self) -> None:
-        if not all(isinstance(x, (jax.Array, np.ndarray)) for x in (self.low, self.high)) or any(
-            isinstance(x, jax.core.Tracer) for x in (self.low, self.high)
-        ):
+        for name in ("low", "high"):
+            object.__setattr__(self, name, jnp.asarray(as_floats(name, getattr(self, name)), jnp.float32))
+        if self.low.ndim != 1 or self.low.shape != self.high.shape:
+            shapes = f"{self.low.shape}, {self.high.shape}"
+            raise ValueError(f"low, high: expected two vectors of one length, got {shapes}")
+        if is_traced(self):
             return
-        low, high = np.asarray(self.low, np.float32), np.asarray(self.high, np.float32)
-        if low.ndim != 1 or low.shape != high.shape:
-            raise ValueError(f"low, high: expected two vectors of one length, got {low.shape}, {high.shape}")
+        low, high = np.asarray(self.low), np.asarray(self.high)
         if not (np.isfinite(low) & np.isfinite(high) & (low <= high)).all():
             raise ValueError("low, high: expected finite bounds with low <= high")
-        object.__setattr__(self, "low", jnp.asarray(low))
-        object.__setattr__(self, "high", jnp.asarray(high))
 
     @classmethod
     def cube(cls, b: float, dim: int) -> "BoxSampler":
@@ -47,8 +49,9 @@ class BoxSampler(Sampler):
         Raises:
             ValueError: if `b` is negative or not finite, or `dim` is not positive.
         """
-        if dim < 1:
-            raise ValueError(f"dim: expected at least 1, got {dim}")
+        dim, b = as_count("dim", dim, 1), as_number("b", b)
+        if not 0 <= b < math.inf:
+            raise ValueError(f"b: expected a finite number of at least 0, got {b}")
         return cls(jnp.full(dim, -b, jnp.float32), jnp.full(dim, b, jnp.float32))
 
     @classmethod
@@ -69,16 +72,19 @@ class BoxSampler(Sampler):
         Raises:
             TypeError, ValueError: if `z` is not such an array, is not finite, or `b` is negative.
         """
-        check_vectors("z", z)
+        z = as_vectors("z", z, least=1)
         if where is not None:
             z = z[subset_mask(z, where)]
         if b is not None:
             return cls.cube(b, z.shape[1])
-        if z.shape[0] < 1:
-            raise ValueError("z: expected at least 1 vector, got 0")
-        return cls(jnp.min(z, axis=0).astype(jnp.float32), jnp.max(z, axis=0).astype(jnp.float32))
+        blocks = [np.asarray(z[i : i + _ROWS], np.float32) for i in range(0, z.shape[0], _ROWS)]
+        low = np.min([block.min(axis=0) for block in blocks], axis=0)
+        high = np.max([block.max(axis=0) for block in blocks], axis=0)
+        if not (np.isfinite(low) & np.isfinite(high)).all():
+            raise ValueError("z: NaN or infinite values; remove those vectors")
+        return cls(jnp.asarray(low), jnp.asarray(high))
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         dim = self.low.shape[0]
         w = uniforms(seed, index, 0, dim).T
         return self.low + (self.high - self.low) * w

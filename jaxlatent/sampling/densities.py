@@ -7,23 +7,30 @@ to choose which component is the largest and to draw the others within [-t, t].
 import abc
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
 from jax.scipy.special import erf, erfinv
 from jaxtyping import Array, Float, Float64, Int
-from scipy import special
 
-_TINY = 1e-300
+#: Stands for 0 in a logarithm, in float32 too.
+TINY = 1e-30
 
 
 class Density(abc.ABC):
     """A density of k independent components u_j."""
 
+    @property
+    def kinks(self) -> Float64[np.ndarray, " e"] | None:
+        """Values of |u| where the density is not smooth, rising."""
+        return None
+
     @abc.abstractmethod
-    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """The log of [sum_k s_k(m) / F_k(t)] prod_j F_j(t), float64 (nodes,)."""
+    def log_max_density(self, m: Any, t: Any, xp: Any) -> Any:
+        """The log of [sum_k s_k(m) / F_k(t)] prod_j F_j(t), (nodes,), in `xp`: NumPy or `jax.numpy`."""
 
     @abc.abstractmethod
     def largest(
@@ -57,9 +64,9 @@ class UniformDensity(Density):
 
     k: int
 
-    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def log_max_density(self, m: Any, t: Any, xp: Any) -> Any:
         """See `Density`; k t^(k-1)."""
-        return math.log(self.k) + (self.k - 1) * np.log(np.maximum(t, _TINY))
+        return math.log(self.k) + (self.k - 1) * xp.log(xp.maximum(t, TINY))
 
     def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See `Density`; every component alike."""
@@ -81,12 +88,18 @@ class NormalDensity(Density):
 
     scale: Float[Array | np.ndarray, " k"]
 
-    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """See `Density`; components of the same scale are computed once."""
-        scale, count = np.unique(np.asarray(self.scale, np.float64), return_counts=True)
-        log_mass = np.log(np.maximum(special.erf(t[:, None] / (scale * math.sqrt(2))), _TINY))
-        log_pair = -0.5 * np.square(m[:, None] / scale) + np.log(math.sqrt(2 / math.pi) / scale)
-        return special.logsumexp(log_pair - log_mass, axis=1, b=count) + log_mass @ count
+    def log_max_density(self, m: Any, t: Any, xp: Any) -> Any:
+        """See `Density`; where they are known, components of the same scale are computed once."""
+        special = scipy.special if xp is np else jax.scipy.special
+        scale: Any
+        count: Any
+        if xp is np:
+            scale, count = np.unique(np.asarray(self.scale, np.float64), return_counts=True)
+        else:
+            scale, count = self.scale, jnp.ones_like(self.scale)
+        log_mass = xp.log(xp.maximum(special.erf(t[:, None] / (scale * math.sqrt(2))), TINY))
+        log_pair = -0.5 * xp.square(m[:, None] / scale) + math.log(2 / math.pi) / 2 - xp.log(scale)
+        return special.logsumexp(log_pair - log_mass, axis=1, b=count) + xp.sum(log_mass * count, axis=1)
 
     def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See `Density`."""
@@ -127,21 +140,24 @@ class EmpiricalDensity(Density):
         """The values of |u| where a bin ends."""
         return np.linspace(0, 1, self.bins // 2 + 1)
 
-    def log_max_density(self, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+    def log_max_density(self, m: Any, t: Any, xp: Any) -> Any:
         """See `Density`."""
-        cumulative = np.asarray(self.cumulative, np.float64)
+        special, dtype = (scipy.special, np.float64) if xp is np else (jax.scipy.special, jnp.float32)
+        cumulative = xp.asarray(self.cumulative, dtype)
         half = self.bins // 2
         mass = (cumulative[:, half:] - cumulative[:, half::-1]).T  # F at the edges 0 .. 1
-        slope = np.diff(mass, axis=0) * half
+        slope = (mass[1:] - mass[:-1]) * half
 
-        def cell(x: np.ndarray) -> np.ndarray:
-            return np.clip((x * half).astype(int), 0, half - 1)
+        def cell(x: Any) -> Any:
+            return xp.clip((x * half).astype(np.int32), 0, half - 1)
 
         place = cell(t)
-        log_mass = np.log(np.maximum(mass[place] + (t - place / half)[:, None] * slope[place], _TINY))
-        with np.errstate(divide="ignore"):
-            log_pair = np.log(slope[cell(m)])
-            return special.logsumexp(log_pair - log_mass, axis=1) + log_mass.sum(axis=1)
+        rest = t - place.astype(dtype) / half
+        log_mass = xp.log(xp.maximum(mass[place] + rest[:, None] * slope[place], TINY))
+        # A tiny number for 0 keeps the derivatives of an empty bin from being NaN.
+        density = slope[cell(m)]
+        log_pair = xp.where(density > 0, xp.log(xp.maximum(density, TINY)), -xp.inf)
+        return special.logsumexp(log_pair - log_mass, axis=1) + xp.sum(log_mass, axis=1)
 
     def _rows(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Probability below x and density at x of each component, (b, k) each."""

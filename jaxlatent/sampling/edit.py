@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_array, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import Sampler
 from jaxlatent.sampling.body import LIMIT, EllipseBody
@@ -61,13 +61,15 @@ def edit(
         found = type(sampler).__name__
         raise TypeError(f"sampler: expected one with a PCA frame and a body, as PairwiseSampler, got {found}")
     dim = pca.mean.shape[0]
-    check_vectors("z", z, dim)
+    z = as_vectors("z", z, dim)
+    direction = as_array("direction", direction)
+    strength = as_array("strength", strength)
     if np.shape(direction) != (dim,):
         raise ValueError(f"direction: expected shape ({dim},), got {np.shape(direction)}; give one at a time")
     if np.shape(strength) not in ((), (z.shape[0],)):
         raise ValueError(f"strength: expected one number or ({z.shape[0]},), got {np.shape(strength)}")
     for name, value in (("direction", direction), ("strength", strength)):
-        if not isinstance(value, jax.core.Tracer) and np.isnan(value).any():
+        if not is_traced(value) and np.isnan(value).any():
             raise ValueError(f"{name}: expected numbers, got NaN")
     z = jnp.asarray(z, jnp.float32)
     step = jnp.asarray(direction, jnp.float32)

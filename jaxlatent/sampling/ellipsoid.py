@@ -9,68 +9,39 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 from scipy import special
 
-from jaxlatent._checks import check_choice, check_vectors
+from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, as_vectors, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
-from jaxlatent.sampling.region import fit_frame
-from jaxlatent.sampling.words import directions, unit_uniform, words
+from jaxlatent.sampling.base import ComponentSampler, derived
+from jaxlatent.sampling.densities import TINY
+from jaxlatent.sampling.region import check_variance, fit_frame
+from jaxlatent.sampling.table import Cells, integrate, tabulate
+from jaxlatent.sampling.words import Seed, directions, unit_uniform, words
 
 Density = Literal["uniform", "normal"]
 
 _COVERAGE = 0.95
-_CELLS = 2**14
-# What lies exp(-45) below the mode is left out of the table: 3e-20 of it.
-_DEPTH = 45.0
+_FAR = 9.5  # standard deviations, beyond which a normal number lies once in 5e20 times
 
 
-@pytree
-class RadiusTable:
+def radius_law(k: int, level: Any, xp: Any = np) -> Cells:
     """The law of the radius r of a standard normal vector of k components, given that r <= level.
 
-    Its density is proportional to r^(k-1) exp(-r^2 / 2): r^2 follows the truncated chi-square law. It is
-    tabulated in float64 on the host and taken as constant within each of 16,384 cells, which is wrong by
-    less than 1e-5 in the distribution function.
+    Its density is proportional to r^(k-1) exp(-r^2 / 2): r^2 follows the truncated chi-square law.
 
-    Attributes:
-        low: lower edge of the first cell, float32.
-        step: width of a cell, float32.
-        upper: the words below which a cell or one before it is drawn: cumulated mass times 2^32, (c,) uint32.
-        log_mass: log of the integral of r^(k-1) exp(-r^2 / 2) from 0 to the level, float32.
+    Args:
+        k: at least 1.
+        level: the largest radius, > 0.
+        xp: `numpy`, or `jax.numpy` where the level is traced.
     """
+    # A radius above sqrt(k) + t has a probability below exp(-t^2 / 2), as the norm is a Lipschitz function of
+    # normal numbers.
+    most = xp.minimum(level, math.sqrt(k) + _FAR)
 
-    low: Float[Array, ""]
-    step: Float[Array, ""]
-    upper: UInt32[Array, " c"]
-    log_mass: Float[Array, ""]
+    def log_density(r: Any) -> Any:
+        return (k - 1) * xp.log(xp.maximum(r, TINY)) - r * r / 2
 
-    @classmethod
-    def of(cls, k: int, level: float) -> "RadiusTable":
-        """Integrates the density by the midpoint rule, over the radii where it is not negligible."""
-        # A radius above sqrt(k) + t has a probability below exp(-t^2 / 2), as the norm is a Lipschitz
-        # function of normal numbers.
-        edges = np.linspace(0, min(level, math.sqrt(k) + math.sqrt(2 * _DEPTH)), _CELLS + 1)
-        for _ in range(3):
-            r = (edges[1:] + edges[:-1]) / 2
-            log_density = (k - 1) * np.log(r) - r**2 / 2
-            top = log_density.max()
-            kept = np.flatnonzero(log_density > top - _DEPTH)
-            step = edges[1] - edges[0]
-            edges = np.linspace(edges[kept[0]], edges[kept[-1] + 1], _CELLS + 1)
-        mass = np.cumsum(np.exp(log_density - top))
-        upper = np.minimum(np.round(mass / mass[-1] * 2**32), 2**32 - 1)
-        return cls(
-            jnp.asarray(r[0] - step / 2, jnp.float32),
-            jnp.asarray(step, jnp.float32),
-            jnp.asarray(upper.astype(np.uint32)),
-            jnp.asarray(top + math.log(mass[-1] * step), jnp.float32),
-        )
-
-    def draw(self, word: UInt32[Array, " b"], place: Float[Array, " b"]) -> Float[Array, " b"]:
-        """A radius: its cell by a word, its place within by a uniform number."""
-        last = self.upper.shape[0] - 1
-        cell = jnp.minimum(jnp.searchsorted(self.upper, word, side="right"), last)
-        return self.low + (cell.astype(jnp.float32) + place) * self.step
+    return integrate(log_density, [(0, most)], xp=xp)
 
 
 @pytree
@@ -92,7 +63,6 @@ class EllipsoidSampler(ComponentSampler):
         pca: the frame, with k components, all of positive variance.
         level: the Mahalanobis distance of the surface, in standard deviations, > 0.
         density: "uniform" in volume, or "normal", the Gaussian itself, truncated at the surface.
-        table: of "normal", the law of the radius; made from `pca` and `level` where not given.
 
     Raises:
         ValueError: if `level` is not positive and finite, `density` is unknown, or a component has no
@@ -102,28 +72,17 @@ class EllipsoidSampler(ComponentSampler):
     pca: PCA
     level: float | Float[Array, ""]
     density: Density = static_field(default="uniform")
-    table: RadiusTable | None = None
 
     def __post_init__(self) -> None:
-        check_choice("density", self.density, get_args(Density))
-        if not isinstance(self.pca, PCA):
-            return
-        variance = self.pca.explained_variance
-        if not isinstance(variance, (jax.Array, np.ndarray)) or any(
-            isinstance(x, jax.core.Tracer) for x in (variance, self.level)
-        ):
-            return
-        if not 0 < self.level < math.inf:
-            raise ValueError(f"level: expected a positive number of standard deviations, got {self.level}")
-        if not isinstance(self.level, jax.Array):
-            object.__setattr__(self, "level", float(self.level))
-        bad = np.flatnonzero(~(np.asarray(variance) > 0))
-        if bad.size:
-            raise ValueError(
-                f"pca: component {bad[0]} has no variance ({bad.size} such); keep fewer components"
-            )
-        if self.density == "normal" and self.table is None:
-            object.__setattr__(self, "table", RadiusTable.of(self.pca.n_components, float(self.level)))
+        as_choice("density", self.density, get_args(Density))
+        object.__setattr__(self, "level", as_positive_leaf("level", self.level))
+        check_variance(self.pca)
+
+    def _tables(self) -> Any:
+        if self.density == "uniform":
+            return None
+        xp = jnp if is_traced(self) else np
+        return derived(self, lambda: tabulate(radius_law(self.pca.n_components, self.level, xp)))
 
     @classmethod
     def fit(
@@ -155,7 +114,7 @@ class EllipsoidSampler(ComponentSampler):
         """
         if level is not None and coverage is not None:
             raise ValueError(f"coverage: got {coverage} beside level {level}; give one of them")
-        coverage = _COVERAGE if coverage is None else coverage
+        coverage = _COVERAGE if coverage is None else as_number("coverage", coverage)
         if not 0 < coverage < 1:
             raise ValueError(f"coverage: expected a probability in (0, 1), got {coverage}")
         pca = fit_frame(z, n_components, where=where, **trimming)
@@ -169,7 +128,7 @@ class EllipsoidSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
         """
-        check_vectors("y", y, self.pca.n_components)
+        y = as_vectors("y", y, self.pca.n_components)
         return _square_distance(self, jnp.asarray(y)) <= jnp.square(self.level)
 
     def log_volume(self) -> Float[Array, ""]:
@@ -197,23 +156,23 @@ class EllipsoidSampler(ComponentSampler):
 
     def log_prob_components(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
         """The same for vectors in the PCA frame, (n, k); arguments and errors as for `log_prob`."""
-        check_vectors("y", y, self.pca.n_components)
+        y = as_vectors("y", y, self.pca.n_components)
         square = _square_distance(self, jnp.asarray(y))
-        if self.table is None:
+        if self.density == "uniform":
             inside = jnp.broadcast_to(-self.log_volume(), square.shape)
         else:
             k = self.pca.n_components
             unit_sphere = math.log(2) + k / 2 * math.log(math.pi) - math.lgamma(k / 2)
-            inside = -square / 2 - (_log_sigmas(self) + self.table.log_mass + unit_sphere)
+            inside = -square / 2 - (_log_sigmas(self) + self._tables().log_total + unit_sphere)
         return jnp.where(square <= jnp.square(self.level), inside, -jnp.inf)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.pca.n_components
         word, place = (w[0] for w in words(seed, index, 0, 1))
-        if self.table is None:
+        if self.density == "uniform":
             radius = self.level * unit_uniform(word) ** jnp.float32(1 / k)
         else:
-            radius = self.table.draw(word, unit_uniform(place))
+            radius = self._tables().draw(word, unit_uniform(place))
         # Rounding of a sum of k squares grows as sqrt(k); the 16 is for the steps after it.
         short = jnp.float32(1 - (16 + math.sqrt(k)) * 2**-24)
         return (directions(seed, index, 1, k) * (radius * short)).T * jnp.sqrt(self.pca.explained_variance)

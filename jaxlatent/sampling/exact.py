@@ -7,69 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._checks import check_choice, check_vectors
+from jaxlatent._boundary import as_choice, as_floats, as_positive, as_positive_leaf, as_vectors, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.subset import subset_mask
-from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.base import ComponentSampler, derived
 from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.densities import Density, EmpiricalDensity, NormalDensity, UniformDensity
-from jaxlatent.sampling.law import max_law
-from jaxlatent.sampling.region import Axes, fit_region
-from jaxlatent.sampling.words import uniforms, unit_uniform, words
+from jaxlatent.sampling.law import largest_angle, spread
+from jaxlatent.sampling.region import Axes, check_variance, fit_region
+from jaxlatent.sampling.table import Table, tabulate
+from jaxlatent.sampling.words import Seed, uniforms, unit_uniform, words
 
 DensityName = Literal["uniform", "normal", "empirical"]
 
 _LEAST_BINS, _MOST_BINS = 64, 256
 _ROWS = 8192
-
-
-@pytree
-class MaxTable:
-    """`law.MaxLaw` for the device.
-
-    Attributes:
-        start: lower knots of the cells, (c,) float32.
-        width: their widths, (c,) float32.
-        ratio: density at the upper knot over that at the lower one, (c,) float32.
-        upper: the words below which a cell or one before it is drawn: cumulated mass times 2^32, (c,) uint32.
-        log_total: the log of the body's probability under the product density.
-    """
-
-    start: Float[Array, " c"]
-    width: Float[Array, " c"]
-    ratio: Float[Array, " c"]
-    upper: UInt32[Array, " c"]
-    log_total: Float[Array, ""]
-
-    @classmethod
-    def of(cls, density: Density, k: int) -> "MaxTable":
-        """Tabulates the law of the largest component of `density`."""
-        law = max_law(density.log_max_density, k, getattr(density, "kinks", None))
-        rise = np.clip(np.diff(np.nan_to_num(law.log_density, neginf=-1e4)), -20, 20)
-        upper = np.minimum(np.round(np.cumsum(law.mass) * 2**32), 2**32 - 1)
-        return cls(
-            jnp.asarray(law.knots[:-1], jnp.float32),
-            jnp.asarray(np.diff(law.knots), jnp.float32),
-            jnp.asarray(np.exp(rise), jnp.float32),
-            jnp.asarray(upper.astype(np.uint32)),
-            jnp.asarray(law.log_total, jnp.float32),
-        )
-
-    def draw(self, word: UInt32[Array, " b"], w: Float[Array, " b"]) -> Float[Array, " b"]:
-        """The largest |u|: its cell by a word, its place within by a uniform number.
-
-        The density is taken as linear within a cell, of which there are 4,096.
-        """
-        last = self.upper.shape[0] - 1
-        cell = jnp.zeros(word.shape, jnp.int32)
-        step = 1 << last.bit_length()
-        while step := step >> 1:
-            middle = jnp.minimum(cell + step, last)
-            cell = jnp.where(self.upper[middle - 1] <= word, middle, cell)
-        r = self.ratio[cell]
-        place = w * (1 + r) / (1 + jnp.sqrt(1 + w * (r * r - 1)))
-        return self.start[cell] + place * self.width[cell]
 
 
 @pytree
@@ -88,12 +41,11 @@ class ExactSampler(ComponentSampler):
             measured marginals are scaled by `fit`; a uniform density has no scale.)
         marginals: for "empirical", the probability of each component below the edges of equal bins of
             [-a_j, a_j], (k, bins + 1) float32, see `measure_marginals`.
-        table: the law of the largest component; made from the fields above where not given.
 
     Raises:
         ValueError: if `body` and `pca` differ in k, an option is out of range, `density` is "empirical" and
-            `marginals` are missing, "normal" and a component has no variance, or the density vanishes on
-            the body.
+            `marginals` are missing, "normal" and a component has no variance, or, when it is drawn from, the
+            density vanishes on the body.
     """
 
     pca: PCA
@@ -101,38 +53,37 @@ class ExactSampler(ComponentSampler):
     density: DensityName = static_field(default="uniform")
     temperature: float | Float[Array, ""] = 1.0
     marginals: Float[Array | np.ndarray, "k edges"] | None = None
-    table: MaxTable | None = None
 
     def __post_init__(self) -> None:
-        check_choice("density", self.density, get_args(DensityName))
-        if not (isinstance(self.pca, PCA) and isinstance(self.body, EllipseBody)):
-            return
+        as_choice("density", self.density, get_args(DensityName))
+        object.__setattr__(self, "temperature", as_positive_leaf("temperature", self.temperature))
         self.body.check_frame(self.pca)
-        if self.table is None and not isinstance(self.body.semi_axes, jax.core.Tracer):
-            self._check()
-            object.__setattr__(self, "table", MaxTable.of(self._density(), self.pca.n_components))
-
-    def _check(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature: expected a positive number, got {self.temperature}")
-        if self.density == "normal" and not (np.asarray(self.pca.explained_variance) > 0).all():
-            raise ValueError("pca: a component has no variance; keep fewer for density 'normal'")
+        if self.density == "normal":
+            check_variance(self.pca)
         if self.density != "empirical":
             return
         if self.marginals is None:
             raise ValueError("marginals: missing for density 'empirical'; use ExactSampler.fit(z, ...)")
-        shape = np.shape(self.marginals)
-        if len(shape) != 2 or shape[0] != self.pca.n_components or shape[1] % 2 == 0 or shape[1] < 3:
-            raise ValueError(
-                f"marginals: expected ({self.pca.n_components}, bins + 1) with an even number of bins, "
-                f"got {shape}"
-            )
+        marginals = as_floats("marginals", self.marginals)
+        k, shape = self.pca.n_components, marginals.shape
+        if len(shape) != 2 or shape[0] != k or shape[1] % 2 == 0 or shape[1] < 3:
+            raise ValueError(f"marginals: expected ({k}, bins + 1) with an even number of bins, got {shape}")
+        object.__setattr__(self, "marginals", jnp.asarray(marginals, jnp.float32))
+
+    @property
+    def table(self) -> Table:
+        """The law of the largest component's angle; `log_total` is the log of the body's probability."""
+        return self._tables()
+
+    def _tables(self) -> Table:
+        xp = jnp if is_traced(self) else np
+        return derived(self, lambda: tabulate(largest_angle(self._density(), xp)))
 
     def _density(self) -> Density:
         if self.density == "uniform":
             return UniformDensity(self.pca.n_components)
         if self.density == "normal":
-            deviation = jnp.sqrt(self.pca.explained_variance) * jnp.float32(self.temperature)
+            deviation = jnp.sqrt(self.pca.explained_variance) * jnp.asarray(self.temperature, jnp.float32)
             return NormalDensity(deviation / self.body.semi_axes)
         assert self.marginals is not None
         return EmpiricalDensity(self.marginals)
@@ -167,9 +118,9 @@ class ExactSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        if not temperature > 0:
-            raise ValueError(f"temperature: expected a positive number, got {temperature}")
-        check_choice("density", density, get_args(DensityName))
+        z = as_vectors("z", z)
+        temperature = as_positive("temperature", temperature)
+        as_choice("density", density, get_args(DensityName))
         pca, body = fit_region(
             z, n_components=n_components, fact=fact, axes=half_width, where=where, **trimming
         )
@@ -208,16 +159,15 @@ class ExactSampler(ComponentSampler):
 
     def log_prob_components(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
         """The same for vectors in the PCA frame, (n, k); arguments and errors as for `log_prob`."""
-        check_vectors("y", y, self.pca.n_components)
-        return _log_prob(self, jnp.asarray(y, jnp.float32))
+        y = as_vectors("y", y, self.pca.n_components)
+        return _log_prob(self, self.table.log_total, jnp.asarray(y, jnp.float32))
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
-        assert self.table is not None
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.pca.n_components
         density = self._density()
         first, second = words(seed, index, 0, 2)
-        m = self.table.draw(first[0], unit_uniform(second[0]))
-        t = jnp.minimum(m, jnp.sqrt((1 - m) * (1 + m)))
+        angle = self.table.draw(first[0], unit_uniform(second[0]))
+        m, t = jnp.sin(angle), spread(angle, jnp)
         which, largest = density.largest(m, t, unit_uniform(jnp.stack([first[1], second[1]])))
         u = density.within(t, uniforms(seed, index, 1, k))
         u = jnp.where(jnp.arange(k, dtype=jnp.int32)[:, None] == which, largest, u)
@@ -225,12 +175,11 @@ class ExactSampler(ComponentSampler):
 
 
 @jax.jit
-def _log_prob(sampler: ExactSampler, y: jax.Array) -> jax.Array:
-    assert sampler.table is not None
+def _log_prob(sampler: ExactSampler, log_total: jax.Array, y: jax.Array) -> jax.Array:
     axes = sampler.body.semi_axes
     inside = sampler.body.contains(y)
     u = jnp.where(inside[:, None], y / axes, 0.0)
-    log_prob = sampler._density().log_prob(u) - jnp.sum(jnp.log(axes)) - sampler.table.log_total
+    log_prob = sampler._density().log_prob(u) - jnp.sum(jnp.log(axes)) - log_total
     return jnp.where(inside, log_prob, -jnp.inf)
 
 
@@ -253,7 +202,8 @@ def measure_marginals(
     Raises:
         ValueError: if a component has no value within its semi-axis.
     """
-    check_vectors("y", y, body.n_components)
+    y = as_vectors("y", y, body.n_components, least=1)
+    temperature = as_positive("temperature", temperature)
     n, k = y.shape
     bins = int(np.clip(4 * round(n ** (1 / 3)), _LEAST_BINS, _MOST_BINS))
     scale = np.float32(temperature * bins / 2) / np.asarray(body.semi_axes)

@@ -8,21 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
+from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.region import fit_frame
-from jaxlatent.sampling.words import normals
+from jaxlatent.sampling.words import Seed, normals
 
 
 def check_temperature(temperature: Any) -> None:
-    """Accepts a positive, finite number, and arrays unseen, as they may be tracers.
-
-    Raises:
-        ValueError: otherwise.
-    """
-    if isinstance(temperature, (int, float)) and not 0 < temperature < math.inf:
-        raise ValueError(f"temperature: expected a positive, finite number, got {temperature}")
+    as_positive_leaf("temperature", temperature)
 
 
 def inverse_factor(cholesky: Float[Array, "*c d d"]) -> Float[Array, "*c d d"]:
@@ -61,7 +56,7 @@ class GaussianSampler(ComponentSampler):
     temperature: float | Float[Array, ""] = 1.0
 
     def __post_init__(self) -> None:
-        check_temperature(self.temperature)
+        object.__setattr__(self, "temperature", as_positive_leaf("temperature", self.temperature))
 
     @classmethod
     def fit(
@@ -86,7 +81,7 @@ class GaussianSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        check_temperature(temperature)
+        temperature = as_positive("temperature", temperature)
         return cls(fit_frame(z, n_components, where=where, **trimming), temperature)
 
     def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
@@ -107,7 +102,7 @@ class GaussianSampler(ComponentSampler):
         """
         return _log_prob(self, self.pca.transform(z))
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         return (self._deviations[:, None] * normals(seed, index, 0, self.pca.n_components)).T
 
     @property

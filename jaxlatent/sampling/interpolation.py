@@ -1,18 +1,17 @@
 """New vectors between two z-points."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._checks import check_choice, check_vectors
+from jaxlatent._boundary import as_choice, as_floats, as_vectors, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.subset import subset_mask
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.base import Sampler
-from jaxlatent.sampling.words import distinct_indices, uniforms
+from jaxlatent.sampling.base import Sampler, derived
+from jaxlatent.sampling.words import Seed, distinct_indices, uniforms
 
 Kind = Literal["linear", "spherical"]
 
@@ -45,18 +44,22 @@ class InterpolationSampler(Sampler):
     centre: Float[Array, " d"] | None = None
 
     def __post_init__(self) -> None:
-        check_choice("kind", self.kind, get_args(Kind))
-        if not isinstance(self.points, (jax.Array, np.ndarray)) or isinstance(self.points, jax.core.Tracer):
-            return
-        check_vectors("points", self.points)
-        if self.points.shape[0] < 2:
-            raise ValueError(f"points: expected at least 2 vectors, got {self.points.shape[0]}")
-        centre = np.mean(np.asarray(self.points), axis=0, dtype=np.float64)
-        if not np.isfinite(centre).all():
-            raise ValueError("points: NaN or infinite values; remove those vectors")
-        object.__setattr__(self, "points", jnp.asarray(self.points, jnp.float32))
-        if self.centre is None:
+        as_choice("kind", self.kind, get_args(Kind))
+        points = jnp.asarray(as_vectors("points", self.points, least=2), jnp.float32)
+        object.__setattr__(self, "points", points)
+        if self.centre is not None:
+            centre = as_floats("centre", self.centre, points.shape[1:])
             object.__setattr__(self, "centre", jnp.asarray(centre, jnp.float32))
+        if not is_traced(points) and not np.isfinite(np.asarray(points)).all():
+            raise ValueError("points: NaN or infinite values; remove those vectors")
+
+    def _tables(self) -> Any:
+        """The centre of "spherical"."""
+        if self.kind == "linear" or self.centre is not None:
+            return self.centre
+        if is_traced(self):
+            return derived(self, lambda: jnp.mean(self.points, axis=0))
+        return derived(self, lambda: jnp.asarray(np.mean(self.points, 0, np.float64), jnp.float32))
 
     @classmethod
     def fit(
@@ -78,19 +81,19 @@ class InterpolationSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        check_vectors("z", z)
+        z = as_vectors("z", z, least=2)
         points = z if where is None else z[subset_mask(z, where)]
         return cls(trim(points, max_points=max_points), kind)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         points = jnp.asarray(self.points)
         first, second = distinct_indices(seed, index, 0, 2, points.shape[0])
         place = uniforms(seed, index, 1, 1)[0][:, None]
         a, b = points[first], points[second]
         if self.kind == "linear":
             return a + place * (b - a)
-        assert self.centre is not None
-        return self.centre + interpolate_directions(a - self.centre, b - self.centre, place)
+        centre = self._tables()
+        return centre + interpolate_directions(a - centre, b - centre, place)
 
 
 def interpolate_directions(

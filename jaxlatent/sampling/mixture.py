@@ -7,15 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from jaxlatent._boundary import as_floats, as_positive, as_positive_leaf, as_vectors, is_traced
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.subset import subset_mask
 from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.em import fit_mixture
-from jaxlatent.sampling.gaussian import check_temperature, inverse_factor, log_normal
+from jaxlatent.sampling.gaussian import inverse_factor, log_normal
 from jaxlatent.sampling.region import fit_frame
-from jaxlatent.sampling.words import normals, unit_uniform, words
+from jaxlatent.sampling.words import Seed, normals, unit_uniform, words
 
 _BLOCK = 1024
 
@@ -46,20 +47,17 @@ class GaussianMixtureSampler(ComponentSampler):
     temperature: float | Float[Array, ""] = 1.0
 
     def __post_init__(self) -> None:
-        check_temperature(self.temperature)
-        arrays = (self.weights, self.means, self.cholesky)
-        if not isinstance(self.pca, PCA) or any(
-            isinstance(x, jax.core.Tracer) or not isinstance(x, (jax.Array, np.ndarray)) for x in arrays
-        ):
-            return
+        object.__setattr__(self, "temperature", as_positive_leaf("temperature", self.temperature))
         c, k = np.size(self.weights), self.pca.n_components
-        for name, wanted in (("weights", (c,)), ("means", (c, k)), ("cholesky", (c, k, k))):
-            found = getattr(self, name)
-            if found.shape != wanted:
+        for name, shape in (("weights", (c,)), ("means", (c, k)), ("cholesky", (c, k, k))):
+            array = jnp.asarray(as_floats(name, getattr(self, name)), jnp.float32)
+            if array.shape != shape:
                 raise ValueError(
-                    f"{name}: expected shape {wanted} for {c} clusters of {k} components, got {found.shape}"
+                    f"{name}: expected shape {shape} for {c} clusters of {k} components, got {array.shape}"
                 )
-            object.__setattr__(self, name, jnp.asarray(found, jnp.float32))
+            object.__setattr__(self, name, array)
+        if is_traced(self.weights):
+            return
         weights = np.asarray(self.weights)
         if not (weights >= 0).all() or abs(weights.sum() - 1) > 1e-3:
             raise ValueError(f"weights: expected shares >= 0 of sum 1, got the sum {weights.sum():g}")
@@ -97,7 +95,8 @@ class GaussianMixtureSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        check_temperature(temperature)
+        temperature = as_positive("temperature", temperature)
+        z = as_vectors("z", z)
         pca = fit_frame(z, n_components, where=where)
         y = pca.transform(z if where is None else z[subset_mask(z, where)])
         found = fit_mixture(
@@ -168,11 +167,11 @@ class GaussianMixtureSampler(ComponentSampler):
         """
         return _log_prob(self, self.pca.transform(z))
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         return self.draw_clusters(seed, index)[1]
 
     def draw_clusters(
-        self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]
+        self, seed: Seed, index: UInt32[Array, " b"]
     ) -> tuple[Int[Array, " b"], Float[Array, "b k"]]:
         """The clusters of the vectors `index` and these in the PCA frame, for use inside `jax.jit`."""
         bounds = jnp.cumsum(self.weights)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._checks import check_choice
+from jaxlatent._boundary import as_choice
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
@@ -15,7 +15,7 @@ from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
 from jaxlatent.sampling.region import Axes, fit_region
 from jaxlatent.sampling.round_robin import round_robin_pass
-from jaxlatent.sampling.words import unit_uniform, words
+from jaxlatent.sampling.words import Seed, unit_uniform, words
 
 Order = Literal["round_robin", "permutation"]
 
@@ -48,9 +48,8 @@ class PairwiseSampler(ComponentSampler):
     order: Order = static_field(default="round_robin")
 
     def __post_init__(self) -> None:
-        check_choice("order", self.order, get_args(Order))
-        if isinstance(self.pca, PCA) and isinstance(self.body, EllipseBody):
-            self.body.check_frame(self.pca)
+        as_choice("order", self.order, get_args(Order))
+        self.body.check_frame(self.pca)
 
     @classmethod
     def fit(
@@ -89,7 +88,7 @@ class PairwiseSampler(ComponentSampler):
         """
         return PairwiseSampler(self.pca.keep(n_components), self.body.keep(n_components), self.order)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components
         places = k + 1 - k % 2
         start, seeds = words(seed, index, 0, places)

@@ -2,18 +2,17 @@
 
 from typing import Literal, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._checks import check_choice, check_count
+from jaxlatent._boundary import as_choice, as_count, as_floats, as_number, as_positive
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.region import fit_frame
-from jaxlatent.sampling.words import uniforms
+from jaxlatent.sampling.words import Seed, uniforms
 
 Kind = Literal["ellipse", "circle", "line"]
 
@@ -41,11 +40,11 @@ class PathSampler(ComponentSampler):
     kind: Kind = static_field(default="ellipse")
 
     def __post_init__(self) -> None:
-        check_choice("kind", self.kind, get_args(Kind))
-        if isinstance(self.pca, PCA) and all(isinstance(x, jax.Array) for x in (self.centre, self.axes)):
-            k, shapes = self.pca.n_components, (self.centre.shape, self.axes.shape)
-            if shapes != ((k,), (2, k)):
-                raise ValueError(f"centre, axes: expected shapes ({k},) and (2, {k}), got {shapes}")
+        as_choice("kind", self.kind, get_args(Kind))
+        k = self.pca.n_components
+        for name, shape in (("centre", (k,)), ("axes", (2, k))):
+            array = as_floats(name, getattr(self, name), shape)
+            object.__setattr__(self, name, jnp.asarray(array, jnp.float32))
 
     @classmethod
     def in_plane(
@@ -71,16 +70,13 @@ class PathSampler(ComponentSampler):
             base: vector of the latent frame from which all other components are taken; 0 where not given.
 
         Raises:
-            ValueError: if an argument is out of range; the message names it.
+            TypeError, ValueError: if an argument is out of range; the message names it.
         """
         k = pca.n_components
-        for component in plane:
-            check_count("plane", component)
-        if len(set(plane)) != 2 or max(plane) >= k:
+        both = [as_count("plane", component) for component in plane]
+        if len(both) != 2 or len(set(both)) != 2 or max(both) >= k:
             raise ValueError(f"plane: expected two different components from 0 to {k - 1}, got {plane}")
-        if not 0 < level < np.inf:
-            raise ValueError(f"level: expected a positive number of standard deviations, got {level}")
-        both = np.array(plane)
+        level, angle = as_positive("level", level), as_number("angle", angle)
         sigma = np.sqrt(np.asarray(pca.explained_variance)[both])
         if kind == "circle":
             sigma = np.full(2, np.sqrt(sigma.prod()))
@@ -89,9 +85,8 @@ class PathSampler(ComponentSampler):
         axes[:, both] = level * sigma * np.array([[cosine, sine], [-sine, cosine]])
         centre = jnp.zeros(k, jnp.float32)
         if base is not None:
-            if np.shape(base) != pca.mean.shape:
-                raise ValueError(f"base: expected a vector of shape {pca.mean.shape}, got {np.shape(base)}")
-            centre = pca.transform(base[None])[0].at[both].set(0)
+            base = as_floats("base", base, pca.mean.shape)
+            centre = pca.transform(base[None])[0].at[np.array(both)].set(0)
         return cls(pca, centre, jnp.asarray(axes), kind)
 
     @classmethod
@@ -143,7 +138,7 @@ class PathSampler(ComponentSampler):
 
     def path_components(self, n: int) -> Float[Array, "{n} k"]:
         """The same vectors in the PCA frame; arguments and errors as for `path`."""
-        check_count("n", n, 1)
+        n = as_count("n", n, 1)
         return self._at(jnp.linspace(0, 1, n, endpoint=self.kind == "line", dtype=jnp.float32))
 
     def _at(self, t: Float[Array, " b"]) -> Float[Array, "b k"]:
@@ -152,5 +147,5 @@ class PathSampler(ComponentSampler):
         angle = jnp.float32(2 * np.pi) * t[:, None]
         return self.centre + jnp.cos(angle) * self.axes[0] + jnp.sin(angle) * self.axes[1]
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         return self._at(uniforms(seed, index, 0, 1)[0])

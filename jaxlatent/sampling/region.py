@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxlatent._boundary import is_traced
 from jaxlatent._checks import check_choice
 from jaxlatent.latent.half_width import HalfWidth, half_width
 from jaxlatent.latent.pca import PCA
@@ -87,3 +88,16 @@ def _subset_widths(y: jax.Array, mask: np.ndarray, axes: HalfWidth, dim: int) ->
     # Each about its own mean: a distance between the two is no width.
     centred = [part - jnp.mean(part, axis=0) for part in (chosen, rest)]
     return weight * own + (1 - weight) * half_width(jnp.concatenate(centred), axes)
+
+
+def check_variance(pca: PCA) -> None:
+    """Accepts a frame of which every component varies, as far as its numbers are known.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if is_traced(pca.explained_variance):
+        return
+    bad = np.flatnonzero(~(np.asarray(pca.explained_variance) > 0))
+    if bad.size:
+        raise ValueError(f"pca: component {bad[0]} has no variance ({bad.size} such); keep fewer components")

@@ -8,21 +8,21 @@ the other from its conditional law, within the interval that the others leave; a
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._checks import check_choice, check_count, check_key
+from jaxlatent._boundary import as_choice, as_count, as_key, as_positive, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
-from jaxlatent.sampling.base import Sampler
+from jaxlatent.sampling.base import Sampler, derived, equip, tables
 from jaxlatent.sampling.diagnostics import Diagnostics, Mixing
 from jaxlatent.sampling.region import FACT
 from jaxlatent.sampling.tilted_body import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
-from jaxlatent.sampling.words import normals, seed_words, threefry2x32, uniforms, unit_uniform
+from jaxlatent.sampling.words import Seed, normals, seed_words, threefry2x32, uniforms, unit_uniform
 
 Density = Literal["uniform", "normal"]
 
@@ -61,8 +61,6 @@ class TiltedSampler(Sampler):
 
     Attributes:
         body: the ellipses.
-        precision: of density "normal", the inverse of the correlation, (d, d) float32; computed where not
-            given.
         density: "uniform" on the body, or "normal": the normal density of the mean and covariance of the
             body, restricted to it.
         sweeps: their number, >= 1, to which the time of a draw is proportional; where not given, 32 for a
@@ -74,19 +72,26 @@ class TiltedSampler(Sampler):
     """
 
     body: TiltedBody
-    precision: Float[Array, "d d"] | None = None
     density: Density = static_field(default="uniform")
     sweeps: int | None = static_field(default=None)
 
     def __post_init__(self) -> None:
-        check_choice("density", self.density, get_args(Density))
+        as_choice("density", self.density, get_args(Density))
         sweeps = SWEEPS[self.density] if self.sweeps is None else self.sweeps
-        check_count("sweeps", sweeps, 1)
-        object.__setattr__(self, "sweeps", sweeps)
-        if self.density == "uniform" and self.precision is not None:
-            raise ValueError("precision: expected None for density 'uniform', got a matrix")
-        if self.density == "normal" and self.precision is None and isinstance(self.body, TiltedBody):
-            object.__setattr__(self, "precision", _precision(self.body))
+        object.__setattr__(self, "sweeps", as_count("sweeps", sweeps, 1))
+        if self.density == "normal" and not is_traced(self):
+            _check_inverse(self.body)
+
+    def _tables(self) -> Float[Array, "d d"] | None:
+        """Of density "normal", the inverse of the correlation."""
+        if self.density == "uniform":
+            return None
+        correlation = self.body.correlation
+        if is_traced(self):
+            return derived(self, lambda: jnp.linalg.inv(correlation))
+        return derived(
+            self, lambda: jnp.asarray(np.linalg.inv(np.asarray(correlation, np.float64)), jnp.float32)
+        )
 
     @classmethod
     def fit(
@@ -111,8 +116,7 @@ class TiltedSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        if not fact > 0:
-            raise ValueError(f"fact: expected a positive number, got {fact}")
+        fact = as_positive("fact", fact)
         body = TiltedBody.fit(z, level=fact * GAUSSIAN_FWHM, where=where)
         return cls(body, density=density, sweeps=sweeps)
 
@@ -164,20 +168,15 @@ class TiltedSampler(Sampler):
     def _chains(
         self, key: jax.Array, n_chains: int, n_draws: int, thin: int, warmup: int | None
     ) -> Float[Array, "{n_chains} {n_draws} d"]:
-        check_key(key)
-        check_count("n_chains", n_chains, 1)
-        check_count("n_draws", n_draws, 4)
-        check_count("thin", thin, 1)
-        if warmup is not None:
-            check_count("warmup", warmup)
-        start = self.sweeps if warmup is None else warmup
-        return _run_chains(self, seed_words(key), n_chains, n_draws, thin, start)
+        start = self.sweeps if warmup is None else as_count("warmup", warmup)
+        counts = as_count("n_chains", n_chains, 1), as_count("n_draws", n_draws, 4), as_count("thin", thin, 1)
+        return _run_chains(self, tables(self), seed_words(as_key(key)), *counts, start)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         state = jax.lax.fori_loop(0, self.sweeps, self._sweep(seed, index), self._start(seed, index))
         return self.body.place(state.t[: self.body.dim])
 
-    def _start(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> _State:
+    def _start(self, seed: Seed, index: UInt32[Array, " b"]) -> _State:
         body = self.body
         varies = (body.sigma > 0).astype(jnp.float32)[:, None]
         direction = varies * jnp.matmul(
@@ -188,15 +187,16 @@ class TiltedSampler(Sampler):
         t = jnp.pad(t, ((0, -body.dim % GROUPS), (0, 0)))
         return _State(arcsin(t), t)
 
-    def _sweep(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> _Sweep:
+    def _sweep(self, seed: Seed, index: UInt32[Array, " b"]) -> _Sweep:
         """The function that takes a tile of chains through the sweep of a given number."""
         body, d = self.body, self.body.dim
         same, unused = jnp.eye(d, dtype=bool), ((0, 0), (0, -d % GROUPS))
         tilt = jnp.pad(jnp.arcsin(jnp.where(same, 0.0, body.correlation)), unused)
         varies = body.sigma > 0
-        if self.precision is not None:
-            strength = jnp.diag(self.precision)[:, None]
-            pull = jnp.pad(jnp.where(same, 0.0, -self.precision / strength), unused)
+        precision = self._tables()
+        if precision is not None:
+            strength = jnp.diag(precision)[:, None]
+            pull = jnp.pad(jnp.where(same, 0.0, -precision / strength), unused)
             spread = 1 / (jnp.float32(body.level) * jnp.sqrt(strength))
         addresses = -(-d // 2)
 
@@ -210,7 +210,7 @@ class TiltedSampler(Sampler):
                 others = jax.lax.dynamic_update_index_in_dim(state.angle, jnp.zeros_like(w[0]), i, 0)
                 least, most = free_angles(others, tilt[i])
                 low, high = sin(least), sin(most)
-                if self.precision is None:
+                if precision is None:
                     t = low + w[i] * (high - low)
                 else:
                     mean = jnp.matmul(pull[i], state.t, precision="highest")
@@ -259,24 +259,27 @@ def truncated_normal(
     return jnp.where(mirrored, -x, x)
 
 
-def _precision(body: TiltedBody) -> jax.Array | None:
-    if not isinstance(body.correlation, jax.Array) or isinstance(body.correlation, jax.core.Tracer):
-        return None
-    correlation = np.asarray(body.correlation, np.float64)
-    least = np.linalg.eigvalsh(correlation)[0]
+def _check_inverse(body: TiltedBody) -> None:
+    least = np.linalg.eigvalsh(np.asarray(body.correlation, np.float64))[0]
     # What rounding to float32 makes of an eigenvalue that is 0.
     if not least > np.finfo(np.float32).eps * math.sqrt(body.dim):
         raise ValueError(
             f"density: 'normal' needs a correlation with an inverse, its smallest eigenvalue is {least:.2g}; "
             "use density='uniform', fit more z-points, or draw in a PCA frame"
         )
-    return jnp.asarray(np.linalg.inv(correlation), jnp.float32)
 
 
 @partial(jax.jit, static_argnames=("n_chains", "n_draws", "thin", "warmup"))
 def _run_chains(
-    sampler: TiltedSampler, seed: jax.Array, n_chains: int, n_draws: int, thin: int, warmup: int
+    sampler: TiltedSampler,
+    tables: Any,
+    seed: jax.Array,
+    n_chains: int,
+    n_draws: int,
+    thin: int,
+    warmup: int,
 ) -> jax.Array:
+    sampler = equip(sampler, tables)
     index = jnp.arange(n_chains, dtype=jnp.uint32)
     sweep, body = sampler._sweep(seed, index), sampler.body
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_floats, as_positive, as_vectors, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.moments import moments
 from jaxlatent.latent.subset import subset_moments
@@ -60,18 +60,12 @@ class TiltedBody:
     level: float = static_field()
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.level) and self.level > 0):
-            raise ValueError(f"level: expected a positive number of standard deviations, got {self.level}")
-        arrays = {name: getattr(self, name) for name in ("mean", "sigma", "correlation")}
-        if any(
-            not isinstance(x, (jax.Array, np.ndarray)) or isinstance(x, jax.core.Tracer)
-            for x in arrays.values()
-        ):
-            return
-        mean, sigma, correlation = (np.asarray(x, np.float32) for x in arrays.values())
-        _check(mean, sigma, correlation)
-        for name, x in zip(arrays, (mean, sigma, correlation), strict=True):
-            object.__setattr__(self, name, jnp.asarray(x))
+        object.__setattr__(self, "level", as_positive("level", self.level))
+        for name in ("mean", "sigma", "correlation"):
+            object.__setattr__(self, name, jnp.asarray(as_floats(name, getattr(self, name)), jnp.float32))
+        arrays = (self.mean, self.sigma, self.correlation)
+        if not is_traced(arrays):
+            _check(*map(np.asarray, arrays))
 
     @classmethod
     def fit(
@@ -93,9 +87,7 @@ class TiltedBody:
             TypeError, ValueError: if `z`, `where` or `level` is not as above, or two coordinates are copies
                 of each other.
         """
-        check_vectors("z", z)
-        if z.shape[0] < 3:
-            raise ValueError(f"z: expected at least 3 vectors, got {z.shape[0]}")
+        z = as_vectors("z", z, least=3)
         found = moments(z) if where is None else subset_moments(z, where)
         variance = np.diag(found.covariance)
         # A constant float32 coordinate may be left with a variance of the square of its last digit.
@@ -131,7 +123,7 @@ class TiltedBody:
         Raises:
             TypeError, ValueError: if `z` is not a floating-point array (n, d).
         """
-        check_vectors("z", z, self.dim)
+        z = as_vectors("z", z, self.dim)
         return _gauge(self, jnp.asarray(z))
 
     def contains(self, z: Float[Array | np.ndarray, "n d"]) -> Bool[Array, " n"]:
@@ -143,9 +135,7 @@ class TiltedBody:
 
         Near 0 for the z-points themselves where d is large: at d = 256 they have 32,640 conditions to fulfil.
         """
-        inside = self.contains(z)
-        if not inside.size:
-            raise ValueError("z: expected at least 1 vector, got 0")
+        inside = self.contains(as_vectors("z", z, self.dim, least=1))
         return float(jnp.mean(inside.astype(jnp.float32)))
 
     def standardise(self, z: Float[Array, "*n d"]) -> Float[Array, "*n d"]:

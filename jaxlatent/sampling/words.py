@@ -12,12 +12,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
+#: The cipher's key: one for all vectors, or a column for each.
+Seed = UInt32[Array, "2 *#seeds"]
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
 def threefry2x32(
-    key: UInt32[Array, "2"], x0: UInt32[Array, "*#s"], x1: UInt32[Array, "*#s"]
+    key: Seed, x0: UInt32[Array, "*#s"], x1: UInt32[Array, "*#s"]
 ) -> tuple[UInt32[Array, "*s"], UInt32[Array, "*s"]]:
     """Encrypts the counter (x0, x1) under `key`; both results are uniform, independent 32-bit words."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY))
@@ -31,13 +34,24 @@ def threefry2x32(
     return x0, x1
 
 
+@jax.jit
 def seed_words(key: jax.Array) -> UInt32[Array, "2"]:
-    """The cipher's key from a typed JAX key of any implementation."""
-    return jax.random.bits(key, (2,), jnp.uint32)
+    """The cipher's key from all words of a typed JAX key of any implementation.
+
+    From the key's data alone, by this module's own cipher: `jax.random.bits` depends on settings, and for
+    some implementations gives other bits under `jax.vmap`.
+    """
+    data = jax.random.key_data(key).astype(jnp.uint32)
+    data = jnp.pad(data, (0, data.shape[0] % 2))
+    seed = data[:2]
+    for i in range(2, data.shape[0], 2):
+        seed = jnp.stack(threefry2x32(seed, data[i], data[i + 1]))
+    first, second = threefry2x32(seed, jnp.zeros(2, jnp.uint32), jnp.arange(2, dtype=jnp.uint32))
+    return first ^ second
 
 
 def words(
-    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, rows: int
+    seed: Seed, index: UInt32[Array, " b"], stream: int, rows: int
 ) -> tuple[UInt32[Array, "{rows} b"], UInt32[Array, "{rows} b"]]:
     """Two independent tables of words for the vectors `index`; a `stream` has room for 2^24 rows.
 
@@ -53,18 +67,14 @@ def unit_uniform(word: UInt32[Array, "*s"]) -> Float[Array, "*s"]:
     return one_to_two - jnp.float32(1 - 2**-24)
 
 
-def uniforms(
-    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, rows: int
-) -> Float[Array, "{rows} b"]:
+def uniforms(seed: Seed, index: UInt32[Array, " b"], stream: int, rows: int) -> Float[Array, "{rows} b"]:
     """Independent uniform numbers in (0, 1), a vector a column."""
     # One word of each address only: putting both tables together would keep XLA from vectorising what uses
     # them on a CPU, at 14 times the cost of the words left out.
     return unit_uniform(words(seed, index, stream, rows)[0])
 
 
-def normals(
-    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, rows: int
-) -> Float[Array, "{rows} b"]:
+def normals(seed: Seed, index: UInt32[Array, " b"], stream: int, rows: int) -> Float[Array, "{rows} b"]:
     """Independent standard normal numbers, a vector a column; the largest possible is 6.7.
 
     Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates", Annals of
@@ -92,9 +102,7 @@ def _cosine(turn: UInt32[Array, "*s"]) -> Float[Array, "*s"]:
     return x * series
 
 
-def directions(
-    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, rows: int
-) -> Float[Array, "{rows} b"]:
+def directions(seed: Seed, index: UInt32[Array, " b"], stream: int, rows: int) -> Float[Array, "{rows} b"]:
     """Vectors uniform on the unit sphere, a vector a column."""
     vector = normals(seed, index, stream, rows)
     length = jnp.sqrt(jnp.sum(jnp.square(vector), axis=0))
@@ -116,7 +124,11 @@ def index_below(word: UInt32[Array, "*s"], n: int | UInt32[Array, "*s"]) -> UInt
 
 
 def distinct_indices(
-    seed: UInt32[Array, "2"], index: UInt32[Array, " b"], stream: int, m: int, n: int | UInt32[Array, " b"]
+    seed: Seed,
+    index: UInt32[Array, " b"],
+    stream: int,
+    m: int,
+    n: int | UInt32[Array, " b"],
 ) -> UInt32[Array, "{m} b"]:
     """A uniformly random set of `m` distinct indices below `n` for each vector, a vector a column.
 

@@ -105,7 +105,8 @@ class TestFilter:
         return z[:, 0] > 0.3
 
     def test_the_first_accepted_draw_counts(self, sampler, key):
-        z, tries = jax.jit(lambda begin: draw(sampler, self.accept, key, begin, 128))(jnp.uint32(0))
+        begins = jnp.zeros(1, jnp.uint32)
+        z, tries = jax.jit(lambda begins: draw(sampler, self.accept, key, begins, 128))(begins)
         z, tries = np.asarray(z), np.asarray(tries)
         assert (z[:, 0] > 0.3).all()
         draws = [np.asarray(sampler.sample(key, 128))]

@@ -8,7 +8,8 @@ from scipy import special, stats
 
 import jaxlatent as jl
 from jaxlatent.sampling.base import _draw_tiles
-from jaxlatent.sampling.ellipsoid import EllipsoidSampler, RadiusTable
+from jaxlatent.sampling.ellipsoid import EllipsoidSampler, radius_law
+from jaxlatent.sampling.table import tabulate
 from jaxlatent.sampling.words import directions, seed_words
 
 DENSITIES = ["uniform", "normal"]
@@ -64,16 +65,21 @@ def test_radius_follows_its_closed_form(identity_pca, density, k, level):
 
 @pytest.mark.parametrize(("k", "level"), [(1, 2.0), (2, 0.1), (3, 50.0), (50, 2.0), (256, 16.0), (256, 17.0)])
 def test_table_is_exact_to_1e_5(k, level):
-    table = RadiusTable.of(k, level)
-    below = np.concatenate([[0], np.asarray(table.upper, np.float64) / 2**32])
-    edges = float(table.low) + float(table.step) * np.arange(len(below))
-    r = np.linspace(edges[0], edges[-1], 5 * len(edges))
-    expected = radius_cdf("normal", k, level)(np.minimum(r, level))
-    np.testing.assert_allclose(np.interp(r, edges, below), expected, rtol=0, atol=1e-5)
     log_mass = (
         np.log(special.gammainc(k / 2, level**2 / 2)) + special.gammaln(k / 2) + (k / 2 - 1) * np.log(2)
     )
-    np.testing.assert_allclose(table.log_mass, log_mass, rtol=3e-7, atol=1e-5)
+    traced = jax.jit(lambda level: tabulate(radius_law(k, level, jnp)))(level)
+    for table in (tabulate(radius_law(k, level)), traced):
+        np.testing.assert_allclose(table.log_total, log_mass, rtol=3e-7, atol=2e-5)
+        # Quantiles of every cell, at four places within it.
+        word = np.arange(0, 2**32, 2**20, dtype=np.uint32)
+        for place in (0.001, 0.25, 0.5, 0.999):
+            r = np.asarray(table.draw(jnp.asarray(word), jnp.full(len(word), place, jnp.float32)), np.float64)
+            share = radius_cdf("normal", k, level)(np.minimum(r, level))
+            cell = np.searchsorted(np.asarray(table.upper), word, side="right")
+            below = np.concatenate([[0], np.asarray(table.upper, np.float64)]) / 2**32
+            expected = below[cell] + place * (below[cell + 1] - below[cell])
+            np.testing.assert_allclose(share, expected, rtol=0, atol=1e-5)
 
 
 def test_directions_are_uniform_on_the_sphere(key):
@@ -219,7 +225,7 @@ def test_the_level_is_a_leaf(identity_pca, key):
 
 @pytest.mark.usefixtures("as_without_type_checks")
 @pytest.mark.parametrize("density", DENSITIES)
-def test_placeholders_pass_the_constructor(identity_pca, density):
+def test_placeholders_pass_unflattening(identity_pca, density):
     sampler = EllipsoidSampler(identity_pca(3), 2.0, density)
     axes = jax.tree.map(lambda _: 0, sampler)
     assert jax.tree.structure(axes) == jax.tree.structure(sampler)
@@ -229,7 +235,7 @@ def test_placeholders_pass_the_constructor(identity_pca, density):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"level": 0.0}, "level: expected a positive number of standard deviations, got 0.0"),
+        ({"level": 0.0}, "level: expected a positive, finite number, got 0.0"),
         ({"level": math.inf}, "level"),
         ({"level": math.nan}, "level"),
         ({"coverage": 1.0}, r"coverage: expected a probability in \(0, 1\), got 1.0"),

@@ -1,5 +1,6 @@
 """The exact sampler against brute-force rejection and independent quadratures."""
 
+import dataclasses
 import math
 
 import jax
@@ -233,11 +234,45 @@ def test_keep(make_sampler, key, density):
     assert float(sampler.table.log_total) > float(make_sampler(density, 6).table.log_total)
 
 
-def test_table_is_made_once_and_travels_with_the_pytree(make_sampler, key):
+def test_table_is_made_once_and_follows_the_leaves(make_sampler, key):
     sampler = make_sampler("normal", 4)
-    leaves, structure = jax.tree.flatten(sampler)
-    again = jax.tree.unflatten(structure, leaves)
-    assert again.table.start is sampler.table.start
+    assert sampler.table is sampler.table
+    narrow = dataclasses.replace(sampler, temperature=0.3)
+    assert float(narrow.table.log_total) > float(sampler.table.log_total)
+    deviation = np.asarray(narrow.sample_components(key, N)).std(axis=0) / np.asarray(sampler.body.semi_axes)
+    fresh = ExactSampler(sampler.pca, sampler.body, "normal", 0.3)
+    expected = np.asarray(fresh.sample_components(key, N)).std(axis=0) / np.asarray(sampler.body.semi_axes)
+    np.testing.assert_array_equal(deviation, expected)
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+def test_a_traced_sampler_has_the_same_law(make_sampler, key, density):
+    """Its table is made within the program, in float32."""
+    sampler = make_sampler(density, 9)
+    expected = sampler.table
+    traced = jax.jit(lambda sampler: sampler.table)(sampler)
+    assert float(traced.log_total) == pytest.approx(float(expected.log_total), abs=2e-5)
+    u = np.linspace(0, 1, 4001)[1:-1]
+    words = jnp.asarray((u * 2**32).astype(np.uint32))
+    middle = jnp.full(len(u), 0.5, jnp.float32)
+    # A word on the border of two cells may fall into either.
+    cell = float(expected.width.max())
+    np.testing.assert_allclose(
+        traced.draw(words, middle), expected.draw(words, middle), rtol=0, atol=2 * cell
+    )
+
+
+def test_gradient_of_the_density_is_the_finite_difference(make_sampler, key):
+    sampler = make_sampler("normal", 5)
+    y = sampler.sample_components(key, 40)
+
+    def total(temperature):
+        return dataclasses.replace(sampler, temperature=temperature).log_prob_components(y).sum()
+
+    found = float(jax.grad(total)(1.0))
+    step = 0.02
+    expected = (float(total(1 + step)) - float(total(1 - step))) / (2 * step)
+    assert found == pytest.approx(expected, rel=2e-3)
 
 
 @pytest.mark.usefixtures("as_without_type_checks")
