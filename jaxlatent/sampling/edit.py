@@ -7,12 +7,10 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_array, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.rounding import body_extent, round_trip_rounding
 from jaxlatent.sampling.base import Sampler
 from jaxlatent.sampling.body import LIMIT, EllipseBody
 
-# Rounding error of a component after the way to the latent frame and back, in float32 epsilons of the
-# lengths involved: 3 times the largest found, with means of 0 to 1,000 deviations and 3 to 512 dimensions.
-_ROUNDING = 4.0
 # Against an endless loop only: 256 components take 5 at most.
 _MOST_ROUNDS = 64
 
@@ -92,8 +90,8 @@ def _edit(
     along = jnp.matmul(pca.components, step, precision="highest")
     # How long vectors can be inside the body, and with what of them is outside the frame.
     reach = jnp.minimum(1, 1 / body.gauge(y))
-    length = jnp.linalg.norm(pca.mean) + reach * jnp.linalg.norm(offset, axis=1) + jnp.linalg.norm(axes)
-    rounding = _ROUNDING * jnp.finfo(jnp.float32).eps * length[:, None] / axes
+    extent = reach[:, None] * jnp.abs(offset) + body_extent(pca, axes)
+    rounding = round_trip_rounding(pca, extent) / axes
     pull = jnp.where(inside, 1, jnp.minimum(reach, _room(jnp.zeros_like(y), y / axes, rounding)))
     way = jnp.where(strength < 0, -1, 1)[:, None] * along
     most = _room(pull[:, None] * y / axes, way / axes, rounding)
