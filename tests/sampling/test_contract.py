@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent.sampling.base import ComponentSampler, _draw_tiles
+from jaxlatent.sampling.base import ComponentSampler
 
 D = 12
 SAMPLERS = {
@@ -116,14 +116,33 @@ def test_float64_mode_gives_the_same_float32_vectors(sampler, key):
     np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_few_programs(sampler, key):
+def test_few_programs(sampler, key, compilations):
     """Any two numbers of vectors that need as many tiles share a program."""
     sampler.sample(key, 5000)
-    before = _draw_tiles._cache_size()
-    for n in (4700, 5000, 5100):
-        sampler.sample(key, n)
-    sampler.sample(jax.random.key(5), 5000, start=77)
-    assert _draw_tiles._cache_size() == before
+    with compilations() as programs:
+        for n in (4700, 5000, 5100):
+            sampler.sample(key, n)
+        sampler.sample(jax.random.key(5), 5000, start=77)
+    assert not programs
+
+
+def test_leaves_may_be_anything(sampler, key):
+    """JAX makes pytrees of placeholders, zeros, cotangents and stacks, and looks at shapes alone."""
+    leaves, structure = jax.tree.flatten(sampler)
+    assert jax.tree.leaves(jax.tree.unflatten(structure, [object()] * len(leaves)))
+    zeros = jax.tree.map(jnp.zeros_like, sampler)
+    assert jax.tree.structure(zeros) == structure
+    assert jax.eval_shape(lambda s: s.sample(key, 5), sampler).shape == (5, D)
+    slope = jax.grad(lambda s: jnp.sum(s.sample(key, 5)), allow_int=True)(sampler)
+    assert jax.tree.structure(slope) == structure
+    assert all(jnp.isfinite(x).all() for x in jax.tree.leaves(slope) if x.dtype == jnp.float32)
+
+
+def test_stacked_samplers(sampler, key):
+    both = jax.tree.map(lambda x: jnp.stack([x, x]), sampler)
+    drawn = jax.vmap(lambda s: s.sample(key, 5))(both)
+    for z in drawn:
+        np.testing.assert_allclose(z, sampler.sample(key, 5), rtol=1e-4, atol=1e-4)
 
 
 def test_saved_and_loaded(sampler, key, tmp_path):
