@@ -1,7 +1,6 @@
 """A mixture of ellipse bodies over clusters: the sampler to take where no z-points may be kept."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
@@ -76,13 +75,10 @@ class ClusterMixtureSampler(ComponentSampler):
         clusters = fit_clusters(
             z, n_clusters, coverage=coverage, n_components=n_components, key=key, where=where
         )
-        mixture = GaussianMixtureSampler(
-            clusters.pca,
-            jnp.asarray(clusters.sizes / clusters.sizes.sum(), jnp.float32),
-            clusters.body.centres,
-            jnp.asarray(_factors(clusters, prior_count)),
-            temperature,
-        )
+        shares = (clusters.sizes / clusters.sizes.sum()).astype(np.float32)
+        # Unlike jnp.asarray, device_put compiles nothing for another number of clusters.
+        weights, factors = jax.device_put((shares, _factors(clusters, prior_count)))
+        mixture = GaussianMixtureSampler(clusters.pca, weights, clusters.body.centres, factors, temperature)
         return cls(mixture, clusters.body)
 
     @property

@@ -58,11 +58,12 @@ class ClusterRecombinationSampler(ComponentSampler):
         if bounds.shape != (c + 1,):
             raise ValueError(f"bounds: expected shape ({c + 1},) for {c} clusters, got {bounds.shape}")
         if not is_traced(bounds):
-            first, last, smallest = int(bounds[0]), int(bounds[-1]), np.diff(bounds).min()
-            if first != 0 or last != len(parents) or smallest < 1:
+            rows = np.asarray(bounds)
+            smallest = np.diff(rows).min()
+            if rows[0] != 0 or rows[-1] != len(parents) or smallest < 1:
                 raise ValueError(
-                    f"bounds: expected {c + 1} row numbers from 0 to {len(parents)}, "
-                    f"got {c + 1} from {first} to {last}"
+                    f"bounds: expected {c + 1} row numbers from 0 to {len(parents)}, each above the one before, "
+                    f"got {c + 1} from {rows[0]} to {rows[-1]}"
                 )
             if n_parents > smallest:
                 raise ValueError(

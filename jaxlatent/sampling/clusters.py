@@ -24,7 +24,7 @@ FEWEST = 30
 _FIRST_BLOCK = 8
 # Points by which the spread of a cluster is drawn towards that of all clusters.
 _SPREAD_PRIOR = 20
-# Deviations below this share of the first component's are the rounding of float32.
+# What is smaller is the rounding of float32: a deviation beside that of the first component, and a level.
 _RESOLUTION = 1e-6
 # By how much more than the level asked for, so that the point that sets it is inside whatever the rounding.
 _SLACK = 2**-18
@@ -171,7 +171,7 @@ def fit_clusters(
     z = np.asarray(as_vectors("z", z))
     pca = fit_frame(z, n_components, where=where)
     # Components that are kept on request although constant have no spread to compare.
-    pca = pca.keep(max(1, np.count_nonzero(pca.explained_variance)))
+    pca = pca.keep(max(1, int(np.count_nonzero(pca.explained_variance))))
     points = z if where is None else z[as_mask("where", where, len(z))]
     check_differ(points)
     # What is compiled has padded shapes, and so serves the next data set too. What hangs on the sizes of the
@@ -196,14 +196,15 @@ def fit_clusters(
             for part, mean, deviation in zip(parts, means, deviations, strict=True)
         ]
     )
-    # It is 0 where so many points are one another's copies; any body will do for them.
-    level = np.sort(gauges)[math.ceil(coverage * len(y)) - 1] * (1 + _SLACK) or 1.0
+    level = np.sort(gauges)[math.ceil(coverage * len(y)) - 1] * (1 + _SLACK)
+    # Where so many points lie at the means, any body will do for them.
+    level = max(level, _RESOLUTION)
     body = BodyUnion(means.astype(np.float32), (level * deviations).astype(np.float32))
     return Clusters(pca, y, bounds, deviations, body)
 
 
 @jax.jit
-def _place_and_spread(pca: PCA, y: jax.Array, count: int) -> jax.Array:
+def _place_and_spread(pca: PCA, y: jax.Array, count: int | jax.Array) -> jax.Array:
     """What k-means sees of the first `count` vectors, about their mean; 0 for the others."""
     white = y / jnp.sqrt(pca.explained_variance)
     k = white.shape[1]
