@@ -57,7 +57,7 @@ class BootstrapSampler(ComponentSampler):
         cls,
         z: Float[Array | np.ndarray, "n d"],
         *,
-        bandwidth: float = 0.5,
+        bandwidth: float | Float[Array, ""] = 0.5,
         n_components: int | None = None,
         max_points: int | None = None,
         where: Bool[Array | np.ndarray, " n"] | None = None,
@@ -84,6 +84,6 @@ class BootstrapSampler(ComponentSampler):
         n, k = self.parents.shape
         bandwidth = jnp.asarray(self.bandwidth, jnp.float32)
         chosen = index_below(words(seed, index, 0, 1)[0][0], n)
-        parents = self.parents[chosen].astype(jnp.float32)
+        parents = jnp.asarray(self.parents)[chosen].astype(jnp.float32)
         drawn = parents + bandwidth * normals(seed, index, 1, k).T
         return drawn * jnp.sqrt(self.pca.explained_variance / (1 + jnp.square(bandwidth)))

@@ -1,6 +1,7 @@
 """A mixture of ellipse bodies over clusters: the sampler to take where no z-points may be kept."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
@@ -43,7 +44,7 @@ class ClusterMixtureSampler(ComponentSampler):
         *,
         n_clusters: int = 150,
         prior_count: float = 30.0,
-        temperature: float = 1.0,
+        temperature: float | Float[Array, ""] = 1.0,
         coverage: float = 0.999,
         n_components: int | None = None,
         key: jax.Array | None = None,
@@ -78,7 +79,9 @@ class ClusterMixtureSampler(ComponentSampler):
         shares = (clusters.sizes / clusters.sizes.sum()).astype(np.float32)
         # Unlike jnp.asarray, device_put compiles nothing for another number of clusters.
         weights, factors = jax.device_put((shares, _factors(clusters, prior_count)))
-        mixture = GaussianMixtureSampler(clusters.pca, weights, clusters.body.centres, factors, temperature)
+        mixture = GaussianMixtureSampler(
+            clusters.pca, weights, jnp.asarray(clusters.body.centres), factors, temperature
+        )
         return cls(mixture, clusters.body)
 
     @property

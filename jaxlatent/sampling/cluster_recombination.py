@@ -62,7 +62,7 @@ class ClusterRecombinationSampler(ComponentSampler):
             smallest = np.diff(rows).min()
             if rows[0] != 0 or rows[-1] != len(parents) or smallest < 1:
                 raise ValueError(
-                    f"bounds: expected {c + 1} row numbers from 0 to {len(parents)}, each above the one before, "
+                    f"bounds: expected {c + 1} row numbers from 0 to {len(parents)}, in rising order, "
                     f"got {c + 1} from {rows[0]} to {rows[-1]}"
                 )
             if n_parents > smallest:
@@ -79,7 +79,7 @@ class ClusterRecombinationSampler(ComponentSampler):
         *,
         n_clusters: int = 100,
         n_parents: int = 4,
-        temperature: float = 1.03,
+        temperature: float | Float[Array, ""] = 1.03,
         coverage: float = 0.999,
         n_components: int | None = None,
         key: jax.Array | None = None,
@@ -122,12 +122,12 @@ class ClusterRecombinationSampler(ComponentSampler):
         return cls(clusters.pca, clusters.body, parents, bounds, temperature, n_parents)
 
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
-        bounds = self.bounds
-        point = index_below(words(seed, index, 0, 1)[0][0], self.parents.shape[0]).astype(jnp.int32)
+        parents, bounds = jnp.asarray(self.parents), jnp.asarray(self.bounds)
+        point = index_below(words(seed, index, 0, 1)[0][0], parents.shape[0]).astype(jnp.int32)
         cluster = jnp.sum(point >= bounds[1:-1, None], axis=0)
         first, size = bounds[cluster], (bounds[cluster + 1] - bounds[cluster]).astype(jnp.uint32)
         rows = first + distinct_indices(seed, index, 1, self.n_parents, size).astype(jnp.int32)
-        total = combined(self.parents, rows, jnp.ones(rows.shape, jnp.float32))
+        total = combined(parents, rows, jnp.ones(rows.shape, jnp.float32))
         scale = jnp.asarray(self.temperature, jnp.float32) / jnp.float32(math.sqrt(self.n_parents))
-        y = self.body.centres[cluster] + scale * total * jnp.sqrt(self.pca.explained_variance)
+        y = jnp.asarray(self.body.centres)[cluster] + scale * total * jnp.sqrt(self.pca.explained_variance)
         return self.body.confine(y, cluster)

@@ -88,9 +88,9 @@ class BodyUnion:
         self, y: Float[Array, "b k"], cluster: Int[Array, " b"] | UInt32[Array, " b"]
     ) -> Float[Array, "b k"]:
         """Draws vectors that lie outside the body of their cluster straight to its boundary."""
-        centre = self.centres[cluster]
+        centre = jnp.asarray(self.centres)[cluster]
         away = y - centre
-        gauge = jnp.sqrt(largest_two(jnp.square(away / self.semi_axes[cluster])))
+        gauge = jnp.sqrt(largest_two(jnp.square(away / jnp.asarray(self.semi_axes)[cluster])))
         inside = centre + away * jnp.minimum(1.0, jnp.float32(LIMIT) / jnp.maximum(gauge, 0.5))[:, None]
         return jnp.where((gauge > LIMIT)[:, None], inside, y)
 
@@ -101,7 +101,8 @@ def _inside(body: BodyUnion, y: jax.Array) -> jax.Array:
         centre, axes = cluster
         return inside | (largest_two(jnp.square((y - centre) / axes)) <= 1), None
 
-    return jax.lax.scan(one, jnp.zeros(y.shape[0], bool), (body.centres, body.semi_axes))[0]
+    bodies = jnp.asarray(body.centres), jnp.asarray(body.semi_axes)
+    return jax.lax.scan(one, jnp.zeros(y.shape[0], bool), bodies)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +177,12 @@ def fit_clusters(
     check_differ(points)
     # What is compiled has padded shapes, and so serves the next data set too. What hangs on the sizes of the
     # clusters is left to NumPy.
-    y = pca.transform(padded(points))
-    features = _place_and_spread(pca, y, len(points))
+    components = pca.transform(padded(points))
+    features = _place_and_spread(pca, components, len(points))
     cluster = _membership(key, features, _different(points), len(points), n_clusters, fewest)
     order = np.argsort(cluster, kind="stable")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(cluster))])
-    y = np.asarray(y)[order]
+    y = np.asarray(components)[order]
     parts = [y[a:b].astype(np.float64) for a, b in pairwise(bounds)]
     means = np.stack([part.mean(axis=0) for part in parts])
     squares = np.stack([np.square(part - mean).sum(axis=0) for part, mean in zip(parts, means, strict=True)])

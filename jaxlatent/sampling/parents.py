@@ -41,7 +41,8 @@ def fit_parents(
     """
     z = np.asarray(as_vectors("z", z))
     pca = fit_frame(z, n_components, where=where)
-    points = trim(z if where is None else z[as_mask("where", where, len(z))], max_points=max_points)
+    chosen = z if where is None else z[as_mask("where", where, len(z))]
+    points = np.asarray(trim(chosen, max_points=max_points))
     check_differ(points)
     y = np.asarray(pca.transform(padded(points)))[: len(points)]
     sigma = np.sqrt(pca.explained_variance)

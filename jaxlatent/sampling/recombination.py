@@ -94,5 +94,5 @@ class RecombinationSampler(ComponentSampler):
             weights = jnp.full((m, index.shape[0]), 1 / math.sqrt(m), jnp.float32)
         else:
             weights = directions(seed, index, 1, m)
-        drawn = combined(self.parents, distinct_indices(seed, index, 0, m, n), weights)
+        drawn = combined(jnp.asarray(self.parents), distinct_indices(seed, index, 0, m, n), weights)
         return drawn * jnp.sqrt(self.pca.explained_variance)
