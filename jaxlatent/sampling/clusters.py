@@ -170,11 +170,13 @@ def fit_clusters(
     n_clusters, coverage = as_count("n_clusters", n_clusters, 1), as_share("coverage", coverage)
     key = as_key(jax.random.key(0) if key is None else key)
     z = np.asarray(as_vectors("z", z))
+    if where is not None:
+        where = as_mask("where", where, len(z))
     pca = fit_frame(z, n_components, where=where)
+    points = z if where is None else z[where]
+    check_differ(pca, points)
     # Components that are kept on request although constant have no spread to compare.
-    pca = pca.keep(max(1, int(np.count_nonzero(pca.explained_variance))))
-    points = z if where is None else z[as_mask("where", where, len(z))]
-    check_differ(points)
+    pca = pca.keep(int(np.count_nonzero(pca.explained_variance)))
     # What is compiled has padded shapes, and so serves the next data set too. What hangs on the sizes of the
     # clusters is left to NumPy.
     components = pca.transform(padded(points))

@@ -40,10 +40,11 @@ def fit_parents(
             it.
     """
     z = np.asarray(as_vectors("z", z))
+    if where is not None:
+        where = as_mask("where", where, len(z))
     pca = fit_frame(z, n_components, where=where)
-    chosen = z if where is None else z[as_mask("where", where, len(z))]
-    points = np.asarray(trim(chosen, max_points=max_points))
-    check_differ(points)
+    points = np.asarray(trim(z if where is None else z[where], max_points=max_points))
+    check_differ(pca, points)
     y = np.asarray(pca.transform(padded(points)))[: len(points)]
     sigma = np.sqrt(pca.explained_variance)
     centred = y - y.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -51,15 +52,15 @@ def fit_parents(
     return pca, white.astype(np.float16)
 
 
-def check_differ(points: Float[np.ndarray, "n d"]) -> None:
-    """Accepts vectors that are not all equal.
+def check_differ(pca: PCA, points: Float[np.ndarray, "n d"]) -> None:
+    """Accepts points, and their frame, if they are not all equal.
 
     Raises:
         ValueError: otherwise.
     """
-    if (points == points[:1]).all():
+    if not np.asarray(pca.explained_variance).any() or (points == points[:1]).all():
         raise ValueError(
-            f"z: all {len(points)} vectors are equal, and so would be all that are drawn; "
+            f"z: all {len(points)} vectors are equal, up to rounding, and so would be all that are drawn; "
             "give, or choose, vectors that differ"
         )
 
