@@ -27,7 +27,8 @@ class RecombinationSampler(ComponentSampler):
     images, would keep the mean and shrink the spread.
 
     Parents are drawn without replacement, so the covariance of vectors with equal weights is (n - m) / n
-    of the unbiased one of n z-points, with random weights (n - 1) / n.
+    of the unbiased one of n z-points, with random weights (n - 1) / n. All n with equal weights give their
+    mean alone.
 
     Skewness and other traits of third and higher order fade as m grows, by the central limit theorem: with
     equal weights skewness is 1 / sqrt(m) of the z-points', with random weights it vanishes, as these have
