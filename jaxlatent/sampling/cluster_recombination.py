@@ -22,10 +22,10 @@ class ClusterRecombinationSampler(ComponentSampler):
 
     As `RecombinationSampler` about the mean of all z-points, this keeps mean and covariance, here of every
     cluster; so it keeps how clusters differ in place, tilt and spread, and leaves room for more parents,
-    which take vectors further away from the z-points. Parents are drawn without replacement, so the covariance
-    of a cluster of n points is temperature^2 (n - m) / n of theirs. Clusters are drawn by their sizes. A vector
-    outside its cluster's ellipse body is drawn straight towards the cluster's mean, onto the boundary: every
-    vector lies inside `body`.
+    which take vectors further away from the z-points. Parents are drawn without replacement, so a cluster of
+    n points is drawn with temperature^2 (n - m) / n of its covariance. Clusters are drawn by their sizes. A
+    vector outside its cluster's ellipse body is drawn straight towards the cluster's mean, onto the boundary:
+    every vector lies inside `body`.
 
     Attributes:
         pca: the frame, with k components.

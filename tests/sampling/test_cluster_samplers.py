@@ -273,3 +273,16 @@ def test_numbers_and_arrays_of_any_library(fit, make_z, tmp_path):
     assert jax.tree.structure(loaded) == jax.tree.structure(half)
     with pytest.raises(ValueError, match="z: 1 entries are masked"):
         fit(np.ma.MaskedArray(z, np.arange(480).reshape(120, 4) == 7), int, float)
+
+
+@pytest.mark.parametrize("fit", KEEPERS.values(), ids=KEEPERS)
+def test_made_of_what_is_traced(fit, key, make_z):
+    """Inside `jax.jit` numbers are unknown, shapes are not."""
+    sampler = fit(make_z(120, 4), int, float)
+    assert jax.eval_shape(lambda x: type(x)(**vars(x)).sample(key, 5), sampler).shape == (5, 4)
+
+
+def test_shapes_that_are_traced_are_checked(make_z):
+    sampler = jl.RecombinationSampler.fit(make_z(120, 4))
+    with pytest.raises(ValueError, match="n_parents: expected at most 120, the number of points, got 121"):
+        jax.eval_shape(lambda x: jl.RecombinationSampler(x.pca, x.parents, 121), sampler)
