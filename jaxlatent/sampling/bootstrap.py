@@ -9,7 +9,7 @@ from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.parents import as_parents, fit_parents
-from jaxlatent.sampling.words import index_below, normals, words
+from jaxlatent.sampling.words import Seed, index_below, normals, words
 
 
 @pytree
@@ -80,7 +80,7 @@ class BootstrapSampler(ComponentSampler):
         pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
         return cls(pca, parents, bandwidth)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         n, k = self.parents.shape
         bandwidth = jnp.asarray(self.bandwidth, jnp.float32)
         chosen = index_below(words(seed, index, 0, 1)[0][0], n)

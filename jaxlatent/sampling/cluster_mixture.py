@@ -8,9 +8,10 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.base import ComponentSampler, derived
 from jaxlatent.sampling.clusters import BodyUnion, Clusters, fit_clusters
 from jaxlatent.sampling.mixture import GaussianMixtureSampler
+from jaxlatent.sampling.words import Seed
 
 # Added to the correlation matrices, so that a factor exists whatever the rounding.
 _FLOOR = 1e-6
@@ -94,9 +95,13 @@ class ClusterMixtureSampler(ComponentSampler):
         """The number of clusters c."""
         return self.mixture.n_clusters
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         cluster, y = self.mixture.draw_clusters(seed, index)
-        return self.body.confine(y, cluster)
+        return self.body.confine(y, cluster, self._tables())
+
+    def _tables(self) -> Float[Array, " k"]:
+        """How far rounding moves a vector on its way to the latent frame."""
+        return derived(self, lambda: self.body.rounding(self.pca))
 
 
 def _factors(clusters: Clusters, prior_count: float) -> Float[np.ndarray, "c k k"]:

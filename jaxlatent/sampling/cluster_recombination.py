@@ -10,10 +10,10 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import as_array, as_count, as_positive_leaf, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.base import ComponentSampler, derived
 from jaxlatent.sampling.clusters import FEWEST, BodyUnion, fit_clusters
 from jaxlatent.sampling.parents import as_parents, combined
-from jaxlatent.sampling.words import distinct_indices, index_below, words
+from jaxlatent.sampling.words import Seed, distinct_indices, index_below, words
 
 
 @pytree
@@ -122,7 +122,7 @@ class ClusterRecombinationSampler(ComponentSampler):
         bounds = clusters.bounds.astype(np.int32)
         return cls(clusters.pca, clusters.body, parents, bounds, temperature, n_parents)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         parents, bounds = jnp.asarray(self.parents), jnp.asarray(self.bounds)
         point = index_below(words(seed, index, 0, 1)[0][0], parents.shape[0]).astype(jnp.int32)
         cluster = jnp.sum(point >= bounds[1:-1, None], axis=0)
@@ -131,4 +131,8 @@ class ClusterRecombinationSampler(ComponentSampler):
         total = combined(parents, rows, jnp.ones(rows.shape, jnp.float32))
         scale = jnp.asarray(self.temperature, jnp.float32) / jnp.float32(math.sqrt(self.n_parents))
         y = jnp.asarray(self.body.centres)[cluster] + scale * total * jnp.sqrt(self.pca.explained_variance)
-        return self.body.confine(y, cluster)
+        return self.body.confine(y, cluster, self._tables())
+
+    def _tables(self) -> Float[Array, " k"]:
+        """How far rounding moves a vector on its way to the latent frame."""
+        return derived(self, lambda: self.body.rounding(self.pca))

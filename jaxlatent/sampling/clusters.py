@@ -13,7 +13,8 @@ from jaxlatent._boundary import as_count, as_floats, as_key, as_mask, as_share, 
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.body import LIMIT
+from jaxlatent.latent.rounding import inverse_rounding
+from jaxlatent.sampling.body import shrinking
 from jaxlatent.sampling.k_means import k_means, padded
 from jaxlatent.sampling.parents import check_differ
 from jaxlatent.sampling.region import fit_frame
@@ -81,18 +82,30 @@ class BodyUnion:
         return jnp.concatenate([jnp.zeros(0, bool), *blocks])
 
     def coverage(self, y: Float[Array | np.ndarray, "n k"]) -> float:
-        """The fraction of vectors inside; arguments and errors as for `contains`."""
+        """The fraction of n >= 1 vectors inside; arguments and errors as for `contains`."""
+        y = as_vectors("y", y, self.n_components, least=1)
         return float(jnp.mean(self.contains(y)))
 
     def confine(
-        self, y: Float[Array, "b k"], cluster: Int[Array, " b"] | UInt32[Array, " b"]
+        self,
+        y: Float[Array, "b k"],
+        cluster: Int[Array, " b"] | UInt32[Array, " b"],
+        rounding: Float[Array, " k"],
     ) -> Float[Array, "b k"]:
-        """Draws vectors that lie outside the body of their cluster straight to its boundary."""
-        centre = jnp.asarray(self.centres)[cluster]
+        """Draws vectors outside the body of their cluster straight to its boundary.
+
+        So that they stay inside when each component is moved by as much as `rounding`, in the units of the
+        semi-axes; see `EllipseBody.confine`.
+        """
+        centre, axes = jnp.asarray(self.centres)[cluster], jnp.asarray(self.semi_axes)[cluster]
         away = y - centre
-        gauge = jnp.sqrt(largest_two(jnp.square(away / jnp.asarray(self.semi_axes)[cluster])))
-        inside = centre + away * jnp.minimum(1.0, jnp.float32(LIMIT) / jnp.maximum(gauge, 0.5))[:, None]
-        return jnp.where((gauge > LIMIT)[:, None], inside, y)
+        factor = shrinking(away / axes, rounding / axes)[:, None]
+        return jnp.where(factor < 1, centre + factor * away, y)
+
+    def rounding(self, pca: PCA) -> Float[Array, " k"]:
+        """How far float32 moves the components of a vector on its way to the latent frame; see there."""
+        reach = jnp.abs(jnp.asarray(self.centres)) + jnp.asarray(self.semi_axes)
+        return inverse_rounding(pca, jnp.max(reach, axis=0))
 
 
 @jax.jit

@@ -12,7 +12,7 @@ from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.parents import as_parents, combined, fit_parents
-from jaxlatent.sampling.words import directions, distinct_indices
+from jaxlatent.sampling.words import Seed, directions, distinct_indices
 
 Weights = Literal["equal", "random"]
 
@@ -89,7 +89,7 @@ class RecombinationSampler(ComponentSampler):
         pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
         return cls(pca, parents, n_parents, weights)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         m, n = self.n_parents, self.parents.shape[0]
         if self.weights == "equal":
             weights = jnp.full((m, index.shape[0]), 1 / math.sqrt(m), jnp.float32)

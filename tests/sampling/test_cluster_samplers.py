@@ -200,23 +200,14 @@ def test_many_parents_take_larger_clusters(key, groups):
 
 
 @pytest.mark.parametrize("cls", [jl.ClusterRecombinationSampler, jl.ClusterMixtureSampler])
-def test_another_data_set_of_about_this_size_compiles_nothing(cls, make_z):
-    compiled = []
-
-    def listen(event, duration, **_):
-        if event == "/jax/core/compile/backend_compile_duration":
-            compiled.append(duration)
-
+def test_another_data_set_of_about_this_size_compiles_nothing(cls, make_z, compilations):
     z = [make_z(n, 7, seed) for seed, n in enumerate((1000, 970))]
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
+    with compilations() as programs:
         cls.fit(z[0], n_clusters=20)
-        assert len(compiled) < 40
-        compiled.clear()
+    assert len(programs) < 40
+    with compilations() as programs:
         cls.fit(z[1], n_clusters=20)
-        assert not compiled
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
+    assert not programs
 
 
 class Tensor:

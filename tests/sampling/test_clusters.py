@@ -48,7 +48,7 @@ def test_confined_vectors_keep_their_direction_and_lie_inside(body):
     own = rng.integers(0, 4, 3000).astype(np.int32)
     centre, axes = np.asarray(body.centres)[own], np.asarray(body.semi_axes)[own]
     y = (centre + 0.6 * axes * rng.standard_normal((3000, 5))).astype(np.float32)
-    confined = np.asarray(body.confine(jnp.asarray(y), jnp.asarray(own)))
+    confined = np.asarray(body.confine(jnp.asarray(y), jnp.asarray(own), jnp.zeros(5)))
     assert brute_force(body, confined).all()
     u = np.sort(((y - centre) / axes) ** 2, axis=1)
     gauge = np.sqrt(u[:, -1] + u[:, -2])
