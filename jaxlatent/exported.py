@@ -25,7 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._backend import start_backend
+from jaxlatent._boundary import as_count, as_vectors
 from jaxlatent._cores import cores
 from jaxlatent.sampling.base import checked_seed
 
@@ -101,6 +102,7 @@ class Exported:
             TypeError: if `key` is not a typed key or `n` not an integer.
             ValueError: if `n` or `start` is out of range.
         """
+        n, start = as_count("n", n), as_count("start", start)
         seed = checked_seed(key, n, start)
 
         def draw(first: int, tiles: int) -> tuple[jax.Array]:
@@ -122,7 +124,7 @@ class Exported:
         Raises:
             TypeError, ValueError: if `z` is not a floating-point array (n, d).
         """
-        check_vectors("z", z, self.latent_dim)
+        z = as_vectors("z", z, self.latent_dim)
         if isinstance(z, jax.core.Tracer):
             return self._programs["decode"].call(self._arrays[1], z.astype(jnp.float32))
         rows = np.asarray(z, np.float32)
@@ -146,6 +148,7 @@ class Exported:
         Raises:
             ValueError: if an image is not finite, too.
         """
+        n, start = as_count("n", n), as_count("start", start)
         seed = checked_seed(key, n, start)
         # Tiles start at multiples of their size, whatever is asked for, as in a job.
         skip = start % self._decode_tile
@@ -194,8 +197,10 @@ def load_exported(path: str | os.PathLike[str]) -> Exported:
         OSError: if the file cannot be opened; FileNotFoundError if there is none.
         ValueError: if the file is damaged, not one that `jaxlatent.export` wrote, of a newer version of
             jaxlatent or JAX, or not exported for this platform.
+        RuntimeError: if JAX cannot start.
     """
     with Path(path).open("rb") as file:
+        start_backend()
         try:
             return _read(file)
         except _RefusedError as error:

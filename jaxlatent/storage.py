@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import jaxtyped
 
+from jaxlatent._backend import start_backend
 from jaxlatent._files import atomic_path
 from jaxlatent._pytree import CLASSES
 
@@ -59,8 +60,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises:
         OSError: if the file cannot be opened; FileNotFoundError if there is none.
         ValueError: if the file is damaged, not one that `save` wrote, or of a newer version of jaxlatent.
+        RuntimeError: if JAX cannot start.
     """
     with Path(path).open("rb") as file:
+        start_backend()
         try:
             return _read(file)
         # Damaged bytes make zipfile, NumPy, json and the constructors raise almost anything.

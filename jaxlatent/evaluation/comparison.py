@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import as_count, as_key, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.evaluation.catalogue import NAIVE, Spec
 from jaxlatent.evaluation.copy_test import copies, duplicates
@@ -68,8 +68,7 @@ def compare(
         TypeError, ValueError: if an argument is out of range; the message names it.
         ImportError: if faces are asked for and OpenCV is missing.
     """
-    check_key(key)
-    check_count("count", count, LEAST)
+    key, count, z = as_key(key), as_count("count", count, LEAST), as_vectors("z", z)
     draw, measure = jax.random.split(key)
     naive = Spec.parse(NAIVE)
     asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}
