@@ -64,10 +64,9 @@ def as_counts(name: str, numbers: Any, minimum: int = 1) -> tuple[int, ...]:
 
 
 def _items(name: str, numbers: Any) -> list[Any]:
-    try:
-        return [] if isinstance(numbers, (str, bytes)) else list(numbers)
-    except TypeError:
-        raise TypeError(f"{name}: expected several numbers, got {numbers!r}") from None
+    if isinstance(numbers, (str, bytes)) or not np.iterable(numbers):
+        raise TypeError(f"{name}: expected several numbers, got {numbers!r}")
+    return list(numbers)
 
 
 def convert_fields(record: Any, convert: Callable[..., Any], *names: str, **limits: Any) -> None:
@@ -87,7 +86,7 @@ def as_number(name: str, x: Any) -> float:
         raise TypeError(f"{name}: expected a number, got {x!r}")
     try:
         return float(x)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name}: expected a number, got {x!r}") from None
 
 

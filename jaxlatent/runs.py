@@ -170,11 +170,8 @@ class Run(RunFolder):
             components: numbers of components, each at most what was fitted; all fitted where empty.
             seed: of the draws.
         """
-        count, components, key = (
-            as_count("count", count, 1),
-            as_counts("components", components),
-            seed_key(seed),
-        )
+        count, components = as_count("count", count, 1), as_counts("components", components)
+        key = seed_key(seed)
         fitted, z, model = self.sampler(), self.latents(), self.model()
         draws = {}
         for k in components or [fitted.pca.n_components]:

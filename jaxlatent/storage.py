@@ -88,8 +88,10 @@ def describe(obj: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, An
             raise TypeError(f"{name or 'obj'}: cannot save an array of {obj.dtype}; use float32 or the like")
         arrays[name or "array"] = np.asarray(obj)
         return {"array": name or "array"}
-    # A np.float64 is a float, but an IntEnum, say, would come back as a mere number.
-    if obj is None or type(obj) in (bool, int, float, str, np.float64):
+    if isinstance(obj, (np.bool_, np.integer, np.floating)):
+        obj = obj.item()
+    # Not isinstance: an IntEnum, say, would come back as a mere number.
+    if obj is None or type(obj) in (bool, int, float, str):
         return {"value": obj}
     if type(obj) is tuple:
         return {"tuple": [inner(item, i) for i, item in enumerate(obj)]}

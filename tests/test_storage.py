@@ -175,8 +175,9 @@ def test_objects_in_objects(anything, sampler, path):
     obj = anything(jnp.ones(2), (anything(jnp.zeros(3), sampler), sampler.pca), fixed=("a", (1, None)))
     jl.save(path, obj)
     assert_same(jl.load(path), obj)
-    jl.save(path, anything(inner=np.float64(0.1)))
-    assert jl.load(path).inner == 0.1
+    for number in (np.float64(0.1), np.float32(0.1), np.int64(3), np.bool_(True)):
+        jl.save(path, anything(inner=number))
+        assert jl.load(path).inner == number.item()
 
 
 def test_float64_is_not_rounded_silently(anything, path):
@@ -467,3 +468,14 @@ def test_errors_of_the_file_system(tmp_path):
         jl.load(tmp_path / "absent.npz")
     with pytest.raises(IsADirectoryError):
         jl.load(tmp_path)
+
+
+def test_that_jax_cannot_start_is_not_blamed_on_the_file(pca, path, monkeypatch):
+    jl.save(path, pca)
+
+    def fail():
+        raise AssertionError
+
+    monkeypatch.setattr(jax, "devices", fail)
+    with pytest.raises(RuntimeError, match="^JAX_PLATFORMS: JAX cannot start on "):
+        jl.load(path)
