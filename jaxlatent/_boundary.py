@@ -263,8 +263,9 @@ def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0
     """
     images = as_array(name, images)
     height, width = ("h", "w") if size is None else (size, size)
-    if images.ndim != 4 or images.shape[3] != 3 or (size is not None and images.shape[1:3] != (size, size)):
-        if images.ndim == 4 and images.shape[1] == 3:
+    are_images = images.ndim == 4 and images.shape[3] == 3 and 0 not in images.shape[1:]
+    if not are_images or (size is not None and images.shape[1:3] != (size, size)):
+        if images.ndim == 4 and images.shape[1] == 3 != images.shape[3]:
             hint = "move the channels last with .transpose(0, 2, 3, 1)"
         else:
             hint = "load_images makes such images of any" + ("" if size is None else f", image_size={size}")

@@ -5,6 +5,7 @@ of NumPy, in the other byte order, masked and so on: the result has to be the sa
 """
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,14 @@ def fitted(name: str) -> Any:
 
 
 def _fit(name: str, **numbers: Any) -> Case:
-    return Case(getattr(jl, name).fit, {"z": Z, "where": WHERE}, numbers)
+    # A mask says which points count; so it excludes the other ways to choose them.
+    arrays = {"z": Z} if {"max_points", "within_sigma"} & numbers.keys() else {"z": Z, "where": WHERE}
+    return Case(getattr(jl, name).fit, arrays, numbers)
+
+
+def _config(record: type) -> Callable[..., Any]:
+    """What JSON gives back of a configuration."""
+    return lambda **numbers: json.loads(json.dumps(dataclasses.asdict(record(**numbers))))
 
 
 def _sample(name: str) -> Case:
@@ -119,7 +127,7 @@ def _saved(temperature: Any) -> Any:
 def _fit_autoencoder(images: Any, validation: Any) -> Any:
     config = jl.AutoencoderConfig(image_size=32, latent_dim=2, filters=(2, 2, 2, 2))
     network, history = jl.fit_autoencoder(
-        KEY, images, config, jl.TrainConfig(epochs=1, batch_size=24), validation=validation
+        KEY, images, config, jl.TrainConfig(epochs=1, batch_size=8), validation=validation
     )
     return network.to_latent.kernel[...], history.column("train_loss"), history.column("val_loss")
 
@@ -224,7 +232,7 @@ _CONSTRUCTORS = {
         lambda **a: jl.RecombinationSampler(pca(), **a), {"parents": Z[:, :2]}, {"n_parents": 3}
     ),
     "ClusterRecombinationSampler": Case(
-        lambda **a: jl.ClusterRecombinationSampler(pca(), fitted("ClusterRecombinationSampler").body, **a),
+        lambda **a: jl.ClusterRecombinationSampler(pca(), jl.BodyUnion(_UNIT, 1 + _UNIT), **a),
         {"parents": Z[:, :2], "bounds": np.asarray([0, 32, N], np.int32)},
         {"temperature": 0.75, "n_parents": 2},
     ),
@@ -232,12 +240,12 @@ _CONSTRUCTORS = {
 }
 _CONFIGS = {
     "AutoencoderConfig": Case(
-        jl.AutoencoderConfig,
+        _config(jl.AutoencoderConfig),
         {},
         {"image_size": 32, "latent_dim": 6, "filters": (4, 4, 8, 8), "kernel_size": 4},
     ),
     "TrainConfig": Case(
-        jl.TrainConfig,
+        _config(jl.TrainConfig),
         {},
         {
             "epochs": 2,
@@ -253,7 +261,7 @@ _CONFIGS = {
         },
     ),
     "evaluation.ClassifierConfig": Case(
-        evaluation.ClassifierConfig,
+        _config(evaluation.ClassifierConfig),
         {},
         {
             "filters": (4, 8),
@@ -266,14 +274,13 @@ _CONFIGS = {
     ),
 }
 _DATA = {
-    "load_images": Case(jl.load_images, {"spec": IMAGES}, {"image_size": 16, "limit": 5}),
-    "load_images synthetic": Case(partial(jl.load_images, "synthetic:3"), {}, {"image_size": 16, "seed": 5}),
+    "load_images": Case(jl.load_images, {"spec": IMAGES}, {"image_size": 16, "limit": 5, "seed": 3}),
     "synthetic_faces": Case(synthetic_faces, {}, {"n": 2, "image_size": 16, "seed": 5, "start": 7}),
     "sample_factors": Case(sample_factors, {}, {"seed": 5, "start": 7, "count": 2}),
     "render_faces": Case(render_faces, {"factors": vectors(2, 5, len(FACTORS)) / 64}, {"image_size": 16}),
 }
 _MODELS = {
-    "fit_autoencoder": Case(_fit_autoencoder, {"images": IMAGES, "validation": IMAGES[:8]}),
+    "fit_autoencoder": Case(_fit_autoencoder, {"images": IMAGES[:8], "validation": IMAGES[8:16]}),
     "encode": Case(
         lambda **a: jl.encode(model(), **a), {"images": (IMAGES / 256).astype(np.float32)}, {"batch_size": 16}
     ),
@@ -297,7 +304,11 @@ _LATENT = {
     "PCA.inverse_transform": Case(lambda y: pca().inverse_transform(y), {"y": Z[:, :2]}),
     "half_width": Case(jl.half_width, {"y": Z}),
     "latent.moments": Case(latent.moments, {"z": Z}),
-    "latent.trim": Case(partial(latent.trim, key=KEY), {"z": Z}, {"max_points": 16, "within_sigma": 2.0}),
+    "latent.trim": Case(
+        lambda z, **numbers: np.asarray(latent.trim(z, key=KEY, **numbers), np.float32),
+        {"z": Z},
+        {"max_points": 16, "within_sigma": 2.0},
+    ),
     "latent.confidence_ellipse": Case(
         latent.confidence_ellipse, {"mean": _AXES, "covariance": 1 + _UNIT}, {"level": 1.5}
     ),
@@ -321,9 +332,6 @@ _LATENT = {
     ),
     "PathSampler.path": Case(lambda n: fitted("PathSampler").path(n), {}, {"n": 5}),
     "EllipsoidSampler.contains": Case(lambda y: fitted("EllipsoidSampler").contains(y), {"y": Z[:, :2]}),
-    "TiltedSampler.sample_chains": Case(
-        lambda **a: fitted("TiltedSampler").sample_chains(KEY, **a), {}, {"n_chains": 2, "n_draws": 4}
-    ),
     "core.robust_core": Case(robust_core, {"z": Z}, {"keep": 0.75, "max_iter": 3}),
     "coverage.coverage_curves": Case(
         coverage_curves, {"y": Z, "widths": Z[0] ** 2 + 1}, {"levels": (1.0, 2.0), "components": (2, 3)}
@@ -466,6 +474,8 @@ def parts_of(result):
     """The arrays and plain values that a result is made of."""
     if dataclasses.is_dataclass(result):
         result = [getattr(result, each.name) for each in dataclasses.fields(result)]
+    if isinstance(result, dict):
+        result = list(result.values())
     if isinstance(result, (tuple, list)):
         return [part for each in result for part in parts_of(each)]
     return [result]
@@ -473,12 +483,17 @@ def parts_of(result):
 
 def assert_same(found, name, tolerance=0.0):
     for part, plain in zip(parts_of(found), expected(name), strict=True):
-        assert type(part) is type(plain)
         if isinstance(plain, (jax.Array, np.ndarray)):
+            assert isinstance(part, jax.Array) or type(part) is np.ndarray
             assert part.dtype == plain.dtype
             np.testing.assert_allclose(part, plain, tolerance, tolerance)
+        elif isinstance(plain, float):
+            # A dial that JAX holds stays on its device.
+            assert isinstance(part, (float, jax.Array))
+            np.testing.assert_allclose(part, plain, tolerance, tolerance)
         else:
-            assert part == pytest.approx(plain, tolerance, tolerance, nan_ok=True)
+            assert type(part) is type(plain)
+            assert part == plain
 
 
 def names_with(what):
@@ -490,7 +505,9 @@ def names_with(what):
 def test_arrays_of_any_kind_give_the_same(name, kind):
     case = CASES[name]
     arrays = {argument: ARRAYS[kind](array) for argument, array in case.arrays.items()}
-    assert_same(case.call(**arrays, **case.numbers), name, 2e-3 if kind == "float16" else 0.0)
+    # Sums over an array that lies otherwise in memory are rounded otherwise.
+    tolerance = {"float16": 2e-3, "backwards in memory": 1e-5}.get(kind, 0.0)
+    assert_same(case.call(**arrays, **case.numbers), name, tolerance)
 
 
 @pytest.mark.parametrize("kind", NUMBERS)
@@ -504,7 +521,6 @@ def test_numbers_of_any_kind_give_the_same(name, kind):
         return np.bool_(x) if isinstance(x, bool) else NUMBERS[kind](x)
 
     numbers = {argument: convert(x) for argument, x in case.numbers.items()}
-    # A dial stays on JAX's device, and is no Python number then.
     assert_same(case.call(**case.arrays, **numbers), name)
 
 

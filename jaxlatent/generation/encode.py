@@ -68,7 +68,7 @@ def encode_to(
     elif isinstance(images, np.ndarray) or hasattr(images, "detach"):
         images = as_array("images", images)
     # Of what is read by slices, `encode` converts each.
-    as_images("images", images[:1], model.config.image_size, least=1)
+    as_images("images", images[0:1], model.config.image_size, least=1)
     n, dimension = images.shape[0], model.config.latent_dim
 
     def compute(shards: Iterable[Shard]) -> Iterator[Part]:
