@@ -200,7 +200,7 @@ def test_no_random_face_is_broken():
         (
             lambda: synthetic_faces(1, seed=2**64),
             ValueError,
-            f"seed: expected at most {2**64 - 1}, got {2**64}",
+            "seed: expected at most 18446744073709551615",
         ),
         (lambda: synthetic_faces(1, start=-2), ValueError, "start: expected at least 0, got -2"),
         (lambda: synthetic_faces(1, start=2**32), ValueError, "start + n: expected at most 2**32"),
