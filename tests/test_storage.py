@@ -477,5 +477,5 @@ def test_that_jax_cannot_start_is_not_blamed_on_the_file(pca, path, monkeypatch)
         raise AssertionError
 
     monkeypatch.setattr(jax, "devices", fail)
-    with pytest.raises(RuntimeError, match="^JAX_PLATFORMS: JAX cannot start on "):
+    with pytest.raises(RuntimeError, match=r"^JAX_PLATFORMS: JAX cannot start on "):
         jl.load(path)

@@ -1,5 +1,6 @@
 """A run of a process with JAX_ENABLE_X64=1 is one of a process without it, and the reverse."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
+from flax import nnx
 
 import jaxlatent as jl
 from jaxlatent.data.synthetic import synthetic_faces
-from jaxlatent.evaluation import ClassifierConfig, extract, fit_features, load_classifier
+from jaxlatent.evaluation.classifier import Classifier
 
 CONFIG = jl.AutoencoderConfig(image_size=32, latent_dim=4, filters=(4, 4, 4, 8), norm="group")
 TRAIN = jl.TrainConfig(epochs=1, batch_size=8)
@@ -24,14 +27,10 @@ def fit(folder, images, *, resume=False):
 
 
 def write(folder):
-    """Trains a tiny network and features, encodes, fits a sampler, and keeps what comes out of all."""
+    """Trains a tiny network, encodes, fits a sampler, and keeps what comes out of all."""
     images, factors = synthetic_faces(24, image_size=32, seed=2**40, return_factors=True)
     model, history = fit(folder, images)
     z = jl.encode(model, images)
-    features = fit_features(
-        KEY, images, factors[:, :2], config=ClassifierConfig(filters=(4, 4), epochs=1, batch_size=8)
-    )
-    features.save(folder / "features")
     sampler = jl.PairwiseSampler.fit(z, n_components=2)
     jl.save(folder / "sampler.npz", sampler)
     np.savez(
@@ -40,7 +39,6 @@ def write(folder):
         factors=factors,
         z=z,
         decoded=jl.decode(model, z),
-        features=extract(features, images),
         drawn=sampler.sample(KEY, 8),
         loss=history.column("train_loss"),
     )
@@ -56,7 +54,6 @@ def read(folder):
     return {
         "z": z,
         "decoded": jl.decode(model, z),
-        "features": extract(load_classifier(folder / "features"), images),
         "drawn": jl.load(folder / "sampler.npz").sample(KEY, 8),
         "loss": history.column("train_loss"),
     }
@@ -69,6 +66,7 @@ def compare(folder):
         np.testing.assert_allclose(value, kept[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_with_and_without_64_bit_types(tmp_path):
     here, there = tmp_path / "without", tmp_path / "with"
     here.mkdir(), there.mkdir()
@@ -84,6 +82,16 @@ def test_a_run_is_the_same_with_and_without_64_bit_types(tmp_path):
     for name in ("factors", "z", "decoded", "loss"):
         assert ours[name].dtype == theirs[name].dtype, name
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+def test_parameters_are_float32_with_64_bit_types_too():
+    with jax.enable_x64(True):
+        networks = [
+            jl.Autoencoder(dataclasses.replace(CONFIG, norm=norm), rngs=nnx.Rngs(0))
+            for norm in ("none", "batch", "group")
+        ]
+        networks.append(Classifier((4, 4), 2, np.random.default_rng(0)))
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(nnx.state(networks))} == {"float32"}
 
 
 if __name__ == "__main__":
