@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._boundary import as_count, as_key
+from jaxlatent._boundary import as_count, as_key, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.evaluation.catalogue import NAIVE, Spec
 from jaxlatent.evaluation.copy_test import copies, duplicates
@@ -71,7 +71,7 @@ def compare(
         Exception: what the last of `samplers` raised, if all of them failed.
         ImportError: if faces are asked for and OpenCV is missing.
     """
-    key, count = as_key(key), as_count("count", count, LEAST)
+    key, count, z = as_key(key), as_count("count", count, LEAST), as_vectors("z", z)
     draw, measure = jax.random.split(key)
     naive = Spec.parse(NAIVE)
     asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}

@@ -186,7 +186,7 @@ def test_csv_gives_back_what_was_written(rows, tmp_path):
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors(references, model, images, z):
     function = EncoderFeatures(model)
-    with pytest.raises(ValueError, match="unseen_images: number of images: expected at least 24, got 5"):
+    with pytest.raises(ValueError, match="unseen_images: expected at least 24 images, got 5"):
         References.of(model, function, images, z, images[:5], COUNT)
     with pytest.raises(ValueError, match="z: expected a row for each of 200 images, got 199"):
         References.of(model, function, images, z[1:], images, COUNT)
