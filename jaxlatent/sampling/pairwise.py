@@ -14,10 +14,16 @@ from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
 from jaxlatent.sampling.region import Axes, fit_region
-from jaxlatent.sampling.round_robin import round_robin_pass
+from jaxlatent.sampling.round_robin import round_robin
+from jaxlatent.sampling.violated import descending, redraw_violated
 from jaxlatent.sampling.words import unit_uniform, words
 
 Order = Literal["round_robin", "permutation"]
+
+# Up to so many components, violated pairs are taken one by one from the start. Of more, a round robin's
+# first rounds, one for every 8 components, leave a fifth of the redraws.
+_MOST_WITHOUT_ROUNDS = 64
+_COMPONENTS_A_ROUND = 8
 
 
 @pytree
@@ -91,14 +97,16 @@ class PairwiseSampler(ComponentSampler):
 
     def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components
-        places = k + 1 - k % 2
-        start, seeds = words(seed, index, 0, places)
+        start, other = words(seed, index, 0, k + 1)
         q = jnp.square(unit_uniform(start[:k])) * jnp.float32(LIMIT)
         negative = (start[:k] & 1 == 1).T
         if self.order == "permutation":
             u = jnp.sqrt(permutation_pass(q, seed, index, 2, LIMIT)).T
         else:
-            u = jnp.sqrt(round_robin_pass(q, seeds, LIMIT))
+            if k > _MOST_WITHOUT_ROUNDS:
+                q = round_robin(q, other[: k // 2 + 1], LIMIT, k // _COMPONENTS_A_ROUND)
+            q = redraw_violated(descending(q)[:k], seed, index, 2, LIMIT)
+            # The components are exchangeable, so any order of them is as good as the one lost by sorting.
             labels = random_labels(words(seed, index, 1, k)[0])
-            u = jnp.take_along_axis(u, labels, axis=0, mode="promise_in_bounds").T
+            u = jnp.take_along_axis(jnp.sqrt(q), labels, axis=0, mode="promise_in_bounds").T
         return jnp.where(negative, -u, u) * self.body.semi_axes

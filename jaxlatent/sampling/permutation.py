@@ -1,7 +1,6 @@
 """All pairs one after the other, in an order of its own for every vector: the source method to the letter.
 
-Much slower than the round robin (k (k - 1) / 2 dependent steps) and, by test, of the same law: the
-reference.
+Much slower than visiting the violated pairs only (k (k - 1) / 2 dependent steps): the reference.
 """
 
 import jax
@@ -17,7 +16,7 @@ def permutation_pass(
     seed: UInt32[Array, "2"],
     index: UInt32[Array, " b"],
     stream: int,
-    limit: float,
+    limit: float | Float[Array, ""],
 ) -> Float[Array, "k b"]:
     """One pass over all pairs in uniformly random order; which one of a pair is redrawn is a fair coin.
 
