@@ -20,8 +20,8 @@ from jaxlatent.sampling.words import unit_uniform, words
 
 Order = Literal["round_robin", "permutation"]
 
-# Up to so many components, violated pairs are taken one by one from the start. Of more, a round robin's
-# first rounds, one for every 8 components, leave a fifth of the redraws.
+# Up to so many components, violated pairs are taken one by one from the start. Of more, rounds of a round
+# robin, one for every 8 components, first make half of the redraws, many at a time.
 _MOST_WITHOUT_ROUNDS = 64
 _COMPONENTS_A_ROUND = 8
 
