@@ -3,9 +3,10 @@
     python benchmarks/pairwise_law.py [--samples 400000] [--components 2 3 4 ...] [--orders round_robin]
     python benchmarks/pairwise_law.py --reference tests/sampling/literal.json
 
-The reference is plain NumPy: every pair once, in an order of its own for every vector (tests/sampling/literal.py).
-Its means and standard errors are in literal.json beside it; the second form measures them anew, which takes
-some minutes. All semi-axes are 1. z is the difference in standard errors, of both sides together.
+The reference is plain NumPy: every pair once, in an order of its own for every vector, see
+tests/sampling/literal.py. Its means and standard errors are in literal.json beside it; the second form
+measures them anew, which takes some minutes. All semi-axes are 1. z is the difference in standard errors, of
+both sides together.
 """
 
 import argparse
@@ -24,8 +25,8 @@ import jaxlatent as jl
 
 TESTS = Path(__file__).parents[1] / "tests" / "sampling"
 # Vectors of the reference for each k.
-REFERENCE = {2: 4_000_000, 3: 4_000_000, 4: 4_000_000, 5: 4_000_000, 7: 4_000_000, 8: 4_000_000, 12: 4_000_000}
-REFERENCE |= {16: 4_000_000, 24: 2_000_000, 33: 1_500_000, 64: 600_000, 105: 300_000, 256: 80_000}
+REFERENCE = dict.fromkeys((2, 3, 4, 5, 7, 8, 12, 16), 4_000_000)
+REFERENCE |= {24: 2_000_000, 33: 1_500_000, 64: 600_000, 105: 300_000, 256: 80_000}
 BLOCK = 65_536
 
 
@@ -69,7 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=400_000, help="vectors of the sampler for each k")
     parser.add_argument("--components", type=int, nargs="+", default=list(REFERENCE), choices=list(REFERENCE))
-    parser.add_argument("--orders", nargs="+", default=["round_robin"], choices=["round_robin", "permutation"])
+    parser.add_argument(
+        "--orders", nargs="+", default=["round_robin"], choices=["round_robin", "permutation"]
+    )
     parser.add_argument("--reference", type=Path, help="measure the literal method into this file, and stop")
     options = parser.parse_args()
     if options.reference:

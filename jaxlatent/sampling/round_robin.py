@@ -56,10 +56,11 @@ def round_robin(
     k, b = q.shape
     n = k + 1 - k % 2
     place = np.arange(n)
-    # The coin by which a place is redrawn, none for the middle one, which rests. Both of a pair have its word.
-    side = np.where(place < n // 2, 0, 1)
-    side[n // 2] = 2
-    side = jnp.asarray(side, jnp.uint32)[:, None]
+    # The coin by which a place is redrawn, none for the middle one, which rests.
+    coin = np.where(place < n // 2, 0, 1)
+    coin[n // 2] = 2
+    coins = jnp.asarray(coin, jnp.uint32)[:, None]
+    # Both of a pair have its word.
     words = words[np.minimum(place, place[::-1])]
     queue = jnp.concatenate([q, jnp.zeros((n - k + rounds, b), q.dtype)])
 
@@ -67,7 +68,7 @@ def round_robin(
         window = jax.lax.dynamic_slice(queue, (r, 0), (n, b))
         partner = window[::-1]
         word = scramble(words + r.astype(jnp.uint32) * jnp.uint32(_WEYL))
-        redrawn = (window + partner > limit) & (word & 1 == side)
+        redrawn = (window + partner > limit) & (word & 1 == coins)
         window = jnp.where(redrawn, (limit - partner) * jnp.square(unit_uniform(word)), window)
         queue = jax.lax.dynamic_update_slice(queue, window, (r, 0))
         # Read back from the queue: with a second use of `window`, XLA would not update in place.

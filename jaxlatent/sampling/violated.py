@@ -53,10 +53,10 @@ def redraw_violated(
     stream: int,
     limit: float | Float[Array, ""],
 ) -> Float[Array, "k b"]:
-    """Takes violated pairs, uniformly among them, and redraws a row of each by a fair coin; until none is left.
+    """Takes a violated pair, uniformly among them, and redraws one of the two; until none is left.
 
     Args:
-        q: squared components in units of the semi-axes, each column in descending order, each at most `limit`.
+        q: squared components in units of the semi-axes, in descending order, each at most `limit`.
         seed: the cipher's key.
         index: the vectors' indices, (b,).
         stream: the stream of random words to use.
@@ -66,7 +66,8 @@ def redraw_violated(
         The squares, (k, b), in descending order, with q_i + q_j <= limit for every pair of rows.
     """
     k, b = q.shape
-    limit = jnp.asarray(limit, jnp.float32)
+    # A loop of unknown length has no derivative, which nothing needs: what is drawn here only gets scaled.
+    q, limit = lax.stop_gradient((q, jnp.asarray(limit, jnp.float32)))
     rows = _STEPS * (_PROPOSALS + 1)
     row = jnp.arange(rows, dtype=jnp.uint32)[:, None] + jnp.uint32(stream << 24)
 
@@ -78,8 +79,8 @@ def redraw_violated(
             state, first, second = inputs
             here = (s * (_PROPOSALS + 1), 0)
             size = (_PROPOSALS + 1, b)
-            uniforms = (lax.dynamic_slice(x, here, size) for x in (first, second))
-            return _step(state, *uniforms, limit), first, second
+            one, other = lax.dynamic_slice(first, here, size), lax.dynamic_slice(second, here, size)
+            return _step(state, one, other, limit), first, second
 
         state, _, _ = lax.fori_loop(0, _STEPS, step, (state, first, second))
         return used + jnp.uint32(rows), state

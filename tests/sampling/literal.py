@@ -1,4 +1,4 @@
-"""The pairwise method to the letter, in NumPy: the reference of its law, and the numbers that are compared."""
+"""The pairwise method to the letter, in NumPy: the reference of its law, and what is compared."""
 
 import numpy as np
 
