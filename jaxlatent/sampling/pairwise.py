@@ -22,7 +22,7 @@ Order = Literal["round_robin", "permutation"]
 
 # Up to so many components, violated pairs are taken one by one from the start. Of more, rounds of a round
 # robin, one for every 8 components, first make half of the redraws, many at a time.
-_MOST_WITHOUT_ROUNDS = 64
+_MOST_WITHOUT_ROUNDS = 128
 _COMPONENTS_A_ROUND = 8
 
 
@@ -42,9 +42,9 @@ class PairwiseSampler(ComponentSampler):
         pca: the frame, with k components.
         body: the semi-axes, k >= 2.
         order: "permutation" looks at the pairs one by one, in a uniformly random order for each vector.
-            "round_robin" visits only those that are violated, thousands of times fewer. Up to k = 64 its
+            "round_robin" visits only those that are violated, thousands of times fewer. Up to k = 128 its
             law is the same, by proof (`jaxlatent.sampling.violated`) and by test. Beyond, the first k / 8
-            rounds of a round robin come before, so that its law is a little different; see the README.
+            rounds of a round robin come before: at k = 256, E u^2 is 0.08 % larger than in the other order.
 
     Raises:
         ValueError: if `body` and `pca` differ in k, or `order` is unknown.

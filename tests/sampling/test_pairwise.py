@@ -74,42 +74,41 @@ def test_the_reference_is_the_plain_loop(k):
         assert abs(mean - other) < 4.5 * math.hypot(error, other_error), name
 
 
-@pytest.mark.parametrize("k", [2, 3, 4, 5, 7, 8, 12, 16])
+@pytest.mark.parametrize("k", [2, 3, 4, 5, 7, 12])
 def test_literal_law(identity_pca, k):
     """With one table of coins for all vectors, P(largest > 0.9) is off by 10 standard errors and more."""
     assert_literal_law(draw(identity_pca, k, 400_000, k))
 
 
-@pytest.mark.parametrize("k", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize("k", [3, 4])
 def test_literal_law_of_the_literal_order(identity_pca, k):
     assert_literal_law(draw(identity_pca, k, 400_000, k, "permutation"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ["round_robin", "permutation"])
-@pytest.mark.parametrize("k", [8, 12, 16, 24, 33, 64])
+@pytest.mark.parametrize("k", [2, 5, 7, 8, 12, 16, 24, 33, 64, 105])
 def test_literal_law_of_many_components(identity_pca, order, k):
     assert_literal_law(draw(identity_pca, k + 1, 400_000 if k < 33 else 100_000, k, order))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("k", [105, 256])
-def test_law_with_rounds(identity_pca, k):
-    """Beyond 64 components, the order of pairs is not quite random; the README has the differences."""
-    u = draw(identity_pca, k, 400_000, k)
-    allowed = {"P(second > 0.6)": 0.012, "E u^2": 0.006, "E u^4": 0.01, "P(|u_i| > 0.6, |u_j| > 0.4)": 0.03}
-    for name, values in literal.statistics(u).items():
-        (mean, error), (expected, uncertainty) = (
-            literal.mean_and_error(values),
-            EXPECTED[str(k)]["means"][name],
-        )
-        spread = 4.5 * math.hypot(error, uncertainty)
-        assert abs(mean - expected) <= allowed.get(name, 0) * expected + spread, name
+def test_law_with_rounds(identity_pca):
+    """Beyond 128 components, the order of pairs is not quite random; the README has the differences."""
+    k = 256
+    u = draw(identity_pca, k, 200_000, k)
+    allowed = {"P(second > 0.6)": 0.012, "E u^2": 0.006, "E u^4": 0.01, "P(|u_i| > 0.6, |u_j| > 0.4)": 0.02}
+    measured = literal.statistics(u)
+    assert measured.pop("P(largest > 0.9)").mean() < 1e-4
+    for name, values in measured.items():
+        mean, _ = literal.mean_and_error(values)
+        expected, _ = EXPECTED[str(k)]["means"][name]
+        assert abs(mean - expected) < allowed[name] * expected, name
 
 
-@pytest.mark.parametrize("k", [3, 70])
-def test_vectors_inside_a_larger_program(identity_pca, k):
+def test_vectors_inside_a_larger_program(identity_pca):
     """Under jit, vmap and lax.map, and with other vectors beside them, vectors keep their bits."""
+    k = 131
     sampler = jl.PairwiseSampler(identity_pca(k), jl.EllipseBody(jnp.ones(k)))
     seed = seed_words(jax.random.key(k))
     index = jnp.arange(96, dtype=jnp.uint32)
@@ -157,7 +156,7 @@ def test_neighbouring_vectors_are_independent(identity_pca):
             assert np.abs((x * y).mean(axis=0)).max() < 5 * x.std() * y.std() / np.sqrt(len(x))
 
 
-@pytest.mark.parametrize("k", [2, 3, 64, 105, 256])
+@pytest.mark.parametrize("k", [2, 3, 105, 256])
 def test_every_vector_inside_every_ellipse(k):
     """In float64, all pairs, with semi-axes that span four decades: also the narrow components."""
     axes = np.geomspace(5, 5e-4, k).astype(np.float32)
