@@ -1,4 +1,4 @@
-"""Random permutations of a vector's components, one for each vector, by sorting random words."""
+"""Columns of words in order, and random permutations of a vector's components, made by sorting words."""
 
 from functools import cache
 
@@ -17,8 +17,12 @@ def random_labels(word: UInt32[Array, "k b"]) -> UInt32[Array, "k b"]:
     k = word.shape[0]
     mask = jnp.uint32((1 << (k - 1).bit_length()) - 1)
     keys = (word & ~mask) | jnp.arange(k, dtype=jnp.uint32)[:, None]
-    sort = lax.platform_dependent(keys, cpu=_sort_columns_cpu, default=lambda x: jnp.sort(x, axis=0))
-    return sort & mask
+    return sort_columns(keys) & mask
+
+
+def sort_columns(x: UInt32[Array, "k b"]) -> UInt32[Array, "k b"]:
+    """Sorts each column, the smallest word first."""
+    return lax.platform_dependent(x, cpu=_sort_columns_cpu, default=lambda x: jnp.sort(x, axis=0))
 
 
 @cache

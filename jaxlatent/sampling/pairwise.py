@@ -15,15 +15,21 @@ from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
 from jaxlatent.sampling.region import Axes, fit_region
-from jaxlatent.sampling.round_robin import round_robin_pass
+from jaxlatent.sampling.round_robin import round_robin
+from jaxlatent.sampling.violated import descending, redraw_violated
 from jaxlatent.sampling.words import Seed, unit_uniform, words
 
 Order = Literal["round_robin", "permutation"]
 
+# Up to so many components, violated pairs are taken one by one from the start. Of more, rounds of a round
+# robin, one for every 8 components, first make most of the redraws, many at a time.
+_MOST_WITHOUT_ROUNDS = 128
+_COMPONENTS_A_ROUND = 8
+
 
 @pytree
 class PairwiseSampler(ComponentSampler):
-    """Draws every PCA component uniformly, then mends every pair that lies outside its ellipse.
+    """Draws every PCA component uniformly, then redraws one of every pair that lies outside its ellipse.
 
     Component i is uniform in [-a_i, a_i]. Then each of the k (k - 1) / 2 pairs is looked at once, in random
     order: where (y_i / a_i)^2 + (y_j / a_j)^2 > 1, one of the two, by a fair coin, is drawn anew, uniform
@@ -36,9 +42,10 @@ class PairwiseSampler(ComponentSampler):
     Attributes:
         pca: the frame, with k components.
         body: the semi-axes, k >= 2.
-        order: "round_robin" takes the pairs in rounds of k / 2 disjoint ones, with the components randomly
-            relabelled for each vector; "permutation" one by one in a uniformly random order for each
-            vector, hundreds of times slower and of the same law.
+        order: "permutation" looks at the pairs one by one, in a uniformly random order for each vector.
+            "round_robin" visits only those that are violated, 120 of 32,640 at k = 256. Up to k = 128 its
+            law is the same, by proof (`jaxlatent.sampling.violated`) and by test. Beyond, the first k / 8
+            rounds of a round robin come before: at k = 256, E u^2 is 0.08 % larger than in the other order.
 
     Raises:
         ValueError: if `body` and `pca` differ in k, or `order` is unknown.
@@ -91,16 +98,18 @@ class PairwiseSampler(ComponentSampler):
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components
-        places = k + 1 - k % 2
-        start, seeds = words(seed, index, 0, places)
+        start, other = words(seed, index, 0, k + 1)
         q = jnp.square(unit_uniform(start[:k])) * jnp.float32(LIMIT)
         negative = (start[:k] & 1 == 1).T
         if self.order == "permutation":
             u = jnp.sqrt(permutation_pass(q, seed, index, 2, LIMIT)).T
         else:
-            u = jnp.sqrt(round_robin_pass(q, seeds, LIMIT))
+            if k > _MOST_WITHOUT_ROUNDS:
+                q = round_robin(q, other[: k // 2 + 1], LIMIT, k // _COMPONENTS_A_ROUND)
+            q = redraw_violated(descending(q)[:k], seed, index, 2, LIMIT)
+            # The components are exchangeable, so any order of them is as good as the one lost by sorting.
             labels = random_labels(words(seed, index, 1, k)[0])
-            u = jnp.take_along_axis(u, labels, axis=0, mode="promise_in_bounds").T
+            u = jnp.take_along_axis(jnp.sqrt(q), labels, axis=0, mode="promise_in_bounds").T
         y = jnp.where(negative, -u, u) * self.body.semi_axes
         return self.body.confine(y, self._tables())
 

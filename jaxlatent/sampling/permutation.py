@@ -1,7 +1,6 @@
 """All pairs one after the other, in an order of its own for every vector: the source method to the letter.
 
-Much slower than the round robin (k (k - 1) / 2 dependent steps) and, by test, of the same law: the
-reference.
+Much slower than visiting the violated pairs only (k (k - 1) / 2 dependent steps): the reference.
 """
 
 import jax
@@ -14,10 +13,10 @@ from jaxlatent.sampling.words import unit_uniform, words
 
 def permutation_pass(
     q: Float[Array, "k b"],
-    seed: UInt32[Array, "2"],
+    seed: Seed,
     index: UInt32[Array, " b"],
     stream: int,
-    limit: float,
+    limit: float | Float[Array, ""],
 ) -> Float[Array, "k b"]:
     """One pass over all pairs in uniformly random order; which one of a pair is redrawn is a fair coin.
 
