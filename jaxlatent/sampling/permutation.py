@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
-from jaxlatent.sampling.words import unit_uniform, words
+from jaxlatent.sampling.words import Seed, unit_uniform, words
 
 
 def permutation_pass(
