@@ -17,6 +17,8 @@ from jaxlatent.sampling.law import largest_angle, mean_square
 # The value of 1 in the pair conditions of what is drawn: 1e-6 inside the body, so that rounding to float32
 # components and back cannot lead outside.
 LIMIT = 1 - 2**-20
+# Where rounding moves a component by more, float32 cannot hold it, and no margin helps.
+_MOST_ERROR = 0.125
 
 
 @pytree
@@ -30,7 +32,7 @@ class EllipseBody:
         ValueError: if the semi-axes are not a vector of at least two positive, finite numbers.
     """
 
-    semi_axes: Float[Array | np.ndarray, " k"]
+    semi_axes: Float[Array, " k"]
 
     def __post_init__(self) -> None:
         axes = jnp.asarray(as_floats("semi_axes", self.semi_axes), jnp.float32)
@@ -103,6 +105,18 @@ class EllipseBody:
         y = as_vectors("y", y, self.n_components, least=1)
         return float(jnp.mean(self.contains(y)))
 
+    def confine(self, y: Float[Array, "b k"], rounding: Float[Array, " k"]) -> Float[Array, "b k"]:
+        """Draws what rounding could lead outside straight towards the centre, as far as it takes.
+
+        Args:
+            y: vectors in the frame and units of the semi-axes, (b, k).
+            rounding: by how much each component may yet be moved, see `jaxlatent.latent.rounding`.
+
+        Returns:
+            float32 (b, k): inside, and inside still when each component is moved by as much.
+        """
+        return y * shrinking(y / self.semi_axes, rounding / self.semi_axes)[:, None]
+
     @classmethod
     def at_coverage(
         cls,
@@ -129,7 +143,7 @@ class EllipseBody:
             raise ValueError(f"q: expected a fraction in (0, 1], got {q}")
         if widths is None:
             widths = jnp.sqrt(jnp.mean(jnp.square(jnp.asarray(y, jnp.float32)), axis=0))
-        unit = cls(widths)
+        unit = cls(jnp.asarray(as_floats("widths", widths), jnp.float32))
         gauge = np.sort(np.asarray(unit.gauge(y)))
         if not gauge.size or not np.isfinite(gauge[-1]):
             raise ValueError("y: expected finite vectors, at least one")
@@ -168,6 +182,22 @@ class EllipseBody:
         """
         k = self.n_components
         return math.sqrt(mean_square(largest_angle(UniformDensity(k)), k))
+
+
+def shrinking(x: Float[Array, "b k"], error: Float[Array, "*#b k"]) -> Float[Array, " b"]:
+    """The factor, at most 1, that keeps vectors inside the body of semi-axes 1 whatever errors they have.
+
+    The root N(x) of the sum of the two largest squares is the largest of the pairs' Euclidean norms, itself a
+    norm: N(|t x| + e) <= t N(x) + N(e), which is at most 1 for t = (1 - N(e)) / N(x).
+    """
+
+    def norm(x: jax.Array) -> jax.Array:
+        return jnp.sqrt(largest_two(jnp.square(x)))
+
+    error = jnp.broadcast_to(jnp.minimum(error, _MOST_ERROR), x.shape)
+    limit = jnp.float32(LIMIT)
+    factor = (limit - norm(error)) / jnp.maximum(norm(x), limit / 2)
+    return jnp.where(norm(jnp.abs(x) + error) > limit, jnp.minimum(factor, 1), 1)
 
 
 @jax.jit

@@ -1,7 +1,7 @@
 """The joint confidence ellipsoid of all components: the ball of Mahalanobis distances up to a level."""
 
 import math
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +12,11 @@ from scipy import special
 from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, as_vectors, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.sampling.base import ComponentSampler, derived
 from jaxlatent.sampling.densities import TINY
 from jaxlatent.sampling.region import check_variance, fit_frame
-from jaxlatent.sampling.table import Cells, integrate, tabulate
+from jaxlatent.sampling.table import Cells, Table, integrate, tabulate
 from jaxlatent.sampling.words import Seed, directions, unit_uniform, words
 
 Density = Literal["uniform", "normal"]
@@ -42,6 +43,13 @@ def radius_law(k: int, level: Any, xp: Any = np) -> Cells:
         return (k - 1) * xp.log(xp.maximum(r, TINY)) - r * r / 2
 
     return integrate(log_density, [(0, most)], xp=xp)
+
+
+class _Tables(NamedTuple):
+    """The law of the radius, of density "normal", and what rounding may add to a standardised component."""
+
+    radius: Table | None
+    error: Float[Array, " k"]
 
 
 @pytree
@@ -78,11 +86,19 @@ class EllipsoidSampler(ComponentSampler):
         object.__setattr__(self, "level", as_positive_leaf("level", self.level))
         check_variance(self.pca)
 
-    def _tables(self) -> Any:
-        if self.density == "uniform":
-            return None
+    def _tables(self) -> "_Tables":
         xp = jnp if is_traced(self) else np
-        return derived(self, lambda: tabulate(radius_law(self.pca.n_components, self.level, xp)))
+
+        def make() -> _Tables:
+            sigma = jnp.sqrt(self.pca.explained_variance)
+            # Of a vector on the surface, a component has a root mean square of level / sqrt(k).
+            size = self.level * sigma / math.sqrt(self.pca.n_components)
+            error = inverse_rounding(self.pca, size) / sigma
+            normal = self.density == "normal"
+            law = tabulate(radius_law(self.pca.n_components, self.level, xp)) if normal else None
+            return _Tables(law, error)
+
+        return derived(self, make)
 
     @classmethod
     def fit(
@@ -158,24 +174,32 @@ class EllipsoidSampler(ComponentSampler):
         """The same for vectors in the PCA frame, (n, k); arguments and errors as for `log_prob`."""
         y = as_vectors("y", y, self.pca.n_components)
         square = _square_distance(self, jnp.asarray(y))
-        if self.density == "uniform":
+        radius = self._tables().radius
+        if radius is None:
             inside = jnp.broadcast_to(-self.log_volume(), square.shape)
         else:
             k = self.pca.n_components
             unit_sphere = math.log(2) + k / 2 * math.log(math.pi) - math.lgamma(k / 2)
-            inside = -square / 2 - (_log_sigmas(self) + self._tables().log_total + unit_sphere)
+            inside = -square / 2 - (_log_sigmas(self) + radius.log_total + unit_sphere)
         return jnp.where(square <= jnp.square(self.level), inside, -jnp.inf)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.pca.n_components
+        law, error = self._tables()
         word, place = (w[0] for w in words(seed, index, 0, 1))
-        if self.density == "uniform":
+        if law is None:
             radius = self.level * unit_uniform(word) ** jnp.float32(1 / k)
         else:
-            radius = self._tables().draw(word, unit_uniform(place))
+            radius = law.draw(word, unit_uniform(place))
         # Rounding of a sum of k squares grows as sqrt(k); the 16 is for the steps after it.
         short = jnp.float32(1 - (16 + math.sqrt(k)) * 2**-24)
-        return (directions(seed, index, 1, k) * (radius * short)).T * jnp.sqrt(self.pca.explained_variance)
+        unit = directions(seed, index, 1, k)
+        # |t r u + e| <= t r + |e|, at most the level for t r = level - |e|.
+        error = jnp.minimum(error, 0.125 * self.level / math.sqrt(k))[:, None]
+        reach = jnp.linalg.norm(jnp.abs(radius * unit) + error, axis=0)
+        most = self.level - jnp.linalg.norm(error)
+        radius = jnp.where(reach > self.level * short, jnp.minimum(radius, most), radius) * short
+        return (unit * radius).T * jnp.sqrt(self.pca.explained_variance)
 
 
 def _log_sigmas(sampler: EllipsoidSampler) -> jax.Array:

@@ -1,6 +1,6 @@
 """Independent, exact draws from a product density restricted to the ellipse body, without rejection."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_choice, as_floats, as_positive, as_positive_leaf, as_vectors, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.latent.subset import subset_mask
 from jaxlatent.sampling.base import ComponentSampler, derived
 from jaxlatent.sampling.body import LIMIT, EllipseBody
@@ -23,6 +24,11 @@ DensityName = Literal["uniform", "normal", "empirical"]
 
 _LEAST_BINS, _MOST_BINS = 64, 256
 _ROWS = 8192
+
+
+class _Tables(NamedTuple):
+    table: Table
+    rounding: Float[Array, " k"]
 
 
 @pytree
@@ -73,11 +79,16 @@ class ExactSampler(ComponentSampler):
     @property
     def table(self) -> Table:
         """The law of the largest component's angle; `log_total` is the log of the body's probability."""
-        return self._tables()
+        return self._tables().table
 
-    def _tables(self) -> Table:
+    def _tables(self) -> "_Tables":
         xp = jnp if is_traced(self) else np
-        return derived(self, lambda: tabulate(largest_angle(self._density(), xp)))
+
+        def make() -> _Tables:
+            rounding = inverse_rounding(self.pca, self.body.semi_axes)
+            return _Tables(tabulate(largest_angle(self._density(), xp)), rounding)
+
+        return derived(self, make)
 
     def _density(self) -> Density:
         if self.density == "uniform":
@@ -166,12 +177,13 @@ class ExactSampler(ComponentSampler):
         k = self.pca.n_components
         density = self._density()
         first, second = words(seed, index, 0, 2)
-        angle = self.table.draw(first[0], unit_uniform(second[0]))
+        table, rounding = self._tables()
+        angle = table.draw(first[0], unit_uniform(second[0]))
         m, t = jnp.sin(angle), spread(angle, jnp)
         which, largest = density.largest(m, t, unit_uniform(jnp.stack([first[1], second[1]])))
         u = density.within(t, uniforms(seed, index, 1, k))
         u = jnp.where(jnp.arange(k, dtype=jnp.int32)[:, None] == which, largest, u)
-        return u.T * (self.body.semi_axes * jnp.float32(LIMIT))
+        return self.body.confine(u.T * (self.body.semi_axes * jnp.float32(LIMIT)), rounding)
 
 
 @jax.jit

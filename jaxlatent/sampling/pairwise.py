@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_choice
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.latent.rounding import inverse_rounding
+from jaxlatent.sampling.base import ComponentSampler, derived
 from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
@@ -100,4 +101,9 @@ class PairwiseSampler(ComponentSampler):
             u = jnp.sqrt(round_robin_pass(q, seeds, LIMIT))
             labels = random_labels(words(seed, index, 1, k)[0])
             u = jnp.take_along_axis(u, labels, axis=0, mode="promise_in_bounds").T
-        return jnp.where(negative, -u, u) * self.body.semi_axes
+        y = jnp.where(negative, -u, u) * self.body.semi_axes
+        return self.body.confine(y, self._tables())
+
+    def _tables(self) -> Float[Array, " k"]:
+        """How far rounding moves a vector on its way to the latent frame."""
+        return derived(self, lambda: inverse_rounding(self.pca, self.body.semi_axes))
