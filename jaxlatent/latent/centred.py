@@ -16,7 +16,7 @@ def centred(
     centre: Float[Array | np.ndarray, " d"] | None = None,
     rest: Float[Array | np.ndarray, " d"] | None = None,
 ) -> Float[Array, "n d"]:
-    """z - centre - rest in float32, with float64 numbers rounded after the subtraction; traceable.
+    """What z - centre - rest is in float32, with float64 numbers rounded after the subtraction; traceable.
 
     A memory map, or shards, are read batch by batch.
 

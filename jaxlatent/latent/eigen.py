@@ -34,11 +34,12 @@ def rounding_variance(
 
     Rounding moves a number x by a uniform part of its spacing, epsilon |x| at most: a variance of
     epsilon^2 x^2 / 12, and epsilon^2 x^2 / 4 if all of them are moved by as much as possible. Taken is
-    epsilon^2 times the mean of x^2, which is clearly more, and the largest eigenvalue of n such vectors over
-    the one of infinitely many, (1 + sqrt(d / n))^2 (V. A. Marchenko, L. A. Pastur, "Distribution of
-    eigenvalues for some sets of random matrices", Math. USSR Sbornik 1, 1967).
+    epsilon^2 times the mean of x^2, which is clearly more; with d / 12 of epsilon^2 times the variance for
+    numbers that are sums of d products, rounded at every step, and with the largest eigenvalue of n such
+    vectors over that of infinitely many, (1 + sqrt(d / n))^2 (V. A. Marchenko, L. A. Pastur, "Distribution
+    of eigenvalues for some sets of random matrices", Math. USSR Sbornik 1, 1967).
     """
-    squares = np.square(found.mean) + np.diag(found.covariance)
+    squares = np.square(found.mean) + (1 + found.mean.size / 12) * np.diag(found.covariance)
     few = (1 + np.sqrt(found.mean.size / found.count)) ** 2
     return few * epsilon**2 * (np.square(vectors) @ squares)
 

@@ -60,7 +60,7 @@ class PCA:
         with e the spacing of z's numbers (2^-23 for float32, and for float64 arrays of numbers that float32
         holds; 2^-52 otherwise), and (1 + sqrt(d / n))^2 times that for n points; or below d 2^-52 of the
         largest eigenvalue. A mean of m deviations thus hides components below 1.2e-7 m deviations in
-        float32. What is above is exact to 1e-4 from 25 e m deviations on, and over eight decades of variance
+        float32. What is above is exact to 1e-4 from 25 e m deviations on, and over twelve decades of variance
         in any rotation. float64 numbers are centred before anything is rounded.
 
         Large float32 data are multiplied in float32 first, and a second time, in float64, where that leaves
@@ -97,7 +97,8 @@ class PCA:
         z = as_vectors("z", z)
         if where is not None:
             return cls.from_moments(subset_moments(z, where), n_components)
-        z = trim(z, max_points=max_points, within_sigma=within_sigma, key=key)
+        if trimmed:
+            z = trim(z, max_points=max_points, within_sigma=within_sigma, key=key)
         if z.dtype == np.float32 and z.shape[0] >= _MANY_POINTS:
             found, error = float32_moments(z)
             if np.isfinite(found.scatter).all():
@@ -120,7 +121,8 @@ class PCA:
         total, limits = values.sum(), np.finfo(np.float32)
         if total > 0 and not limits.tiny <= values[values > 0][-1] <= values[0] <= limits.max:
             raise ValueError(
-                f"z: variances from {values[values > 0][-1]:.2g} to {values[0]:.2g} do not fit float32; scale z"
+                f"z: variances from {values[values > 0][-1]:.2g} to {values[0]:.2g} do not fit float32; "
+                "scale z"
             )
         _warn_of_rounding(found, values[:k], vectors[:k])
         mean = found.mean.astype(np.float32)
@@ -196,8 +198,8 @@ def _warn_of_rounding(found: Moments, values: np.ndarray, vectors: np.ndarray) -
         coordinate = int(np.argmax(np.abs(vectors[first] * found.mean)))
         mean = found.mean[coordinate]
         warnings.warn(
-            f"z: float32 vectors cannot hold the spread of component {first} ({lost.size} such): its deviation "
-            f"is {np.sqrt(values[first]):.2g}, and coordinate {coordinate} has a mean of {mean:.3g}, where "
+            f"z: float32 vectors cannot hold the spread of component {first} ({lost.size} such): its "
+            f"deviation is {np.sqrt(values[first]):.2g}, and coordinate {coordinate} has a mean of {mean:.3g}, where "
             f"float32 has steps of {np.spacing(np.float32(abs(mean))):.2g}; subtract the mean from z first",
             stacklevel=5,
         )

@@ -17,7 +17,7 @@ def trim(
     max_points: int | None = None,
     within_sigma: float | None = None,
     key: jax.Array | None = None,
-) -> Float[Vectors, "m d"]:
+) -> Float[np.ndarray, "m d"]:
     """Takes at most `max_points` random z-points of those near the mean.
 
     The source took 100,000 points within 3 standard deviations.
@@ -30,7 +30,7 @@ def trim(
         key: for the random choice; `jax.random.key(0)` where not given.
 
     Returns:
-        The points kept, in their order in `z`.
+        The points kept, on the host, in their order in `z`.
 
     Raises:
         TypeError, ValueError: if an argument is out of range, or fewer than 2 points are left.
@@ -53,7 +53,7 @@ def trim(
         if keep.size > max_points:
             chosen = jax.random.choice(key, keep.size, (max_points,), replace=False)
             keep = keep[np.sort(np.asarray(chosen))]
-    return z if keep.size == z.shape[0] else z[keep]
+    return np.asarray(z) if keep.size == z.shape[0] else z[keep]
 
 
 def _near(z: Float[Vectors, "n d"], mean: np.ndarray, limit: np.ndarray) -> Bool[np.ndarray, " n"]:

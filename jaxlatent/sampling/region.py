@@ -89,7 +89,8 @@ def fit_region(
     rank = _rank(pca)
     if rank < 2:
         raise ValueError(
-            "z: varies in one direction only, and a body has two; take a sampler without one, as GaussianSampler"
+            "z: varies in one direction only, and a body needs two; take a sampler without a body, as "
+            "GaussianSampler"
         )
     if rank < pca.n_components:
         raise ValueError(
@@ -120,16 +121,16 @@ def _warn_of_empty_middle(y: jax.Array | np.ndarray, body: EllipseBody) -> None:
         worst = int(np.argmin(np.where(shares.empty, shares.middle / shares.densest, np.inf)))
         inside = f"{100 * shares.middle[worst]:.2g} %"
         warnings.warn(
-            f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: {inside} of "
-            f"the z-points lie within half a half-width of it, {100 * shares.densest[worst]:.2g} % in an "
-            f"interval as long elsewhere, and {100 * body.coverage(y):.2g} % inside the body; take a sampler of "
-            "several clusters, as ClusterMixtureSampler, or fit each with where=",
+            f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: {inside} "
+            f"of the z-points lie within half a half-width of it, {100 * shares.densest[worst]:.2g} % in an "
+            f"interval as long elsewhere, and {100 * body.coverage(y):.2g} % inside the body; take a sampler "
+            "of several clusters, as ClusterMixtureSampler, or fit each with where=",
             stacklevel=4,
         )
 
 
 def _shrunk_widths(
-    widths: jax.Array, chosen: np.ndarray, rest: np.ndarray, axes: HalfWidth, dim: int
+    widths: jax.Array, chosen: jax.Array | np.ndarray, rest: np.ndarray, axes: HalfWidth, dim: int
 ) -> jax.Array:
     """Widths of the chosen vectors, shrunk towards those of all vectors as in `subset_moments`."""
     weight = subset_weight(len(chosen), dim)
