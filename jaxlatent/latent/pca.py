@@ -196,11 +196,12 @@ def _warn_of_rounding(found: Moments, values: np.ndarray, vectors: np.ndarray) -
     if lost.size:
         first = lost[0]
         coordinate = int(np.argmax(np.abs(vectors[first] * found.mean)))
-        mean = found.mean[coordinate]
+        mean = float(found.mean[coordinate])
+        step = np.spacing(np.float32(abs(mean)))
         warnings.warn(
             f"z: float32 vectors cannot hold the spread of component {first} ({lost.size} such): its "
-            f"deviation is {np.sqrt(values[first]):.2g}, and coordinate {coordinate} has a mean of {mean:.3g}, where "
-            f"float32 has steps of {np.spacing(np.float32(abs(mean))):.2g}; subtract the mean from z first",
+            f"deviation is {np.sqrt(values[first]):.2g}, and coordinate {coordinate} has a mean of "
+            f"{mean:.3g}, where float32 has steps of {step:.2g}; subtract the mean from z first",
             stacklevel=5,
         )
 

@@ -29,8 +29,8 @@ def inverse_rounding(pca: PCA, semi_axes: Float[Array, " k"]) -> Float[Array, " 
         r_i = 2 e sqrt( sum_j C_ij^2 (|m_j| + sqrt(k) s_j)^2 ).
 
     So it is a bound of random errors, about 10 of their standard deviations, and not of the worst
-    conceivable. It is 2 to 5 times the largest found among hundreds of thousands, with 3 to 512 dimensions, means of 0 to
-    1,000 deviations and deviations over up to five decades.
+    conceivable. It is 2 to 5 times the largest found among hundreds of thousands, with 3 to 512 dimensions,
+    means of 0 to 1,000 deviations and deviations over up to five decades.
 
     Args:
         pca: the frame.

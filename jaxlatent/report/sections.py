@@ -143,7 +143,7 @@ def half_widths(data: Latents) -> Section:
     header = ("σ (latent units)", "half-width (latent units)", "half-width / σ")
     return Section(
         "Half-widths",
-        findings.of_half_widths(data.fwhm, data.sigma),
+        f"{findings.of_half_widths(data.fwhm, data.sigma)} {findings.of_middles(middle_shares(data.y))}",
         [Picture(analysis.plot_half_widths(data.fwhm, data.sigma), alt)],
         data.by_component(header, data.sigma, data.fwhm, data.fwhm / data.sigma),
         "Half-width: full width of the density at half its maximum, with bins of each component's own size.",

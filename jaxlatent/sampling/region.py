@@ -119,12 +119,14 @@ def _warn_of_empty_middle(y: jax.Array | np.ndarray, body: EllipseBody) -> None:
     shares = middle_shares(y)
     if shares.empty.any():
         worst = int(np.argmin(np.where(shares.empty, shares.middle / shares.densest, np.inf)))
-        inside = f"{100 * shares.middle[worst]:.2g} %"
+        middle, densest, inside = (
+            f"{100 * share:.2g} %" for share in (shares.middle[worst], shares.densest[worst], body.coverage(y))
+        )
         warnings.warn(
-            f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: {inside} "
-            f"of the z-points lie within half a half-width of it, {100 * shares.densest[worst]:.2g} % in an "
-            f"interval as long elsewhere, and {100 * body.coverage(y):.2g} % inside the body; take a sampler "
-            "of several clusters, as ClusterMixtureSampler, or fit each with where=",
+            f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: {middle} "
+            f"of the z-points lie within half a half-width of it, {densest} in an interval as long elsewhere, "
+            f"and {inside} inside the body; take a sampler of several clusters, as ClusterMixtureSampler, or "
+            "fit each cluster with where=",
             stacklevel=4,
         )
 
