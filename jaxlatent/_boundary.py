@@ -6,6 +6,7 @@ and the remedy. A tracer passes wherever an array of its shape and dtype would.
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -53,6 +54,27 @@ def as_count(name: str, n: Any, minimum: int = 0, maximum: int | None = None) ->
     return count
 
 
+def as_counts(name: str, numbers: Any, minimum: int = 1) -> tuple[int, ...]:
+    """A tuple of Python integers, from any sequence of integers.
+
+    Raises:
+        TypeError, ValueError: if it is none, or holds something else, see `as_count`.
+    """
+    return tuple(as_count(name, n, minimum) for n in _items(name, numbers))
+
+
+def _items(name: str, numbers: Any) -> list[Any]:
+    if isinstance(numbers, (str, bytes)) or not np.iterable(numbers):
+        raise TypeError(f"{name}: expected several numbers, got {numbers!r}")
+    return list(numbers)
+
+
+def convert_fields(record: Any, convert: Callable[..., Any], *names: str, **limits: Any) -> None:
+    """Puts what a function of this module makes of some fields of a frozen dataclass in their place."""
+    for name in names:
+        object.__setattr__(record, name, convert(name, getattr(record, name), **limits))
+
+
 def as_number(name: str, x: Any) -> float:
     """A Python float from a real number of any library; NaN and infinities pass.
 
@@ -60,11 +82,11 @@ def as_number(name: str, x: Any) -> float:
         TypeError: if `x` is not one number, or is a truth value.
     """
     kind = getattr(getattr(x, "dtype", None), "kind", "f")
-    if isinstance(x, (bool, str, bytes, complex)) or kind in "bcSU" or np.ndim(x):
+    if isinstance(x, (bool, str, bytes, complex)) or kind in "bcmMSU" or np.ndim(x):
         raise TypeError(f"{name}: expected a number, got {x!r}")
     try:
         return float(x)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name}: expected a number, got {x!r}") from None
 
 
@@ -77,6 +99,27 @@ def as_positive(name: str, x: Any) -> float:
     number = as_number(name, x)
     if not 0 < number < math.inf:
         raise ValueError(f"{name}: expected a positive, finite number, got {x}")
+    return number
+
+
+def as_numbers(name: str, numbers: Any) -> tuple[float, ...]:
+    """A tuple of positive, finite Python floats, from any sequence of numbers.
+
+    Raises:
+        TypeError, ValueError: if it is none, or holds something else.
+    """
+    return tuple(as_positive(name, x) for x in _items(name, numbers))
+
+
+def as_nonnegative(name: str, x: Any) -> float:
+    """A Python float of at least 0, finite.
+
+    Raises:
+        TypeError, ValueError: if `x` is not one number, or not such a one.
+    """
+    number = as_number(name, x)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name}: expected a finite number of at least 0, got {x}")
     return number
 
 
@@ -109,6 +152,17 @@ def as_positive_leaf(name: str, x: Any) -> float | jax.Array:
     return x
 
 
+def as_flag(name: str, x: Any) -> bool:
+    """A Python bool, from one or from a truth value of another library.
+
+    Raises:
+        TypeError: otherwise, for 0 and 1 too.
+    """
+    if not isinstance(x, (bool, np.bool_)) and (getattr(x, "dtype", None) != np.bool_ or np.ndim(x)):
+        raise TypeError(f"{name}: expected True or False, got {x!r}")
+    return bool(x)
+
+
 def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """One of `choices`.
 
@@ -118,6 +172,14 @@ def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
     return str(value)
+
+
+def detached(x: Any) -> Any:
+    """A tensor of PyTorch as NumPy can take it, off its device and without gradient; else `x` itself."""
+    if not hasattr(x, "detach"):
+        return x
+    x = x.detach().cpu()
+    return x.float() if str(x.dtype) == "torch.bfloat16" else x  # which NumPy lacks
 
 
 def as_array(name: str, x: Any) -> Any:
@@ -137,20 +199,17 @@ def as_array(name: str, x: Any) -> Any:
                 f"{name}: {np.ma.count_masked(x)} entries are masked; fill them, or leave those vectors out"
             )
         x = x.data
-    if hasattr(x, "detach"):  # a tensor of PyTorch, which may be on a device or carry a gradient
-        x = x.detach().cpu()
-        x = x.float() if str(x.dtype) == "torch.bfloat16" else x
     try:
-        x = np.asarray(x)
+        x = np.asarray(detached(x))
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"{name}: expected an array, got {type(x).__name__} ({' '.join(str(error).split())[:100]})"
         ) from None
     if x.dtype.kind not in "biuf" and not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"{name}: expected an array of real numbers, got {x.dtype}")
-    if x.dtype == np.longdouble:
-        x = x.astype(np.float64)
-    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+    native = x.dtype.newbyteorder("=")
+    # JAX has nothing longer than float64.
+    return x.astype(np.float64 if native == np.longdouble else native, copy=False)
 
 
 def as_floats(name: str, x: Any, shape: tuple[int, ...] | None = None) -> Any:
@@ -185,10 +244,39 @@ def as_vectors(name: str, z: Any, width: int | None = None, *, least: int = 0) -
         hint = "; flatten each with z.reshape(len(z), -1)" if z.ndim > 2 else ""
         raise ValueError(f"{name}: expected an array of shape {wanted}, got {z.shape}{hint}")
     z = as_floats(name, z)
-    if z.shape[0] < least:
-        some = "vector" if least == 1 else "vectors"
-        raise ValueError(f"{name}: expected at least {least} {some}, got {z.shape[0]}")
+    _check_number(name, z, least, "vector")
     return z
+
+
+def _check_number(name: str, rows: Any, least: int, what: str) -> None:
+    if rows.shape[0] < least:
+        what = what if least == 1 else f"{what}s"
+        raise ValueError(f"{name}: expected at least {least} {what}, got {rows.shape[0]}")
+
+
+def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0) -> Any:
+    """RGB images (n, h, w, 3), uint8 or floating point, with h = w = `size` if it is given and n >= `least`.
+
+    Raises:
+        TypeError: if they are numbers of another kind.
+        ValueError: if the shape does not fit, or entries are masked.
+    """
+    images = as_array(name, images)
+    height, width = ("h", "w") if size is None else (size, size)
+    are_images = images.ndim == 4 and images.shape[3] == 3 and 0 not in images.shape[1:]
+    if not are_images or (size is not None and images.shape[1:3] != (size, size)):
+        if images.ndim == 4 and images.shape[1] == 3 != images.shape[3]:
+            hint = "move the channels last with .transpose(0, 2, 3, 1)"
+        else:
+            hint = "load_images makes such images of any" + ("" if size is None else f", image_size={size}")
+        raise ValueError(f"{name}: expected shape (n, {height}, {width}, 3), got {images.shape}; {hint}")
+    if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise TypeError(
+            f"{name}: expected uint8 or floating point in [0, 1], got {images.dtype}; "
+            "convert pixels of 0 to 255 with .astype('uint8')"
+        )
+    _check_number(name, images, least, "image")
+    return images
 
 
 def as_pair(a: Any, b: Any, least: int) -> tuple[Any, Any]:

@@ -23,7 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._backend import start_backend
+from jaxlatent._boundary import as_vectors
 from jaxlatent._cores import cores
 from jaxlatent.sampling.base import checked_range
 from jaxlatent.sampling.tiles import Compute, aligned, fill, to_jax
@@ -122,7 +123,7 @@ class Exported:
         Raises:
             TypeError, ValueError: if `z` is not a floating-point array (n, d).
         """
-        check_vectors("z", z, self.latent_dim)
+        z = as_vectors("z", z, self.latent_dim)
         if isinstance(z, jax.core.Tracer):
             return self._programs["decode"].call(self._arrays[1], z.astype(jnp.float32))
         rows = np.asarray(z, np.float32)
@@ -202,8 +203,10 @@ def load_exported(path: str | os.PathLike[str]) -> Exported:
         OSError: if the file cannot be opened; FileNotFoundError if there is none.
         ValueError: if the file is damaged, not one that `jaxlatent.export` wrote, of a newer version of
             jaxlatent or JAX, or not exported for this platform.
+        RuntimeError: if JAX cannot start.
     """
     with Path(path).open("rb") as file:
+        start_backend()
         try:
             return _read(file)
         except _RefusedError as error:

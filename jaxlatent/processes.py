@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from jaxlatent._checks import check_count
+from jaxlatent._boundary import as_count
 
 # Processes may come to a barrier hours apart, where XLA's collectives on CPUs would give up after half an
 # hour. jaxlib 0.8.1 does not know the option yet, and ends a process that has it.
@@ -57,8 +57,9 @@ def start(
         TypeError, ValueError: if an argument is out of range, or only some are given.
         RuntimeError: if JAX cannot join the processes, or has already been used.
     """
-    check_count("timeout", timeout, 1)
-    check_count("start_timeout", start_timeout, 1)
+    timeout, start_timeout = as_count("timeout", timeout, 1), as_count("start_timeout", start_timeout, 1)
+    num_processes = None if num_processes is None else as_count("num_processes", num_processes, 1)
+    process_id = None if process_id is None else as_count("process_id", process_id)
     if not _one_of_several(coordinator, num_processes, process_id):
         return
     if jax.__version_info__ >= _PATIENCE_SINCE:
@@ -103,8 +104,6 @@ def _one_of_several(coordinator: str | None, num_processes: int | None, process_
     if coordinator is None or num_processes is None or process_id is None:
         missing = next(name for name, value in given.items() if value is None)
         raise ValueError(f"{missing}: needed as well; {', '.join(given)} belong together")
-    check_count("num_processes", num_processes, 1)
-    check_count("process_id", process_id)
     if process_id >= num_processes:
         raise ValueError(f"process_id: expected at most {num_processes - 1}, got {process_id}")
     if not re.fullmatch(r".+:\d+", coordinator):

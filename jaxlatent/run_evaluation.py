@@ -2,18 +2,20 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
 from PIL import Image
 
 from jaxlatent import evaluation, report
-from jaxlatent._checks import check_choice
+from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._files import atomic_path
+from jaxlatent._random import seed_key
 from jaxlatent.data import load_images
 from jaxlatent.evaluation.catalogue import Spec, specs
 from jaxlatent.evaluation.features import Features
+from jaxlatent.evaluation.references import LEAST
 from jaxlatent.report.decoded import sweep_counts
 from jaxlatent.report.document import slug
 from jaxlatent.report.evaluation import Evaluated, plot_tradeoff
@@ -42,6 +44,7 @@ def evaluate_run(
     seed: int = 0,
 ) -> list[evaluation.Row]:
     """Measures samplers on a run; see `Run.evaluate`."""
+    count, key = as_count("count", count, LEAST), seed_key(seed)
     z, asked, model = run.latents(), run.config(), run.model()
     most = fit_frame(z).n_components
     chosen = specs(samplers, most)
@@ -50,7 +53,6 @@ def evaluate_run(
     function = _features(run, asked, training, features)
     if faces is None:
         faces = _can_detect(unseen[:1])
-    key = jax.random.key(seed)
     log.info("comparing with %d images that the autoencoder was not trained on", len(unseen))
     references = evaluation.References.of(model, function, training, z, unseen, count)
     named: dict[str, Spec | Sampler] = {spec.title: spec for spec in chosen}
@@ -96,8 +98,7 @@ def _features(
 ) -> Features:
     if callable(given):
         return given
-    check_choice("features", given, ("classifier", "encoder"))
-    if given == "classifier":
+    if as_choice("features", given, get_args(FeatureName)) == "classifier":
         try:
             _, labels = load_images(
                 asked["data"],

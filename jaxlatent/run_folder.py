@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from jaxlatent import storage
+from jaxlatent._boundary import as_count
 from jaxlatent.autoencoder import Autoencoder, load_model
 from jaxlatent.data import load_images
 from jaxlatent.evaluation.catalogue import Spec
@@ -56,7 +57,7 @@ class RunFolder:
     def sampler(self, components: int | None = None) -> PairwiseSampler | ExactSampler:
         """The fitted sampler, of the first `components` components where that is given."""
         fitted = storage.load(self.needed("sampler.npz", "fit"))
-        return fitted if components is None else fitted.keep(components)
+        return fitted if components is None else fitted.keep(as_count("components", components))
 
     def drawn_with(self, components: int | None = None, spec: str | None = None) -> Sampler:
         """The fitted sampler, see `sampler`, or another one.

@@ -13,8 +13,9 @@ import jax
 import numpy as np
 
 from jaxlatent import evaluation, report, storage
-from jaxlatent._checks import check_choice
+from jaxlatent._boundary import as_choice, as_count, as_counts
 from jaxlatent._files import atomic_path
+from jaxlatent._random import as_seed, seed_key
 from jaxlatent.autoencoder import (
     AutoencoderConfig,
     History,
@@ -84,8 +85,8 @@ class Run(RunFolder):
             raise ValueError(f"{self.folder}: holds a run; resume it (--resume) or choose another folder")
         asked = {
             "data": _absolute(data),
-            "limit": limit,
-            "seed": seed,
+            "limit": None if limit is None else as_count("limit", limit, 1),
+            "seed": as_seed(seed),
             "autoencoder": config.to_dict(),
             "training": training.to_dict(),
             "versions": {name: version(name) for name in _LIBRARIES},
@@ -99,7 +100,7 @@ class Run(RunFolder):
         with atomic_path(self.path("config.json")) as temporary:
             temporary.write_text(json.dumps(asked, indent=2) + "\n")
         model, history = fit_autoencoder(
-            jax.random.key(seed),
+            seed_key(seed),
             images,
             config,
             training,
@@ -142,7 +143,7 @@ class Run(RunFolder):
         Raises:
             ValueError: if an option belongs to the other sampler, or is out of range.
         """
-        check_choice("sampler", sampler, tuple(_SAMPLERS))
+        sampler = as_choice("sampler", sampler, tuple(_SAMPLERS))
         given = {name: value for name, value in options.items() if value is not None}
         for other, names in _OWN_OPTIONS.items():
             surplus = sorted(names & given.keys())
@@ -169,8 +170,9 @@ class Run(RunFolder):
             components: numbers of components, each at most what was fitted; all fitted where empty.
             seed: of the draws.
         """
+        count, components = as_count("count", count, 1), as_counts("components", components)
+        key = seed_key(seed)
         fitted, z, model = self.sampler(), self.latents(), self.model()
-        key = jax.random.key(seed)
         draws = {}
         for k in components or [fitted.pca.n_components]:
             sampler = fitted.keep(k)
@@ -211,7 +213,8 @@ class Run(RunFolder):
             count: vectors drawn and measured in each cell, at least 2.
             seed: of the draws.
         """
-        z, model, key = self.latents(), self.model(), jax.random.key(seed)
+        key, components = seed_key(seed), as_counts("components", components)
+        z, model = self.latents(), self.model()
         chosen = components or sweep_counts(fit_frame(z).n_components)
         cells = evaluation.sweep(z, chosen, facts, key, count)
         evaluation.write_csv(self.path("sweep.csv"), cells)
@@ -266,6 +269,7 @@ class Run(RunFolder):
             folder: where to; report/ in the run folder where not given.
             seed: of the vectors that are drawn for it.
         """
+        key = seed_key(seed)
         fitted, z, asked = self.sampler(), self.latents(), self.config()
         pictured = Pictured(
             self.model(),
@@ -281,7 +285,7 @@ class Run(RunFolder):
             title=f"The latent space of {self.folder.resolve().name}",
             pictured=pictured,
             evaluated=read_evaluation(self),
-            key=jax.random.key(seed),
+            key=key,
             progress=self.progress,
         )
         log.info("wrote the report %s", page)
@@ -346,10 +350,11 @@ def report_latents(
     Returns:
         The page's path.
     """
+    key = seed_key(seed)
     z = load_latents(latents)
     fitted = PairwiseSampler.fit(z)
     title = f"The latents of {Path(latents).name}"
-    page = report.build(folder, z, fitted, title=title, key=jax.random.key(seed), progress=progress)
+    page = report.build(folder, z, fitted, title=title, key=key, progress=progress)
     storage.save(page.with_name("sampler.npz"), fitted)
     return page
 

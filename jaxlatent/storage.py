@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import jaxtyped
 
+from jaxlatent._backend import start_backend
 from jaxlatent._files import atomic_path
 from jaxlatent._pytree import CLASSES
 
@@ -62,8 +63,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises:
         OSError: if the file cannot be opened; FileNotFoundError if there is none.
         ValueError: if the file is damaged, not one that `save` wrote, or of a newer version of jaxlatent.
+        RuntimeError: if JAX cannot start.
     """
     with Path(path).open("rb") as file:
+        start_backend()
         try:
             return _read(file)
         # Damaged bytes make zipfile, NumPy, json and the constructors raise almost anything.
@@ -88,8 +91,10 @@ def describe(obj: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, An
             raise TypeError(f"{name or 'obj'}: cannot save an array of {obj.dtype}; use float32 or the like")
         arrays[name or "array"] = np.asarray(obj)
         return {"array": name or "array"}
-    # A np.float64 is a float, but an IntEnum, say, would come back as a mere number.
-    if obj is None or type(obj) in (bool, int, float, str, np.float64):
+    if isinstance(obj, (np.bool_, np.integer, np.floating)):
+        obj = obj.item()
+    # Not isinstance: an IntEnum, say, would come back as a mere number.
+    if obj is None or type(obj) in (bool, int, float, str):
         return {"value": obj}
     if type(obj) is tuple:
         return {"tuple": [inner(item, i) for i, item in enumerate(obj)]}

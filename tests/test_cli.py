@@ -211,6 +211,8 @@ def test_steps_in_the_wrong_order_name_the_right_one(tmp_path, capsys):
         (["report", "--latents", "{tmp}/absent.npy", "--out", "{tmp}/r"], 2, "does not exist"),
         (["report", "--latents", "{tmp}/bad.npy", "--out", "{tmp}/r"], 1, "not a .npy or .npz file"),
         (["sweep", "{tmp}", "--fact", "0.6,x"], 2, "numbers between commas"),
+        (["sample", "{tmp}", "--seed", "-1"], 2, "Invalid value for '--seed'"),
+        (["report", "{tmp}", "--seed", "18446744073709551616"], 2, "Invalid value for '--seed'"),
     ],
 )
 def test_mistakes(arguments, status, words, tmp_path, capsys):

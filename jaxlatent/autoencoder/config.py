@@ -3,7 +3,16 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from jaxlatent._checks import check_choice, check_count
+from jaxlatent._boundary import (
+    as_choice,
+    as_count,
+    as_counts,
+    as_flag,
+    as_nonnegative,
+    as_number,
+    as_positive,
+    convert_fields,
+)
 
 ACTIVATIONS = ("relu", "leaky_relu", "gelu", "silu", "elu")
 NORMS = ("none", "batch", "group")
@@ -16,7 +25,7 @@ _R = TypeVar("_R", bound="_Record")
 
 
 class _Record:
-    """Conversion of a frozen dataclass to and from a dictionary that JSON can hold."""
+    """A frozen dataclass of plain Python values: its conversion to and from what JSON can hold."""
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the fields as plain values; tuples become lists, as JSON would make them."""
@@ -68,20 +77,18 @@ class AutoencoderConfig(_Record):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        check_count("image_size", self.image_size)
+        convert_fields(self, as_count, "image_size", "kernel_size")
+        convert_fields(self, as_count, "latent_dim", minimum=1)
+        convert_fields(self, as_counts, "filters")
+        convert_fields(self, as_choice, "activation", choices=ACTIVATIONS)
+        convert_fields(self, as_choice, "norm", choices=NORMS)
+        convert_fields(self, as_choice, "dtype", choices=DTYPES)
         if not 32 <= self.image_size <= 256 or self.image_size % 16:
             raise ValueError(f"image_size: expected a multiple of 16 from 32 to 256, got {self.image_size}")
-        check_count("latent_dim", self.latent_dim, 1)
         if len(self.filters) != 4:
             raise ValueError(f"filters: expected four channel counts, got {self.filters}")
-        for f in self.filters:
-            check_count("filters", f, 1)
-        check_count("kernel_size", self.kernel_size)
         if self.kernel_size not in KERNEL_SIZES:
             raise ValueError(f"kernel_size: expected 3, 4 or 5, got {self.kernel_size}")
-        check_choice("activation", self.activation, ACTIVATIONS)
-        check_choice("norm", self.norm, NORMS)
-        check_choice("dtype", self.dtype, DTYPES)
 
 
 @dataclass(frozen=True)
@@ -120,19 +127,15 @@ class TrainConfig(_Record):
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        check_count("epochs", self.epochs, 1)
-        check_count("batch_size", self.batch_size, 1)
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate: expected a positive number, got {self.learning_rate}")
+        convert_fields(self, as_count, "epochs", "batch_size", minimum=1)
+        convert_fields(self, as_positive, "learning_rate")
+        convert_fields(self, as_number, "warmup")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup: expected a share of the steps in [0, 1), got {self.warmup}")
-        if not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay: expected at least 0, got {self.weight_decay}")
-        check_choice("loss", self.loss, LOSSES)
-        for name in ("ssim_weight", "contrast_weight"):
-            if not (weight := getattr(self, name)) >= 0:
-                raise ValueError(f"{name}: expected at least 0, got {weight}")
-        if self.gradient_clip is not None and not self.gradient_clip > 0:
-            raise ValueError(f"gradient_clip: expected a positive norm or None, got {self.gradient_clip}")
+        convert_fields(self, as_nonnegative, "weight_decay", "ssim_weight", "contrast_weight")
+        convert_fields(self, as_choice, "loss", choices=LOSSES)
+        convert_fields(self, as_flag, "mirror")
+        if self.gradient_clip is not None:
+            convert_fields(self, as_positive, "gradient_clip")
         if self.patience is not None:
-            check_count("patience", self.patience, 1)
+            convert_fields(self, as_count, "patience", minimum=1)

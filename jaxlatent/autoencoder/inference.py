@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.autoencoder.network import Autoencoder
 
@@ -29,7 +29,7 @@ def encode(
 
     Args:
         model: from `fit_autoencoder` or `load_model`.
-        images: uint8 in [0, 255] or float32 in [0, 1], (n, h, w, 3) of the model's size.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, 3) of the model's size.
         batch_size: images at once.
         progress: show a bar where standard error is a terminal.
 
@@ -38,9 +38,9 @@ def encode(
 
     Raises:
         ValueError: if the images are not of the model's size, or `batch_size` is below 1.
-        TypeError: if they are neither uint8 nor float32.
+        TypeError: if they are neither uint8 nor floating point.
     """
-    check_images("images", images, model.config.image_size)
+    images = as_images("images", images, model.config.image_size)
     width = (model.config.latent_dim,)
     return _in_batches(_encode, model, images, width, batch_size, "encode", progress)
 
@@ -67,9 +67,9 @@ def decode(
         ValueError: if the vectors do not have the model's length, or `batch_size` is below 1.
         TypeError: if they are not floating point.
     """
-    check_vectors("z", z, model.config.latent_dim)
+    z = as_vectors("z", z, model.config.latent_dim)
     if isinstance(z, jax.core.Tracer):
-        return decoder(model)(z)
+        return decoder(model)(z.astype(jnp.float32))
     size = model.config.image_size
     return _in_batches(_decode, model, z, (size, size, 3), batch_size, "decode", progress)
 
@@ -96,25 +96,6 @@ class _Decode:
         return nnx.merge(self.graphdef, state).decode(z)
 
 
-def check_images(name: str, images: Shaped[Array | np.ndarray, "..."], size: int) -> None:
-    """Accepts uint8 or float32 images (n, size, size, 3).
-
-    Raises:
-        ValueError: if the shape is another.
-        TypeError: if the dtype is another.
-    """
-    if images.ndim != 4 or images.shape[1:] != (size, size, 3):
-        raise ValueError(
-            f"{name}: expected shape (n, {size}, {size}, 3), got {images.shape}; "
-            "load them at this size or set image_size"
-        )
-    if images.dtype not in (np.uint8, np.float32):
-        raise TypeError(
-            f"{name}: expected uint8 or float32 in [0, 1], got {images.dtype}; "
-            "convert with .astype(np.float32)"
-        )
-
-
 @partial(jax.jit, static_argnums=0)
 def _encode(graphdef: nnx.GraphDef, state: PyTree, images: Array) -> Array:
     return nnx.merge(graphdef, state).encode(images)
@@ -134,7 +115,7 @@ def _in_batches(
     name: str,
     progress: bool,
 ) -> Array:
-    check_count("batch_size", batch_size, 1)
+    batch_size = as_count("batch_size", batch_size, 1)
     graphdef, state = nnx.split(model)
     n = rows.shape[0]
     result = np.empty((n, *item), np.float32)

@@ -13,10 +13,9 @@ from jaxlatent.autoencoder.conv import strided_conv, transposed_conv
 
 
 def to_unit_range(images: Shaped[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
-    """Maps uint8 images to float32 in [0, 1]; float32 images pass through."""
-    if images.dtype == jnp.uint8:
-        return images.astype(jnp.float32) * jnp.float32(1 / 255)
-    return images
+    """Maps images to float32 in [0, 1]: uint8 by a factor, floating point as they are."""
+    pixels = images.astype(jnp.float32)
+    return pixels * jnp.float32(1 / 255) if images.dtype == jnp.uint8 else pixels
 
 
 class _Conv(nnx.Module):
@@ -29,8 +28,10 @@ class _Conv(nnx.Module):
         # Of a transposed kernel's taps, only every second row and column reaches a given pixel.
         fan_in = inputs * size**2 / (4 if transposed else 1)
         shape = (size, size, outputs, inputs) if transposed else (size, size, inputs, outputs)
-        self.kernel = nnx.Param(gain / math.sqrt(fan_in) * jax.random.normal(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros(outputs))
+        # The dtype is said: JAX's default depends on jax_enable_x64, and a checkpoint must not.
+        weights = jax.random.normal(rngs.params(), shape, jnp.float32)
+        self.kernel = nnx.Param(gain / math.sqrt(fan_in) * weights)
+        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
 
     def __call__(self, x: Array) -> Array:
         conv = transposed_conv if self.transposed else strided_conv

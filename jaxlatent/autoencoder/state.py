@@ -57,7 +57,7 @@ def make_state(
 
 def mirror_half(images: Shaped[Array, "n h w c"], key: Key[Array, ""]) -> Shaped[Array, "n h w c"]:
     """Mirrors each image left to right with probability 1/2."""
-    mirrored = jax.random.bernoulli(key, shape=(images.shape[0], 1, 1, 1))
+    mirrored = jax.random.bernoulli(key, jnp.float32(0.5), shape=(images.shape[0], 1, 1, 1))
     return jnp.where(mirrored, images[:, :, ::-1], images)
 
 

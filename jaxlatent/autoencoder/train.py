@@ -17,7 +17,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Key, Shaped
 
-from jaxlatent._checks import check_key
+from jaxlatent._boundary import as_images, as_key
 from jaxlatent._progress import progress_bar
 from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder.checkpoint import (
@@ -30,7 +30,6 @@ from jaxlatent.autoencoder.checkpoint import (
 )
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.history import EpochRecord, History
-from jaxlatent.autoencoder.inference import check_images
 from jaxlatent.autoencoder.network import Autoencoder, make_autoencoder
 from jaxlatent.autoencoder.state import TrainState, make_program, make_state
 
@@ -72,7 +71,7 @@ def fit_autoencoder(
 
     Args:
         key: one typed key, for the first weights, the order and the mirroring.
-        images: uint8 in [0, 255] or float32 in [0, 1], (n, h, w, 3) of the configured size, n >= 1.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, 3) of the configured size, n >= 1.
             Memory maps are read a batch at a time.
         config: the network's shape; default `AutoencoderConfig()`.
         train: how to train; default `TrainConfig()`.
@@ -89,13 +88,17 @@ def fit_autoencoder(
     Raises:
         ValueError: if the images do not fit, if `directory` holds a training and `resume` is False, or
             one with other settings, key or images.
-        TypeError: if `key` is no typed key or the images are neither uint8 nor float32.
+        TypeError: if `key` is no typed key or the images are neither uint8 nor floating point.
         DivergenceError: if the loss is no longer finite; the checkpoints before remain.
     """
     config = config or AutoencoderConfig()
     train = train or TrainConfig()
-    check_key(key)
-    _check_data(images, validation, config, train)
+    key = as_key(key)
+    images = as_images("images", images, config.image_size, least=1)
+    if validation is not None:
+        validation = as_images("validation", validation, config.image_size, least=1)
+    elif train.patience is not None:
+        raise ValueError("patience: early stopping needs validation images; pass validation=...")
     if resume and directory is None:
         raise ValueError("resume: needs the directory of the training to go on with")
     run = _Run(key, images, config, train, validation, directory)
@@ -106,23 +109,6 @@ def fit_autoencoder(
         while not run.finished():
             run.epoch(advance)
     return run.best_model(), History(tuple(run.records))
-
-
-def _check_data(
-    images: Images,
-    validation: Shaped[Array | np.ndarray, "m h w c"] | None,
-    config: AutoencoderConfig,
-    train: TrainConfig,
-) -> None:
-    check_images("images", images, config.image_size)
-    if not images.shape[0]:
-        raise ValueError("images: expected at least one image, got none")
-    if validation is not None:
-        check_images("validation", validation, config.image_size)
-        if not validation.shape[0]:
-            raise ValueError("validation: expected at least one image or None, got none")
-    elif train.patience is not None:
-        raise ValueError("patience: early stopping needs validation images; pass validation=...")
 
 
 class _Run:

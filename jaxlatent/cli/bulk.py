@@ -9,6 +9,7 @@ import click
 import jax
 
 from jaxlatent import processes
+from jaxlatent._random import seed_key
 from jaxlatent.cli.console import open_log, open_run
 from jaxlatent.cli.options import run_argument, seed_option
 from jaxlatent.evaluation.catalogue import SAMPLERS
@@ -139,7 +140,7 @@ def generate(
         opened.drawn_with(components, sampler),
         None if options["outputs"] == "latents" else opened.model(),
         count,
-        key=jax.random.key(seed),
+        key=seed_key(seed),
         format=format_name,
         origin={"run": str(run.resolve()), "components": components, "sampler": sampler},
         progress=True,

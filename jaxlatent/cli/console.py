@@ -4,11 +4,13 @@ import logging
 import warnings
 from pathlib import Path
 
+from jaxlatent._backend import start_backend
 from jaxlatent.runs import Run
 
 
 def open_run(folder: Path) -> Run:
     """Opens the folder and sends the package's log there and to standard error."""
+    start_backend()
     open_log(folder / "log.txt")
     return Run(folder, progress=True)
 

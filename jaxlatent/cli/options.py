@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import click
 
+from jaxlatent._random import MAX_SEED
 from jaxlatent.autoencoder.config import ACTIVATIONS, DTYPES, KERNEL_SIZES, LOSSES, NORMS
 
 _CHOICES = {
@@ -104,7 +105,7 @@ def listed(numbers: Iterable[float]) -> str:
 
 run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 seed_option = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed."
+    "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Random seed of 64 bits."
 )
 components_option = click.option(
     "--components",

@@ -100,6 +100,6 @@ _MEAN, _MIXING = _network()
 
 def draw_factors(key: Key[Array, ""]) -> Float[Array, " f"]:
     """Draws the factors of one face, in the order of `Face`."""
-    noise = jax.random.normal(key, (_MIXING.shape[1],))
+    noise = jax.random.normal(key, (_MIXING.shape[1],), jnp.float32)
     free = _MEAN + jnp.matmul(_MIXING, noise, precision="highest")
     return jnp.divide(free, (1 + free**4) ** 0.25)

@@ -21,8 +21,8 @@ def rgb(red: float, green: float, blue: float) -> Colour:
 
 def ramp(t: Scalar, stops: tuple[tuple[float, float, float], ...]) -> Colour:
     """The colour at t in [-1, 1] between equally spaced stops."""
-    knots = jnp.linspace(-1.0, 1.0, len(stops))
-    channels = [jnp.interp(t, knots, jnp.array(c)) for c in zip(*stops, strict=True)]
+    knots = jnp.linspace(-1.0, 1.0, len(stops), dtype=jnp.float32)
+    channels = [jnp.interp(t, knots, jnp.array(c, jnp.float32)) for c in zip(*stops, strict=True)]
     return jnp.stack(channels)[:, None, None]
 
 

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from jaxlatent._checks import check_choice, check_count
+from jaxlatent._boundary import as_array, as_choice, as_count
+from jaxlatent._random import as_seed
 from jaxlatent.data.arrays import open_array, read_array
 from jaxlatent.data.cache import cache_folder, cache_key, read_entry, write_entry
 from jaxlatent.data.celeba import open_celeba
@@ -123,12 +124,9 @@ def load_images(
             (of the split), none can be read, one cannot and `strict` is set, or labels are asked of
             a source that has none.
     """
-    check_count("image_size", image_size, 1)
-    if split is not None:
-        check_choice("split", split, SPLITS)
-    if limit is not None:
-        check_count("limit", limit, 1)
-    check_count("seed", seed)
+    image_size, seed = as_count("image_size", image_size, 1), as_seed(seed)
+    split = None if split is None else as_choice("split", split, SPLITS)
+    limit = None if limit is None else as_count("limit", limit, 1)
     folder = cache_folder(cache)
     kind, rest = _kind(spec)
     if data_dir is not None and kind != "tfds":
@@ -188,10 +186,10 @@ def _kind(spec: object) -> tuple[str, str]:
 
 
 def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: _Path | None) -> ImageSource:
-    if isinstance(spec, (np.ndarray, jax.Array)):
-        return open_array(np.asarray(spec), "spec")
     if not isinstance(spec, (str, os.PathLike)):
-        raise TypeError(f"spec: expected {_FORMS}, or an array, got {type(spec).__name__}")
+        if not hasattr(spec, "__array__"):
+            raise TypeError(f"spec: expected {_FORMS}, or an array, got {type(spec).__name__}")
+        return open_array(np.asarray(as_array("spec", spec)), "spec")
     title = os.fspath(spec)
     if kind == "tfds":
         return open_tfds(rest, data_dir, title)

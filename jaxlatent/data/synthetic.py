@@ -47,8 +47,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Key, UInt8, UInt32
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_vectors
 from jaxlatent._progress import progress_bar
+from jaxlatent._random import as_seed, seed_key
 from jaxlatent.data._face_factors import Face, draw_factors
 from jaxlatent.data._face_render import render_face
 
@@ -67,7 +68,7 @@ def sample_factors(seed: int, start: int, count: int) -> Float32[Array, "count f
     Row i depends on (seed, start + i) alone.
 
     Args:
-        seed: 0 to 2**32 - 1.
+        seed: 0 to 2**64 - 1.
         start: index of the first face; `start + count` is at most 2**32.
         count: number of faces.
 
@@ -78,9 +79,9 @@ def sample_factors(seed: int, start: int, count: int) -> Float32[Array, "count f
         TypeError: if an argument is not an integer.
         ValueError: if an argument is negative or too large.
     """
-    _check_range(seed, start, "count", count)
+    start, count = _as_range(start, "count", count)
     first = start // _FACTOR_BLOCK * _FACTOR_BLOCK
-    key = jax.random.key(np.uint32(seed))
+    key = seed_key(seed)
     blocks = [_draw_block(key, np.uint32(at)) for at in range(first, start + count, _FACTOR_BLOCK)] or [
         jnp.zeros((0, len(FACTORS)), jnp.float32)
     ]
@@ -105,8 +106,8 @@ def render_faces(
         TypeError: if `factors` are not floating-point or `image_size` is not an integer.
         ValueError: if `factors` do not have 31 columns or `image_size` is below 16.
     """
-    check_vectors("factors", factors, len(FACTORS))
-    check_count("image_size", image_size, _SMALLEST)
+    factors = as_vectors("factors", factors, len(FACTORS))
+    image_size = as_count("image_size", image_size, _SMALLEST)
     # channels move last outside the compiled rendering: within it, XLA would compute in that order,
     # ten times slower
     return jnp.moveaxis(_render(jnp.asarray(factors, jnp.float32), image_size), 1, -1)
@@ -162,7 +163,7 @@ def synthetic_faces(
     Args:
         n: number of faces.
         image_size: edge of the square pictures in pixels, at least 16.
-        seed: 0 to 2**32 - 1; another seed gives other faces.
+        seed: 0 to 2**64 - 1; another seed gives other faces.
         start: index of the first face; `start + n` is at most 2**32.
         return_factors: also give the factors that the faces were rendered from.
         progress: show a progress bar, where standard error is a terminal.
@@ -175,8 +176,9 @@ def synthetic_faces(
         TypeError: if a number is not an integer.
         ValueError: if a number is out of range.
     """
-    _check_range(seed, start, "n", n)
-    check_count("image_size", image_size, _SMALLEST)
+    seed = as_seed(seed)
+    start, n = _as_range(start, "n", n)
+    image_size = as_count("image_size", image_size, _SMALLEST)
     # Blocks start at multiples of their length, so that a face has the same place in the same
     # program whatever was asked for: equal bits without a word on how XLA vectorises.
     block = max(1, _BLOCK_PIXELS // max(image_size, _DRAWN_AT_LEAST) ** 2)
@@ -193,14 +195,11 @@ def synthetic_faces(
     return (images, factors[start - first :][:n]) if return_factors else images
 
 
-def _check_range(seed: int, start: int, name: str, count: int) -> None:
-    check_count("seed", seed)
-    check_count("start", start)
-    check_count(name, count)
-    if seed >= 2**32:
-        raise ValueError(f"seed: expected at most 2**32 - 1, got {seed}")
+def _as_range(start: int, name: str, count: int) -> tuple[int, int]:
+    start, count = as_count("start", start), as_count(name, count)
     if start + count > 2**32:
         raise ValueError(f"start + {name}: expected at most 2**32, got {start + count}")
+    return start, count
 
 
 @jax.jit

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
-from jaxlatent._checks import check_count, check_key, check_vectors
+from jaxlatent._boundary import as_array, as_count, as_key, as_vectors
 from jaxlatent.latent.directions import DirectionKind, attribute_direction
 from jaxlatent.latent.moments import moments
 from jaxlatent.sampling import GaussianSampler
@@ -69,7 +69,8 @@ def attribute_shares(
     Raises:
         TypeError, ValueError: if an argument is out of range or not finite; the message names it.
     """
-    check_vectors("z", z)
+    z = as_vectors("z", z)
+    present = np.asarray(as_array("present", present))
     n, d = z.shape
     if n <= d:
         raise ValueError(f"z: expected more than {d} vectors, as they have {d} dimensions, got {n}")
@@ -111,11 +112,9 @@ def attribute_clusters(
     """
     from sklearn.metrics import adjusted_mutual_info_score
 
-    check_key(key)
-    check_vectors("z", z)
-    check_count("n_clusters", n_clusters, 2)
-    if len(z) < n_clusters:
-        raise ValueError(f"z: expected at least {n_clusters} vectors, one a cluster, got {len(z)}")
+    key, n_clusters = as_key(key), as_count("n_clusters", n_clusters, 2)
+    z = as_vectors("z", z, least=n_clusters)
+    present = np.asarray(as_array("present", present))
     if len(present) != len(z):
         raise ValueError(f"present: expected a row for each of {len(z)} vectors, got {len(present)}")
     draw, start = jax.random.split(key)

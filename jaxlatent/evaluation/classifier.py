@@ -12,9 +12,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from jaxlatent._boundary import as_array, as_images
 from jaxlatent.autoencoder.checkpoint import read_checkpoint, read_description, write_checkpoint
 from jaxlatent.autoencoder.conv import strided_conv
-from jaxlatent.autoencoder.inference import check_images
 from jaxlatent.autoencoder.network import to_unit_range
 from jaxlatent.evaluation.features import extract
 
@@ -46,7 +46,7 @@ class Classifier(nnx.Module):
         self.layers = nnx.List([_Layer(inputs, after, rng) for inputs, after in channels])
         weights = rng.normal(scale=filters[-1] ** -0.5, size=(filters[-1], outputs))
         self.kernel = nnx.Param(jnp.asarray(weights, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(outputs))
+        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
 
     def __call__(self, images: Array, *, train: bool = False) -> tuple[Array, Array]:
         """Gives the features and, in units of the standardised labels, the outputs."""
@@ -80,7 +80,7 @@ class ClassifierFeatures:
         """Gives the features of a batch, float32 (n, f); `jaxlatent.evaluation.extract` for many images.
 
         Raises:
-            ValueError, TypeError: if the images are not (n, h, w, 3) of the size fitted, uint8 or float32.
+            ValueError, TypeError: if the images are not (n, h, w, 3) of the size fitted, uint8 or floats.
         """
         return self._run(images)[0]
 
@@ -105,6 +105,7 @@ class ClassifierFeatures:
         """
         from sklearn.metrics import balanced_accuracy_score, r2_score
 
+        labels = np.asarray(as_array("labels", labels))
         targets, _, _, attributes = standardise(labels)
         if attributes != self.attributes or labels.shape[1] != len(self.scale):
             kind = "attributes" if self.attributes else "factors"
@@ -114,7 +115,7 @@ class ClassifierFeatures:
             )
         predicted = self.predict(images, batch_size=batch_size, progress=progress)
         if not attributes:
-            return r2_score(np.asarray(labels), predicted, multioutput="raw_values")
+            return r2_score(labels, predicted, multioutput="raw_values")
         pairs = zip(targets.T > 0, predicted.T > 0, strict=True)
         return np.array([balanced_accuracy_score(truth, guess) for truth, guess in pairs])
 
@@ -139,7 +140,7 @@ class ClassifierFeatures:
         write_checkpoint(path, nnx.split(self._network)[1], description)
 
     def _run(self, images: Images) -> tuple[Array, Array]:
-        check_images("images", images, self.image_size)
+        images = as_images("images", images, self.image_size)
         return _apply(*nnx.split(self._network), jnp.asarray(images))
 
 
@@ -167,9 +168,8 @@ def _apply(graphdef: nnx.GraphDef, state: PyTree, images: Array) -> tuple[Array,
     return nnx.merge(graphdef, state)(images)
 
 
-def standardise(labels: LabelValues) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+def standardise(labels: Shaped[np.ndarray, "n k"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
     """Targets of the training, float32 (n, k); what was subtracted and divided by; whether attributes."""
-    labels = np.asarray(labels)
     k = labels.shape[1]
     if labels.dtype == bool or np.issubdtype(labels.dtype, np.integer):
         found = np.unique(labels).astype(int).tolist()

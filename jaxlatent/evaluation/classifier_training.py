@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,20 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Key, PyTree, Shaped
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import (
+    as_array,
+    as_count,
+    as_counts,
+    as_flag,
+    as_images,
+    as_key,
+    as_nonnegative,
+    as_positive,
+    convert_fields,
+)
 from jaxlatent._progress import progress_bar
 from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder import DivergenceError, TrainConfig
-from jaxlatent.autoencoder.inference import check_images
 from jaxlatent.autoencoder.state import TrainState, all_finite, make_optimizer, mirror_half
 from jaxlatent.autoencoder.train import STEPS_A_CALL
 from jaxlatent.evaluation.classifier import (
@@ -61,14 +71,17 @@ class ClassifierConfig:
     mirror: bool | None = None
 
     def __post_init__(self) -> None:
+        convert_fields(self, as_counts, "filters", minimum=1)
         if not self.filters:
             raise ValueError("filters: expected at least one channel count, got none")
-        for count in self.filters:
-            check_count("filters", count, 1)
-        self.training()
+        convert_fields(self, as_count, "epochs", "batch_size", minimum=1)
+        convert_fields(self, as_positive, "learning_rate")
+        convert_fields(self, as_nonnegative, "weight_decay")
+        if self.mirror is not None:
+            convert_fields(self, as_flag, "mirror")
 
     def training(self) -> TrainConfig:
-        """The settings that an autoencoder's training has too; they are checked there."""
+        """The settings that an autoencoder's training has too."""
         return TrainConfig(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -97,8 +110,8 @@ def fit_features(
 
     Args:
         key: one typed key, for the first weights, the order of the images and their mirroring.
-        images: uint8 in [0, 255] or float32 in [0, 1], (n, h, h, 3), h a multiple of 2 to the number of
-            filters, n >= 1. Memory maps are read a few batches at a time.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, h, 3), h a multiple of 2 to the number
+            of filters, n >= 1. Memory maps are read a few batches at a time.
         labels: (n, k), k >= 1: attributes as integers -1 and 1, or 0 and 1, or as booleans; or finite
             factors, floating point. `load_images(..., return_labels=True)` gives them as `labels.values`.
         config: network and training; default `ClassifierConfig()`.
@@ -109,9 +122,8 @@ def fit_features(
         TypeError: if `key` is no typed key, or images or labels are of another dtype.
         DivergenceError: if the loss is no longer finite.
     """
-    config = config or ClassifierConfig()
-    check_key(key)
-    _check_data(images, labels, config)
+    config, key = config or ClassifierConfig(), as_key(key)
+    images, labels = _as_data(images, labels, config)
     targets, center, scale, attributes = standardise(labels)
     n = images.shape[0]
     batch = min(config.batch_size, n)
@@ -171,12 +183,12 @@ def cached_features(
         ValueError: if `folder` holds something else than a classifier; else as `fit_features`.
         TypeError, DivergenceError: as `fit_features`.
     """
-    check_key(key)
-    _check_data(images, labels, config or ClassifierConfig())
+    config, key = config or ClassifierConfig(), as_key(key)
+    images, labels = _as_data(images, labels, config)
     folder = Path(folder)
     if folder.exists():
         kept = load_classifier(folder)
-        if kept.digest == _digest(key, images, labels, config or ClassifierConfig()):
+        if kept.digest == _digest(key, images, labels, config):
             return kept
     features = fit_features(key, images, labels, config=config, progress=progress)
     features.save(folder)
@@ -222,18 +234,19 @@ def _order(rng: np.random.Generator, n: int, batch: int, calls: int) -> np.ndarr
     return np.concatenate(passes)[: steps * batch].reshape(calls, STEPS_A_CALL, batch)
 
 
-def _check_data(images: Images, labels: LabelValues, config: ClassifierConfig) -> None:
-    check_images("images", images, images.shape[1])
+def _as_data(images: Any, labels: Any, config: ClassifierConfig) -> tuple[Images, np.ndarray]:
+    images, labels = as_images("images", images, least=1), np.asarray(as_array("labels", labels))
     divisor = 2 ** len(config.filters)
-    if not images.shape[0] or images.shape[1] % divisor:
+    if images.shape[1] != images.shape[2] or images.shape[1] % divisor:
         raise ValueError(
-            f"images: expected at least one, of a side divisible by {divisor} for {len(config.filters)} "
+            f"images: expected squares of a side divisible by {divisor} for {len(config.filters)} "
             f"filters, got {images.shape}; load them at another size or take fewer filters"
         )
     if labels.ndim != 2 or labels.shape[0] != images.shape[0] or not labels.shape[1]:
         raise ValueError(
             f"labels: expected shape ({images.shape[0]}, k), a row for each image, got {labels.shape}"
         )
+    return images, labels
 
 
 def _digest(key: Array, images: Images, labels: LabelValues, config: ClassifierConfig) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import as_count, as_key, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.evaluation.catalogue import NAIVE, Spec
 from jaxlatent.evaluation.copy_test import copies, duplicates
@@ -53,7 +54,8 @@ def compare(
     averaged down to 16 x 16 pixels, so that 10,000 x 18,000 distances take seconds; duplicates are looked for
     in these as well. Faces are detected in the first 2,000 images of a row.
 
-    All samplers draw with the same key, so that a row depends on its sampler and the key alone.
+    All samplers draw with the same key, so that a row depends on its sampler and the key alone. A sampler
+    that fails has no row; a `UserWarning` names it and the reason.
 
     Args:
         references: from `References.of`.
@@ -66,27 +68,37 @@ def compare(
 
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
+        Exception: what the last of `samplers` raised, if all of them failed.
         ImportError: if faces are asked for and OpenCV is missing.
     """
-    check_key(key)
-    check_count("count", count, LEAST)
+    key, count, z = as_key(key), as_count("count", count, LEAST), as_vectors("z", z)
     draw, measure = jax.random.split(key)
     naive = Spec.parse(NAIVE)
     asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}
     rows: list[Row] = []
+    failed: dict[str, Exception] = {}
     with progress_bar("evaluate", 2 + len(asked), "rows", enabled=progress) as advance:
 
         def add(title: str, make: Callable[[], Row]) -> None:
             advance(0, title)
-            rows.append(make())
-            advance(1)
+            try:
+                rows.append(make())
+            finally:
+                advance(1)
 
-        some, unseen = references.training, references.unseen
-        add(NULL, partial(_row, NULL, some, unseen, unseen, measure, faces))
-        some, rebuilt = references.rebuilt_training, references.rebuilt
-        add(FLOOR, partial(_row, FLOOR, some, rebuilt, unseen, measure, faces))
+        training, unseen = references.training, references.unseen
+        add(NULL, partial(_row, NULL, training, unseen, unseen, measure, faces))
+        training, rebuilt = references.rebuilt_training, references.rebuilt
+        add(FLOOR, partial(_row, FLOOR, training, rebuilt, unseen, measure, faces))
         for title, each in asked.items():
-            add(title, partial(_of_sampler, references, title, each, z, draw, measure, count, faces))
+            try:
+                add(title, partial(_of_sampler, references, title, each, z, draw, measure, count, faces))
+            except Exception as error:  # whatever ends one sampler, the others are worth their hours
+                failed[title] = error
+                reason = " ".join(str(error).split()) or type(error).__name__
+                warnings.warn(f"samplers: {title} failed and is left out: {reason}", stacklevel=2)
+    if samplers and failed.keys() >= samplers.keys():
+        raise list(failed.values())[-1]
     return rows
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64, Int
 from scipy import stats
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_number, as_positive, as_vectors
 from jaxlatent.evaluation.neighbours import Neighbours, nearest_distances
 
 # Of the quantiles of distances.
@@ -77,11 +77,10 @@ def copies(
     Raises:
         TypeError, ValueError: if an argument is out of range, or holds a NaN or an infinity.
     """
-    sets = {"generated": generated, "training": training, "held_out": held_out}
-    for name, vectors in sets.items():
-        check_vectors(name, vectors, np.shape(training)[-1])
-        if not len(vectors):
-            raise ValueError(f"{name}: expected at least 1 image, got 0")
+    training = as_vectors("training", training, least=1)
+    generated = as_vectors("generated", generated, training.shape[1], least=1)
+    held_out = as_vectors("held_out", held_out, training.shape[1], least=1)
+    closest = as_number("closest", closest)
     if not 0 < closest < 1:
         raise ValueError(f"closest: expected a share in (0, 1), got {closest}")
     new, known = nearest_distances(generated, training), nearest_distances(held_out, training)
@@ -146,20 +145,17 @@ def duplicates(
         TypeError, ValueError: if an argument is out of range, or holds a NaN or an infinity, or not one of
             `real` and `threshold` is given, or more than half of the real images are equal.
     """
-    check_vectors("generated", generated)
-    check_count("generated: number of images", len(generated), 2)
+    generated = as_vectors("generated", generated, least=2)
     if (real is None) == (threshold is None):
         raise ValueError("threshold: expected either it or real; give one of them")
     if real is not None:
-        check_vectors("real", real, generated.shape[1])
-        check_count("real: number of images", len(real), 2)
+        real = as_vectors("real", real, generated.shape[1], least=2)
         rows = np.linspace(0, len(real) - 1, min(len(real), len(generated))).astype(np.int64)
         some = np.asarray(real[rows])
         threshold = _ALIKE * float(np.median(nearest_distances(some, some, exclude_self=True).distance))
         if not threshold > 0:
             raise ValueError("real: more than half of the images are equal to others; give a threshold")
-    if not (threshold is not None and 0 < threshold < np.inf):
-        raise ValueError(f"threshold: expected a positive distance, got {threshold}")
+    threshold = as_positive("threshold", threshold)
     found = nearest_distances(generated, generated, exclude_self=True)
     distance, other = found.distance[:, 0], found.index[:, 0]
     alike = np.flatnonzero(distance < threshold)

@@ -7,10 +7,9 @@ from types import ModuleType
 import numpy as np
 from jaxtyping import Array, Bool, Shaped
 
-from jaxlatent._checks import check_count
+from jaxlatent._boundary import as_count, as_images
 from jaxlatent._cores import cores
 from jaxlatent._progress import progress_bar
-from jaxlatent.evaluation.features import check_pixels
 from jaxlatent.generation.decoder import to_uint8
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
@@ -50,8 +49,8 @@ def faces_found(
         TypeError: if they have another dtype.
         ImportError: without OpenCV, or with one that has no cascade classifier, as 5.x.
     """
-    check_pixels(images)
-    check_count("neighbors", neighbors)
+    images = as_images("images", images, least=1)
+    neighbors = as_count("neighbors", neighbors)
     cv2 = _opencv()
     n, height, width, _ = images.shape
     shorter = min(height, width)

@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Shaped, UInt8
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.autoencoder import Autoencoder, encode
-from jaxlatent.generation.decoder import to_numpy, to_uint8
+from jaxlatent.generation.decoder import to_uint8
 
 Features = Callable[[UInt8[np.ndarray, "b h w 3"]], Any]
 
@@ -54,9 +54,9 @@ class EncoderFeatures:
         """Gives the features of a batch.
 
         Raises:
-            ValueError, TypeError: if the images are not of the model's size, uint8 or float32.
+            ValueError, TypeError: if the images are not of the model's size, uint8 or floating point.
         """
-        return encode(self.model, images, batch_size=max(1, images.shape[0]))
+        return encode(self.model, images, batch_size=max(1, len(images)))
 
 
 def extract(
@@ -88,8 +88,8 @@ def extract(
         ValueError: if the images have another shape, or what `features` gives has, or is not finite.
         TypeError: if either has another dtype.
     """
-    check_count("batch_size", batch_size, 1)
-    check_pixels(images)
+    batch_size = as_count("batch_size", batch_size, 1)
+    images = as_images("images", images, least=1)
     n = images.shape[0]
     result: np.ndarray | None = None
     with progress_bar("features", n, "images", enabled=progress) as advance:
@@ -106,24 +106,10 @@ def extract(
     return result
 
 
-def check_pixels(images: Shaped[Array | np.ndarray, "..."]) -> None:
-    """Accepts at least one image of any size, (n, h, w, 3), uint8 or floating point.
-
-    Raises:
-        ValueError: if the shape is another.
-        TypeError: if the dtype is another.
-    """
-    if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
-        raise ValueError(f"images: expected shape (n, h, w, 3) with n >= 1, got {images.shape}")
-    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
-        raise TypeError(f"images: expected uint8 or floating point in [0, 1], got {images.dtype}")
-
-
 def _checked(found: Any, count: int) -> np.ndarray:
     """The features of a batch as an array, if they are such."""
-    values = to_numpy(found)
     name = "features: of what the function gives"
-    check_vectors(name, values)
+    values = np.asarray(as_vectors(name, found))
     if values.shape[0] != count:
         raise ValueError(f"{name}: expected {count} rows for {count} images, got {values.shape[0]}")
     values = values.astype(np.float64 if values.dtype == np.float64 else np.float32, copy=False)

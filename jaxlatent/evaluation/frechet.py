@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 from scipy.linalg import svdvals
 
-from jaxlatent._checks import check_key, check_vectors
+from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._random import numpy_generator
 from jaxlatent.latent.moments import Moments, moments
 
@@ -88,7 +88,7 @@ def frechet_infinity(
         TypeError: if the features are not floating point or `key` is no typed key.
         ValueError: if the shapes do not fit, or features hold a NaN or an infinity.
     """
-    check_key(key)
+    key = as_key(key)
     left, right = _groups("a", a, key), _groups("b", b, key)
     _check_width(left[0].mean.size, right[0].mean.size)
     by_size = [
@@ -111,10 +111,11 @@ def _check_width(left: int, right: int) -> None:
 
 
 def _moments(name: str, features: Float[Array | np.ndarray, "n f"] | Moments) -> Moments:
-    found = features if isinstance(features, Moments) else moments(features, name=name)
-    if found.count < 2:
-        raise ValueError(f"{name}: expected at least 2 vectors, got {found.count}")
-    return found
+    if not isinstance(features, Moments):
+        return moments(as_vectors(name, features, least=2), name=name)
+    if features.count < 2:
+        raise ValueError(f"{name}: expected at least 2 vectors, got {features.count}")
+    return features
 
 
 def _distance(a: Moments, b: Moments) -> float:
@@ -134,11 +135,8 @@ def _root(a: Moments) -> Float64[np.ndarray, "f rank"]:
 
 def _groups(name: str, features: Float[Array | np.ndarray, "n f"], key: jax.Array) -> list[Moments]:
     """The moments of equal random parts."""
-    check_vectors(name, features)
-    n = features.shape[0]
-    if n < 2 * _GROUPS:
-        raise ValueError(f"{name}: expected at least {2 * _GROUPS} vectors, got {n}")
-    order = numpy_generator(key).permutation(n)
+    features = as_vectors(name, features, least=2 * _GROUPS)
+    order = numpy_generator(key).permutation(len(features))
     return [_moments(name, features[np.sort(rows)]) for rows in np.array_split(order, _GROUPS)]
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from jaxlatent._checks import check_count, check_key, check_pair
+from jaxlatent._boundary import as_count, as_key, as_pair
 from jaxlatent._random import numpy_generator
 
 _BLOCK = 2048
@@ -53,7 +53,7 @@ def kernel_distance(a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.nda
         TypeError: if the features are not floating point.
         ValueError: if the shapes do not fit, or the features hold a NaN or an infinity, or are too large.
     """
-    check_pair(a, b, 2)
+    a, b = as_pair(a, b, 2)
     return _distance(a, b)
 
 
@@ -80,10 +80,9 @@ def subset_kernel_distances(
     Raises:
         TypeError, ValueError: as `kernel_distance`, or if an argument is out of range; the message names it.
     """
-    check_key(key)
-    check_count("subsets", subsets, 1)
-    check_count("subset_size", subset_size, 2)
-    check_pair(a, b, subset_size)
+    key = as_key(key)
+    subsets, subset_size = as_count("subsets", subsets, 1), as_count("subset_size", subset_size, 2)
+    a, b = as_pair(a, b, subset_size)
     rng = numpy_generator(key)
     values = np.array(
         [

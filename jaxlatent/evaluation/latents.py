@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 from scipy import stats
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_vectors
 from jaxlatent.latent.core import squared_radii
-from jaxlatent.latent.moments import Moments, moments
+from jaxlatent.latent.moments import moments
 
 # Of the quantiles of squared radii.
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -73,9 +73,9 @@ def latent_statistics(
     Raises:
         TypeError, ValueError: if an argument is out of range or not finite, or all z-points are equal.
     """
-    check_vectors("z_real", z_real)
-    check_vectors("z_new", z_new, z_real.shape[1])
-    real, new = _moments("z_real", z_real), _moments("z_new", z_new)
+    z_real = as_vectors("z_real", z_real, least=2)
+    z_new = as_vectors("z_new", z_new, z_real.shape[1], least=2)
+    real, new = moments(z_real, name="z_real"), moments(z_new, name="z_new")
     values, vectors = np.linalg.eigh(real.covariance)
     # The directions that `squared_radii` counts, the leading one first.
     varies = np.flatnonzero(values > values[-1] * 1e-12)[::-1]
@@ -109,12 +109,6 @@ def latent_statistics(
         radius_ks=float(test.statistic),
         radius_p=float(test.pvalue),
     )
-
-
-def _moments(name: str, z: Array | np.ndarray) -> Moments:
-    if z.shape[0] < 2:
-        raise ValueError(f"{name}: expected at least 2 vectors, got {z.shape[0]}")
-    return moments(z, name=name)
 
 
 def _left_out(squared: np.ndarray, n: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_vectors
 from jaxlatent.evaluation.neighbours import block_rows, blocks, filled, nearest_distances
 
 # Bounds of the rounding of |x|^2 + |y|^2 - 2 x.y in float32, as a part of |x|^2 + |y|^2, and of a distance
@@ -57,9 +57,9 @@ def manifold_metrics(
         TypeError: if the features are not floating point.
         ValueError: if shapes or `k` do not fit, or the features hold a NaN or an infinity.
     """
-    check_vectors("real", real)
-    check_vectors("generated", generated, real.shape[1])
-    check_count("k", k, 1)
+    real = as_vectors("real", real)
+    generated = as_vectors("generated", generated, real.shape[1])
+    k = as_count("k", k, 1)
     sets = {"real": real, "generated": generated}
     for name, features in sets.items():
         if len(features) <= k:

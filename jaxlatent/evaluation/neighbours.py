@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_vectors
 
 _ROWS, _VALUES = 4096, 1 << 23  # of a block, at most
 _SPARE = 4
@@ -51,9 +51,9 @@ def nearest_distances(
     Raises:
         TypeError, ValueError: if an argument is out of range, or holds a NaN or an infinity.
     """
-    check_vectors("points", points)
-    check_vectors("references", references, points.shape[1])
-    check_count("k", k, 1)
+    points = as_vectors("points", points)
+    references = as_vectors("references", references, points.shape[1])
+    k = as_count("k", k, 1)
     if exclude_self and len(points) != len(references):
         raise ValueError(
             "exclude_self: expected the same array as points and references, got "

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent.autoencoder import Autoencoder, decode, encode
 from jaxlatent.evaluation.features import Features, extract
 from jaxlatent.generation.decoder import to_uint8
@@ -93,10 +93,10 @@ class References:
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        check_count("count", count, LEAST)
-        for name, images in (("training_images", training_images), ("unseen_images", unseen_images)):
-            check_count(f"{name}: number of images", len(images), LEAST)
-        check_vectors("z", z, model.config.latent_dim)
+        count, size = as_count("count", count, LEAST), model.config.image_size
+        training_images = as_images("training_images", training_images, size, least=LEAST)
+        unseen_images = as_images("unseen_images", unseen_images, size, least=LEAST)
+        z = as_vectors("z", z, model.config.latent_dim)
         if len(z) != len(training_images):
             raise ValueError(f"z: expected a row for each of {len(training_images)} images, got {len(z)}")
         t = len(training_images)

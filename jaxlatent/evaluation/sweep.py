@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import as_count, as_counts, as_key, as_numbers, as_vectors
 from jaxlatent._files import write_table
 from jaxlatent.latent import HalfWidth, half_width
 from jaxlatent.latent.coverage import coverage_curves
@@ -74,11 +74,8 @@ def sweep(
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    check_key(key)
-    check_count("count", count, 2)
-    bad = [fact for fact in facts if not 0 < fact < np.inf]
-    if bad:
-        raise ValueError(f"facts: expected positive numbers, got {bad[0]}")
+    key, count, z = as_key(key), as_count("count", count, 2), as_vectors("z", z)
+    components, facts = as_counts("components", components), as_numbers("facts", facts)
     pca = fit_frame(z)
     y = pca.transform(z)
     widths = half_width(y, kind)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import as_count, as_counts, as_key, as_numbers, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.evaluation.catalogue import Spec
 from jaxlatent.evaluation.frechet import frechet_distance
@@ -47,8 +47,9 @@ def tradeoff(
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    check_key(key)
-    check_count("count", count, LEAST)
+    key, count, z = as_key(key), as_count("count", count, LEAST), as_vectors("z", z)
+    components = as_counts("components", components)
+    facts, temperatures = as_numbers("facts", facts), as_numbers("temperatures", temperatures)
     draw, _ = jax.random.split(key)
     target = references.rebuilt.features
     n = min(count, len(target))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import stats
 
-from jaxlatent._checks import check_count, check_key, check_pair
+from jaxlatent._boundary import as_count, as_key, as_pair
 from jaxlatent.evaluation.neighbours import block_rows, blocks, filled
 from jaxlatent.latent.trim import trim
 
@@ -65,9 +65,9 @@ def classifier_two_sample_test(
     """
     from sklearn.base import clone
 
-    check_pair(a, b, _LEAST)
-    check_key(key)
-    check_count("max_points", max_points, _LEAST)
+    a, b = as_pair(a, b, _LEAST)
+    key = as_key(key)
+    max_points = as_count("max_points", max_points, _LEAST)
     half = min(len(a), len(b), max_points) // 2
     train, test = [], []
     for (name, vectors), k in zip({"a": a, "b": b}.items(), jax.random.split(key), strict=True):
@@ -141,7 +141,7 @@ def energy_distance(
     Raises:
         TypeError, ValueError: if an argument is not such an array, or holds a NaN or an infinity.
     """
-    check_pair(a, b, 2)
+    a, b = as_pair(a, b, 2)
     n, m = len(a), len(b)
     # Near the vectors, so that float32 holds them; where exactly does not matter.
     rows = block_rows(max(n, m), a.shape[1])
@@ -219,9 +219,12 @@ def energy_test(
     """
     from sklearn.metrics import euclidean_distances
 
-    check_pair(a, b, 2)
-    check_key(key)
-    check_count("permutations", permutations, 1)
+    a, b = as_pair(a, b, 2)
+    key = as_key(key)
+    permutations, max_points = (
+        as_count("permutations", permutations, 1),
+        as_count("max_points", max_points, 2),
+    )
     left, right, shuffle = jax.random.split(key, 3)
     sets = [trim(x, max_points=max_points, key=k) for x, k in ((a, left), (b, right))]
     n, m = map(len, sets)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Shaped
 
+from jaxlatent._boundary import detached
+
 # Errors of functions that want numbers and not JAX's tracers: NumPy's, PyTorch's, Python's own.
 _NOT_TRACEABLE = (TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError)
 
@@ -102,8 +104,4 @@ def to_uint8(images: Any, xp: Any = jnp) -> Any:
 
 def to_numpy(array: Any) -> Shaped[np.ndarray, "..."]:
     """What a foreign decoder gives, as a NumPy array on the host."""
-    if hasattr(array, "detach"):  # a PyTorch tensor that tracks gradients, or lies on a GPU
-        array = array.detach().cpu()
-        if str(array.dtype) == "torch.bfloat16":  # which NumPy lacks
-            array = array.float()
-    return np.asarray(array)
+    return np.asarray(detached(array))

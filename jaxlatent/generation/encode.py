@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from jaxlatent import processes
-from jaxlatent._checks import check_count
+from jaxlatent._boundary import as_array, as_count, as_images
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.formats import Item, Layout, Shard
 from jaxlatent.generation.formats.rows import RowsFormat
@@ -41,7 +41,7 @@ def encode_to(
     Args:
         path: the .npy file, float32 (n, d); one that is there already is replaced in the end.
         model: from `fit_autoencoder` or `load_model`.
-        images: uint8 or float32 in [0, 1], (n, h, w, 3) of the model's size: an array, a memory map or
+        images: uint8 or floating point in [0, 1], (n, h, w, 3) of the model's size: an array, a memory map or
             anything that has a shape and a dtype and gives arrays for slices, as h5py's and zarr's arrays do;
             or a source as `load_images` takes it, whose images are then kept in its cache on disk.
         batch_size: images at once.
@@ -53,27 +53,29 @@ def encode_to(
     Raises:
         ValueError: if the images are not of the model's size, `path` does not end in .npy, or another process
             is writing to it.
-        TypeError: if they are neither uint8 nor float32.
+        TypeError: if they are neither uint8 nor floating point.
         OSError: if a file cannot be read or written.
     """
-    from jaxlatent.autoencoder.inference import check_images, encode
+    from jaxlatent.autoencoder.inference import encode
     from jaxlatent.data import load_images
 
     path = Path(path)
     if path.suffix != ".npy":
         raise ValueError(f"path: expected a name that ends in .npy, got {path}")
-    check_count("batch_size", batch_size, 1)
+    batch_size = as_count("batch_size", batch_size, 1)
     if isinstance(images, (str, os.PathLike)):
         images = load_images(images, image_size=model.config.image_size, progress=progress)
-    check_images("images", images, model.config.image_size)
+    elif isinstance(images, np.ndarray) or hasattr(images, "detach"):
+        images = as_array("images", images)
+    # Of what is read by slices, `encode` converts each.
+    as_images("images", images[0:1], model.config.image_size, least=1)
     n, dimension = images.shape[0], model.config.latent_dim
-    check_count("images", n, 1)
 
     def compute(shards: Iterable[Shard]) -> Iterator[Part]:
         for shard in shards:
             for start in range(shard.start, shard.stop, batch_size):
                 part = images[start : min(start + batch_size, shard.stop)]
-                z = np.asarray(encode(model, np.asarray(part), batch_size=batch_size))
+                z = np.asarray(encode(model, part, batch_size=batch_size))
                 yield shard, start, {"latents": z}
 
     layout = Layout(n, _SHARD_SIZE, {"latents": Item((dimension,), np.dtype(np.float32))})

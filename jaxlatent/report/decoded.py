@@ -131,7 +131,11 @@ def traversals(data: Latents, seen: Pictured) -> Section:
 
 
 def _walk(data: Latents, component: int, steps: Float[Array, " s"]) -> Float[Array, "s d"]:
-    y = jnp.zeros((len(steps), data.pca.n_components)).at[:, component].set(steps * data.sigma[component])
+    y = (
+        jnp.zeros((len(steps), data.pca.n_components), jnp.float32)
+        .at[:, component]
+        .set(steps * data.sigma[component])
+    )
     return data.pca.inverse_transform(y)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Array, Shaped, UInt8
 
+from jaxlatent._boundary import as_count, as_images
 from jaxlatent.report.figure import new_axes
 
 if TYPE_CHECKING:
@@ -26,11 +27,10 @@ def image_grid(
         gap: pixels between images, >= 0.
 
     Raises:
-        ValueError: if there is no image, or `columns` is below 1.
+        TypeError, ValueError: if an argument is no such thing; the message names it.
     """
-    pixels = np.asarray(images)
-    if not len(pixels) or columns < 1:
-        raise ValueError(f"images, columns: expected at least 1, got {len(pixels)} images, {columns} columns")
+    pixels = np.asarray(as_images("images", images, least=1))
+    columns, gap = as_count("columns", columns, 1), as_count("gap", gap)
     if pixels.dtype != np.uint8:
         pixels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     n, height, width, _ = pixels.shape

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from jaxlatent._boundary import as_array, as_images, as_vectors
 from jaxlatent.report.figure import ORANGE, VERMILION, new_axes, shade_density, square_limits
 from jaxlatent.report.images import image_grid
 
@@ -37,7 +38,7 @@ def plot_traversals(
     Raises:
         ValueError: if `values` or `names` do not fit the images.
     """
-    pixels = np.asarray(images)
+    pixels = np.asarray(as_array("images", images))
     rows, columns, height, width, _ = pixels.shape
     if len(values) != columns or len(names) != rows:
         raise ValueError(
@@ -81,7 +82,9 @@ def plot_path(
     from matplotlib import patheffects
     from matplotlib.figure import Figure
 
-    pixels, spots = np.asarray(images), np.asarray(places, np.float64)
+    pixels = np.asarray(as_images("images", images))
+    spots = np.asarray(as_vectors("places", places, 2), np.float64)
+    points = None if points is None else np.asarray(as_vectors("points", points, 2))
     n, height, width, _ = pixels.shape
     if len(spots) != n:
         raise ValueError(f"places: expected {n}, as many as images, got {len(spots)}")
@@ -96,7 +99,7 @@ def plot_path(
     }
     low, high = spots.min(axis=0), spots.max(axis=0)
     if points is not None:
-        ends = np.percentile(np.asarray(points), [0.2, 99.8], axis=0)
+        ends = np.percentile(points, [0.2, 99.8], axis=0)
         low, high = np.minimum(low, ends[0]), np.maximum(high, ends[1])
     margin = 0.12 * np.ptp(np.stack([low, high]), axis=0).max() or 1.0
     extent = np.stack([low - margin, high + margin])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_vectors
 
 
 def load_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"]:
@@ -40,7 +40,7 @@ def load_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"]:
             f"{path}: expected one array (n, d), found {shapes or 'nothing'}; write it with numpy.save"
         )
     (z,) = tables
-    check_vectors(Path(path).name, z)
+    z = as_vectors(Path(path).name, z)
     bad = np.flatnonzero(~np.isfinite(z).all(axis=1))
     if bad.size:
         raise ValueError(f"{path}: {bad.size} vectors are not finite, the first is {bad[0]}; remove them")

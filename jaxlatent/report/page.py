@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_key, check_vectors
+from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.report import decoded, drawn, evaluation, normal, sections
 from jaxlatent.report.decoded import Pictured
@@ -50,12 +50,9 @@ def build(
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    check_vectors("z", z, sampler.pca.mean.shape[0])
-    if z.shape[0] < _LEAST_POINTS:
-        raise ValueError(f"z: expected at least {_LEAST_POINTS} vectors, got {z.shape[0]}")
-    if key is not None:
-        check_key(key)
-    data = Latents(np.asarray(z, np.float32), sampler, jax.random.key(0) if key is None else key)
+    z = as_vectors("z", z, sampler.pca.mean.shape[0], least=_LEAST_POINTS)
+    key = jax.random.key(0) if key is None else as_key(key)
+    data = Latents(np.asarray(z, np.float32), sampler, key)
     plan = _plan(data, pictured)
     chapters = []
     with progress_bar("report", sum(map(len, plan.values())), "sections", enabled=progress) as advance:

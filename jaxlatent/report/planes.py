@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlatent._boundary import as_count, as_vectors
 from jaxlatent.latent import GAUSSIAN_FWHM, PCA, Ellipse, confidence_ellipse
 from jaxlatent.report.figure import (
     BLUE,
@@ -47,10 +48,14 @@ def plot_plane(
         labels: of the two axes.
         ax: where to draw; a new figure where not given.
     """
+    points, generated = (
+        np.asarray(as_vectors(name, vectors, 2))
+        for name, vectors in (("points", points), ("generated", generated))
+    )
     ax = new_axes(5, 5, ax)
-    generated = np.asarray(generated)[:_MOST_GENERATED]
+    generated = generated[:_MOST_GENERATED]
     # From the bulk of the points, so that one far point does not shrink the picture to a dot.
-    low, high = np.percentile(np.asarray(points), [0.2, 99.8], axis=0)
+    low, high = np.percentile(points, [0.2, 99.8], axis=0)
     margin = 0.15 * np.maximum(high - low, 1e-12)
     extent = np.stack([low - margin, high + margin])
     for ellipse, _, _ in ellipses:
@@ -93,7 +98,8 @@ def plot_component_plane(
     """
     if max(pair) >= pca.n_components or min(pair) < 0:
         raise ValueError(f"pair: expected components from 0 to {pca.n_components - 1}, got {pair}")
-    (plane,) = _component_planes(z, z_new[:count], pca, body, [pair])
+    z_new = as_vectors("z_new", z_new, pca.mean.shape[0])[: as_count("count", count)]
+    (plane,) = _component_planes(z, z_new, pca, body, [pair])
     points, generated, ellipses, (first, second) = plane
     labels = (f"{first} (latent units)", f"{second} (latent units)")
     ax = plot_plane(points, generated, ellipses, labels=labels, ax=new_axes(5.5, 6, ax))
@@ -151,7 +157,8 @@ def plot_component_grid(
         raise ValueError(f"components: expected at least 2 below {pca.n_components}, got {list(components)}")
     places = [(row, column) for row in range(1, len(kept)) for column in range(row)]
     pairs = [(kept[column], kept[row]) for row, column in places]
-    planes = _component_planes(z, z_new[:count], pca, body, pairs)
+    z_new = as_vectors("z_new", z_new, pca.mean.shape[0])[: as_count("count", count)]
+    planes = _component_planes(z, z_new, pca, body, pairs)
     side = len(kept) - 1
     figure = Figure(figsize=(2.6 * side + 0.6, 2.6 * side + 1.1), layout="constrained")
     grid = figure.subplots(side, side, squeeze=False)
@@ -182,7 +189,8 @@ def plot_latent_planes(
         pairs: coordinates, counted from 0; six of the most strongly correlated pairs, no coordinate
             twice, where not given.
     """
-    z, z_new = np.asarray(z), np.asarray(z_new)
+    z = np.asarray(as_vectors("z", z))
+    z_new = np.asarray(as_vectors("z_new", z_new, z.shape[1]))
     planes: list[_Plane] = []
     for i, j in _most_correlated(z, 6) if pairs is None else pairs:
         pair = [i, j]
@@ -208,6 +216,7 @@ def _component_planes(
     pairs: Sequence[tuple[int, int]],
 ) -> list[_Plane]:
     """What is drawn of each pair that `pca` has."""
+    z, z_new = (as_vectors(name, each, pca.mean.shape[0]) for name, each in (("z", z), ("z_new", z_new)))
     y, y_new = np.asarray(pca.transform(z)), np.asarray(pca.transform(z_new))
     axes = np.asarray(body.semi_axes).tolist()
     planes: list[_Plane] = []

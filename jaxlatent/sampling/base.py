@@ -141,7 +141,9 @@ def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) 
         return _draw_tiles(sampler, tables(sampler), seed, begin, tile, max(-(-n // tile), 1), latent)[:n]
     platform = _platform((seed, sampler))
     tile, most = tile_size(platform), _TILES_PER_CALL.get(platform, 1)
-    arguments = (sampler, tables(sampler), seed)
+    # A Python number would be of another type in a thread without the caller's settings.
+    fixed = jax.tree.map(lambda leaf: np.float32(leaf) if isinstance(leaf, float) else leaf, sampler)
+    arguments = (fixed, tables(sampler), seed)
     if platform != "cpu":
         begins = range(start, start + max(n, 1), tile)
         return _joined([_draw_tiles(*arguments, np.uint32(i % 2**32), tile, 1, latent) for i in begins], n)
@@ -180,7 +182,13 @@ def _joined(blocks: list[jax.Array], n: int) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("tile", "tiles", "latent"))
 def _draw_tiles(
-    sampler: Sampler, tables: Any, seed: jax.Array, begin: jax.Array, tile: int, tiles: int, latent: bool
+    sampler: Sampler,
+    tables: Any,
+    seed: jax.Array,
+    begin: jax.Array | np.uint32,
+    tile: int,
+    tiles: int,
+    latent: bool,
 ) -> jax.Array:
     sampler = equip(sampler, tables)
 

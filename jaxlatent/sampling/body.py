@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_floats, as_number, as_positive, as_vectors, is_traced
+from jaxlatent._boundary import as_count, as_floats, as_number, as_positive, as_vectors, is_traced
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
@@ -55,8 +55,12 @@ class EllipseBody:
         return self.semi_axes.shape[0]
 
     def keep(self, n_components: int) -> "EllipseBody":
-        """The body of the first `n_components` components, at least 2."""
-        return EllipseBody(self.semi_axes[:n_components])
+        """The body of the first `n_components` components, from 2 to k.
+
+        Raises:
+            TypeError, ValueError: if the number is out of range.
+        """
+        return EllipseBody(self.semi_axes[: as_count("n_components", n_components, 2, self.n_components)])
 
     def check_frame(self, pca: PCA) -> None:
         """Accepts a frame of as many components.

@@ -1,17 +1,15 @@
 """New vectors about the z-points, with the mean and the covariance of all of them."""
 
-import math
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
+from jaxlatent._boundary import as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
-from jaxlatent.sampling.parents import checked_parents, fit_parents
-from jaxlatent.sampling.words import index_below, normals, words
+from jaxlatent.sampling.parents import as_parents, fit_parents
+from jaxlatent.sampling.words import Seed, index_below, normals, words
 
 
 @pytree
@@ -49,17 +47,17 @@ class BootstrapSampler(ComponentSampler):
     bandwidth: float | Float[Array, ""] = 0.5
 
     def __post_init__(self) -> None:
-        _check_bandwidth(self.bandwidth)
-        if not isinstance(self.parents, (jax.Array, np.ndarray)) or isinstance(self.parents, jax.core.Tracer):
-            return
-        object.__setattr__(self, "parents", checked_parents(self.parents, self.pca.n_components))
+        self.__dict__.update(
+            parents=as_parents(self.parents, self.pca.n_components),
+            bandwidth=as_positive_leaf("bandwidth", self.bandwidth),
+        )
 
     @classmethod
     def fit(
         cls,
         z: Float[Array | np.ndarray, "n d"],
         *,
-        bandwidth: float = 0.5,
+        bandwidth: float | Float[Array, ""] = 0.5,
         n_components: int | None = None,
         max_points: int | None = None,
         where: Bool[Array | np.ndarray, " n"] | None = None,
@@ -78,22 +76,14 @@ class BootstrapSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        _check_bandwidth(bandwidth)
+        bandwidth = as_positive_leaf("bandwidth", bandwidth)
         pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
         return cls(pca, parents, bandwidth)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         n, k = self.parents.shape
         bandwidth = jnp.asarray(self.bandwidth, jnp.float32)
         chosen = index_below(words(seed, index, 0, 1)[0][0], n)
         parents = jnp.asarray(self.parents)[chosen].astype(jnp.float32)
         drawn = parents + bandwidth * normals(seed, index, 1, k).T
         return drawn * jnp.sqrt(self.pca.explained_variance / (1 + jnp.square(bandwidth)))
-
-
-def _check_bandwidth(bandwidth: float | Float[Array, ""]) -> None:
-    """Accepts a positive, finite number, and arrays unseen, as they may be tracers."""
-    if isinstance(bandwidth, (int, float)) and not 0 < bandwidth < math.inf:
-        raise ValueError(
-            f"bandwidth: expected a positive, finite number, got {bandwidth}; 0 would be copies of z-points"
-        )

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
+from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent.sampling.base import ComponentSampler, derived
 from jaxlatent.sampling.clusters import BodyUnion, Clusters, fit_clusters
-from jaxlatent.sampling.gaussian import check_temperature
 from jaxlatent.sampling.mixture import GaussianMixtureSampler
+from jaxlatent.sampling.words import Seed
 
 # Added to the correlation matrices, so that a factor exists whatever the rounding.
 _FLOOR = 1e-6
@@ -33,12 +34,9 @@ class ClusterMixtureSampler(ComponentSampler):
     body: BodyUnion
 
     def __post_init__(self) -> None:
-        # Inside JAX's transformations, either may be any object.
-        if not isinstance(self.mixture, GaussianMixtureSampler) or not isinstance(self.body, BodyUnion):
-            return
-        shapes = [getattr(x, "shape", None) for x in (self.mixture.means, self.body.centres)]
-        if shapes[0] != shapes[1]:
-            raise ValueError(f"body: expected {shapes[0]} centres, one for each mean, got {shapes[1]}")
+        means, centres = self.mixture.means.shape, self.body.centres.shape
+        if means != centres:
+            raise ValueError(f"body: expected {means} centres, one for each mean, got {centres}")
 
     @classmethod
     def fit(
@@ -47,7 +45,7 @@ class ClusterMixtureSampler(ComponentSampler):
         *,
         n_clusters: int = 150,
         prior_count: float = 30.0,
-        temperature: float = 1.0,
+        temperature: float | Float[Array, ""] = 1.0,
         coverage: float = 0.999,
         n_components: int | None = None,
         key: jax.Array | None = None,
@@ -62,8 +60,8 @@ class ClusterMixtureSampler(ComponentSampler):
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_clusters: the most clusters, at least 1; those of fewer than 30 points are dissolved. Each takes
-                k^2 numbers, 39 MB for 150 of 256 components.
+            n_clusters: the most clusters, at least 1; those of fewer than 30 different points are dissolved,
+                down to one. Each takes k^2 numbers, 39 MB for 150 of 256 components.
             prior_count: how many points the correlations within all clusters count for, > 0.
             temperature: factor of the standard deviations within each cluster, > 0.
             coverage: share of the z-points inside their own cluster's body, in (0, 1].
@@ -74,20 +72,18 @@ class ClusterMixtureSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        check_temperature(temperature)
-        if not 0 < prior_count < np.inf:
-            raise ValueError(f"prior_count: expected a positive, finite number, got {prior_count}")
-        found = fit_clusters(
+        temperature = as_positive_leaf("temperature", temperature)
+        prior_count = as_positive("prior_count", prior_count)
+        clusters = fit_clusters(
             z, n_clusters, coverage=coverage, n_components=n_components, key=key, where=where
         )
+        shares = (clusters.sizes / clusters.sizes.sum()).astype(np.float32)
+        # Unlike jnp.asarray, device_put compiles nothing for another number of clusters.
+        weights, factors = jax.device_put((shares, _factors(clusters, prior_count)))
         mixture = GaussianMixtureSampler(
-            found.pca,
-            jnp.asarray(found.sizes / found.sizes.sum(), jnp.float32),
-            jnp.asarray(found.body.centres),
-            jnp.asarray(_factors(found, prior_count), jnp.float32),
-            temperature,
+            clusters.pca, weights, jnp.asarray(clusters.body.centres), factors, temperature
         )
-        return cls(mixture, found.body)
+        return cls(mixture, clusters.body)
 
     @property
     def pca(self) -> PCA:
@@ -99,23 +95,27 @@ class ClusterMixtureSampler(ComponentSampler):
         """The number of clusters c."""
         return self.mixture.n_clusters
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
-        own, y = self.mixture.draw_clusters(seed, index)
-        return self.body.confine(y, own)
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        cluster, y = self.mixture.draw_clusters(seed, index)
+        return self.body.confine(y, cluster, self._tables())
+
+    def _tables(self) -> Float[Array, " k"]:
+        """How far rounding moves a vector on its way to the latent frame."""
+        return derived(self, lambda: self.body.rounding(self.pca))
 
 
-def _factors(found: Clusters, prior_count: float) -> Float[np.ndarray, "c k k"]:
+def _factors(clusters: Clusters, prior_count: float) -> Float[np.ndarray, "c k k"]:
     """Cholesky factors of the clusters' covariances."""
-    c, k = found.deviations.shape
+    c, k = clusters.deviations.shape
 
     def products(j: int) -> np.ndarray:
-        unit = found.of(j) / found.deviations[j]
+        unit = clusters.of(j) / clusters.deviations[j]
         return unit.T @ unit
 
     total = sum((products(j) for j in range(c)), np.zeros((k, k)))
-    common = total / max(len(found.y) - c, 1) + _FLOOR * np.eye(k)
+    common = total / max(len(clusters.y) - c, 1) + _FLOOR * np.eye(k)
     factors = np.empty((c, k, k), np.float32)
-    for j, size in enumerate(found.sizes):
+    for j, size in enumerate(clusters.sizes):
         shrunk = (products(j) + prior_count * common) / (size + prior_count)
-        factors[j] = found.deviations[j][:, None] * np.linalg.cholesky(shrunk)
+        factors[j] = clusters.deviations[j][:, None] * np.linalg.cholesky(shrunk)
     return factors

@@ -7,14 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._checks import check_count
+from jaxlatent._boundary import as_array, as_count, as_positive_leaf, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
-from jaxlatent.sampling.clusters import BodyUnion, fit_clusters
-from jaxlatent.sampling.gaussian import check_temperature
-from jaxlatent.sampling.parents import checked_parents
-from jaxlatent.sampling.words import distinct_indices, index_below, words
+from jaxlatent.sampling.base import ComponentSampler, derived
+from jaxlatent.sampling.clusters import FEWEST, BodyUnion, fit_clusters
+from jaxlatent.sampling.parents import as_parents, combined
+from jaxlatent.sampling.words import Seed, distinct_indices, index_below, words
 
 
 @pytree
@@ -23,9 +22,10 @@ class ClusterRecombinationSampler(ComponentSampler):
 
     As `RecombinationSampler` about the mean of all z-points, this keeps mean and covariance, here of every
     cluster; so it keeps how clusters differ in place, tilt and spread, and leaves room for more parents,
-    which take vectors further away from the z-points. Clusters are drawn by their sizes. A vector outside its
-    cluster's ellipse body is drawn straight towards the cluster's mean, onto the boundary: every vector lies
-    inside `body`.
+    which take vectors further away from the z-points. Parents are drawn without replacement, so a cluster of
+    n points is drawn with temperature^2 (n - m) / n of its covariance. Clusters are drawn by their sizes. A
+    vector outside its cluster's ellipse body is drawn straight towards the cluster's mean, onto the boundary:
+    every vector lies inside `body`.
 
     Attributes:
         pca: the frame, with k components.
@@ -49,25 +49,29 @@ class ClusterRecombinationSampler(ComponentSampler):
     n_parents: int = static_field(default=4)
 
     def __post_init__(self) -> None:
-        check_temperature(self.temperature)
-        check_count("n_parents", self.n_parents, 1)
-        arrays = (self.parents, self.bounds)
-        if any(isinstance(x, jax.core.Tracer) or not isinstance(x, (jax.Array, np.ndarray)) for x in arrays):
-            return
-        bounds = np.asarray(self.bounds)
-        sizes = np.diff(bounds)
-        if bounds[0] != 0 or bounds[-1] != len(self.parents) or len(sizes) != len(self.body.centres):
-            raise ValueError(
-                f"bounds: expected {len(self.body.centres) + 1} row numbers from 0 to {len(self.parents)}, "
-                f"got {len(bounds)} from {bounds[0]} to {bounds[-1]}"
-            )
-        if self.n_parents > sizes.min():
-            raise ValueError(
-                f"n_parents: expected at most {sizes.min()}, the size of the smallest cluster, "
-                f"got {self.n_parents}; take fewer parents or clusters"
-            )
-        object.__setattr__(self, "parents", checked_parents(self.parents, self.pca.n_components))
-        object.__setattr__(self, "bounds", jnp.asarray(bounds, jnp.int32))
+        temperature = as_positive_leaf("temperature", self.temperature)
+        n_parents = as_count("n_parents", self.n_parents, 1)
+        c, k = self.body.centres.shape
+        if k != self.pca.n_components:
+            raise ValueError(f"body: expected {self.pca.n_components} components, those of pca, got {k}")
+        parents = as_parents(self.parents, k)
+        bounds = jnp.asarray(as_array("bounds", self.bounds), jnp.int32)
+        if bounds.shape != (c + 1,):
+            raise ValueError(f"bounds: expected shape ({c + 1},) for {c} clusters, got {bounds.shape}")
+        if not is_traced(bounds):
+            rows = np.asarray(bounds)
+            smallest = np.diff(rows).min()
+            if rows[0] != 0 or rows[-1] != len(parents) or smallest < 1:
+                raise ValueError(
+                    f"bounds: expected {c + 1} row numbers from 0 to {len(parents)}, in rising order, "
+                    f"got {c + 1} from {rows[0]} to {rows[-1]}"
+                )
+            if n_parents > smallest:
+                raise ValueError(
+                    f"n_parents: expected at most {smallest}, the size of the smallest cluster, "
+                    f"got {n_parents}; take fewer parents"
+                )
+        self.__dict__.update(parents=parents, bounds=bounds, temperature=temperature, n_parents=n_parents)
 
     @classmethod
     def fit(
@@ -76,7 +80,7 @@ class ClusterRecombinationSampler(ComponentSampler):
         *,
         n_clusters: int = 100,
         n_parents: int = 4,
-        temperature: float = 1.03,
+        temperature: float | Float[Array, ""] = 1.03,
         coverage: float = 0.999,
         n_components: int | None = None,
         key: jax.Array | None = None,
@@ -89,8 +93,9 @@ class ClusterRecombinationSampler(ComponentSampler):
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_clusters: the most clusters, at least 1; those of fewer than 30 points are dissolved.
-            n_parents: see the class.
+            n_clusters: the most clusters, at least 1; those of fewer than 30 different points, or than
+                2 n_parents, are dissolved, down to one.
+            n_parents: m, from 1 to the number of z-points.
             temperature: see the class.
             coverage: share of the z-points inside their own cluster's body, in (0, 1].
             n_components: k, from 1 to d; all that have a positive variance where not given.
@@ -100,23 +105,34 @@ class ClusterRecombinationSampler(ComponentSampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        check_temperature(temperature)
-        check_count("n_parents", n_parents, 1)
-        found = fit_clusters(
-            z, n_clusters, coverage=coverage, n_components=n_components, key=key, where=where
+        temperature = as_positive_leaf("temperature", temperature)
+        n_parents = as_count("n_parents", n_parents, 1)
+        clusters = fit_clusters(
+            z,
+            n_clusters,
+            coverage=coverage,
+            n_components=n_components,
+            key=key,
+            where=where,
+            fewest=max(FEWEST, 2 * n_parents),
         )
-        sigma = np.sqrt(np.asarray(found.pca.explained_variance))
-        parents = np.concatenate([(found.of(j) / sigma).astype(np.float16) for j in range(len(found.sizes))])
-        return cls(found.pca, found.body, parents, found.bounds.astype(np.int32), temperature, n_parents)
+        sigma = np.sqrt(clusters.pca.explained_variance)
+        points = [clusters.of(j) / sigma for j in range(len(clusters.sizes))]
+        parents = np.concatenate(points).astype(np.float16)
+        bounds = clusters.bounds.astype(np.int32)
+        return cls(clusters.pca, clusters.body, parents, bounds, temperature, n_parents)
 
-    def _draw(self, seed: UInt32[Array, "2"], index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         parents, bounds = jnp.asarray(self.parents), jnp.asarray(self.bounds)
-        any_point = index_below(words(seed, index, 0, 1)[0][0], parents.shape[0]).astype(jnp.int32)
-        own = jnp.sum(any_point >= bounds[1:-1, None], axis=0)
-        first, size = bounds[own], (bounds[own + 1] - bounds[own]).astype(jnp.uint32)
-        total = jnp.float32(0)
-        for chosen in distinct_indices(seed, index, 1, self.n_parents, size):
-            total = total + parents[first + chosen.astype(jnp.int32)].astype(jnp.float32)
+        point = index_below(words(seed, index, 0, 1)[0][0], parents.shape[0]).astype(jnp.int32)
+        cluster = jnp.sum(point >= bounds[1:-1, None], axis=0)
+        first, size = bounds[cluster], (bounds[cluster + 1] - bounds[cluster]).astype(jnp.uint32)
+        rows = first + distinct_indices(seed, index, 1, self.n_parents, size).astype(jnp.int32)
+        total = combined(parents, rows, jnp.ones(rows.shape, jnp.float32))
         scale = jnp.asarray(self.temperature, jnp.float32) / jnp.float32(math.sqrt(self.n_parents))
-        y = self.body.centres[own] + scale * total * jnp.sqrt(self.pca.explained_variance)
-        return self.body.confine(y, own)
+        y = jnp.asarray(self.body.centres)[cluster] + scale * total * jnp.sqrt(self.pca.explained_variance)
+        return self.body.confine(y, cluster, self._tables())
+
+    def _tables(self) -> Float[Array, " k"]:
+        """How far rounding moves a vector on its way to the latent frame."""
+        return derived(self, lambda: self.body.rounding(self.pca))

@@ -9,21 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_floats, as_key, as_mask, as_share, as_vectors, is_traced
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
-from jaxlatent.latent.subset import subset_mask
-from jaxlatent.sampling.body import LIMIT
-from jaxlatent.sampling.k_means import k_means
+from jaxlatent.latent.rounding import inverse_rounding
+from jaxlatent.sampling.body import shrinking
+from jaxlatent.sampling.k_means import k_means, padded
+from jaxlatent.sampling.parents import check_differ
 from jaxlatent.sampling.region import fit_frame
 
-# Smaller clusters are dissolved: their own points would be too large a part of all that is drawn from them.
-_FEWEST = 30
+#: Smaller clusters are dissolved: their points would be too large a part of all that is drawn from them.
+FEWEST = 30
 # Components of the first block of which a spread is taken; each further block doubles their number.
 _FIRST_BLOCK = 8
 # Points by which the spread of a cluster is drawn towards that of all clusters.
 _SPREAD_PRIOR = 20
+# What is smaller is the rounding of float32: a deviation beside that of the first component, and a level.
+_RESOLUTION = 1e-6
+# By how much more than the level asked for, so that the point that sets it is inside whatever the rounding.
+_SLACK = 2**-18
 _BLOCK = 4096
 
 
@@ -45,19 +50,18 @@ class BodyUnion:
     semi_axes: Float[Array | np.ndarray, "c k"]
 
     def __post_init__(self) -> None:
-        arrays = (self.centres, self.semi_axes)
-        if any(isinstance(x, jax.core.Tracer) or not isinstance(x, (jax.Array, np.ndarray)) for x in arrays):
-            return
-        shapes = [np.shape(x) for x in arrays]
-        if len(shapes[0]) != 2 or shapes[0] != shapes[1]:
+        centres, axes = as_floats("centres", self.centres), as_floats("semi_axes", self.semi_axes)
+        if centres.ndim != 2 or centres.shape != axes.shape:
             raise ValueError(
-                f"semi_axes: expected the shape of centres, (c, k), got {shapes[1]} for {shapes[0]}"
+                f"semi_axes: expected the shape of centres, (c, k), got {axes.shape} for {centres.shape}"
             )
-        axes = np.asarray(self.semi_axes)
-        if not (np.isfinite(axes) & (axes > 0)).all():
-            raise ValueError("semi_axes: expected positive, finite numbers; keep fewer components")
-        for name in ("centres", "semi_axes"):
-            object.__setattr__(self, name, jnp.asarray(getattr(self, name), jnp.float32))
+        if not is_traced(axes) and not ((np.asarray(axes) > 0) & np.isfinite(axes)).all():
+            raise ValueError(
+                "semi_axes: expected positive, finite numbers; leave out components in which no points differ"
+            )
+        self.__dict__.update(
+            centres=jnp.asarray(centres, jnp.float32), semi_axes=jnp.asarray(axes, jnp.float32)
+        )
 
     @property
     def n_components(self) -> int:
@@ -73,34 +77,45 @@ class BodyUnion:
         Raises:
             TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
         """
-        check_vectors("y", y, self.n_components)
+        y = as_vectors("y", y, self.n_components)
         blocks = [_inside(self, jnp.asarray(y[i : i + _BLOCK])) for i in range(0, len(y), _BLOCK)]
         return jnp.concatenate([jnp.zeros(0, bool), *blocks])
 
     def coverage(self, y: Float[Array | np.ndarray, "n k"]) -> float:
-        """The fraction of vectors inside; arguments and errors as for `contains`."""
+        """The fraction of n >= 1 vectors inside; arguments and errors as for `contains`."""
+        y = as_vectors("y", y, self.n_components, least=1)
         return float(jnp.mean(self.contains(y)))
 
     def confine(
-        self, y: Float[Array, "b k"], own: Int[Array, " b"] | UInt32[Array, " b"]
+        self,
+        y: Float[Array, "b k"],
+        cluster: Int[Array, " b"] | UInt32[Array, " b"],
+        rounding: Float[Array, " k"],
     ) -> Float[Array, "b k"]:
-        """Draws vectors that lie outside body `own` straight towards its centre, to its boundary."""
-        centre = self.centres[own]
+        """Draws vectors outside the body of their cluster straight to its boundary.
+
+        So that they stay inside when each component is moved by as much as `rounding`, in the units of the
+        semi-axes; see `EllipseBody.confine`.
+        """
+        centre, axes = jnp.asarray(self.centres)[cluster], jnp.asarray(self.semi_axes)[cluster]
         away = y - centre
-        gauge = jnp.sqrt(largest_two(jnp.square(away / self.semi_axes[own])))
-        inside = centre + away * jnp.minimum(1.0, jnp.float32(LIMIT) / jnp.maximum(gauge, 0.5))[:, None]
-        return jnp.where((gauge > LIMIT)[:, None], inside, y)
+        factor = shrinking(away / axes, rounding / axes)[:, None]
+        return jnp.where(factor < 1, centre + factor * away, y)
+
+    def rounding(self, pca: PCA) -> Float[Array, " k"]:
+        """How far float32 moves the components of a vector on its way to the latent frame; see there."""
+        reach = jnp.abs(jnp.asarray(self.centres)) + jnp.asarray(self.semi_axes)
+        return inverse_rounding(pca, jnp.max(reach, axis=0))
 
 
 @jax.jit
 def _inside(body: BodyUnion, y: jax.Array) -> jax.Array:
-    def one(found: jax.Array, cluster: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+    def one(inside: jax.Array, cluster: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         centre, axes = cluster
-        return found | (largest_two(jnp.square((y - centre) / axes)) <= 1), None
+        return inside | (largest_two(jnp.square((y - centre) / axes)) <= 1), None
 
-    return jax.lax.scan(
-        one, jnp.zeros(y.shape[0], bool), (jnp.asarray(body.centres), jnp.asarray(body.semi_axes))
-    )[0]
+    bodies = jnp.asarray(body.centres), jnp.asarray(body.semi_axes)
+    return jax.lax.scan(one, jnp.zeros(y.shape[0], bool), bodies)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,61 +155,73 @@ def fit_clusters(
     n_components: int | None = None,
     key: jax.Array | None = None,
     where: Bool[Array | np.ndarray, " n"] | None = None,
+    fewest: int = FEWEST,
 ) -> Clusters:
     """Groups z-points by k-means on where they lie and how far they spread.
 
     What one Gaussian misses in the z-points of images is mostly that their components vary together, few or
     many of them at once. So k-means sees two kinds of numbers: the leading half of the components,
     whitened, and the logarithm of the root mean square of blocks of 8, 8, 16, 32, ... components, times the
-    root of the block's size, which gives noise of the same extent to every block. Clusters of fewer than 30
-    points are dissolved into the others.
+    root of the block's size, which gives noise of the same extent to every block. Clusters of fewer than
+    `fewest` different points are dissolved into the others.
 
     Args:
         z: z-points, floating point (n, d), n >= 2.
-        n_clusters: the most clusters, at least 1.
+        n_clusters: the most clusters, at least 1. Of m different points, there are m / `fewest` at most, and
+            always one.
         coverage: share of the z-points that lie inside their own cluster's body, in (0, 1]. Its semi-axes
             are the same multiple of the cluster's standard deviations in all clusters.
         n_components: k, from 1 to d; all that have a positive variance where not given.
         key: of the start of k-means; `jax.random.key(0)` where not given.
         where: mask of a subset of the z-points, the only ones grouped.
+        fewest: different points of a cluster, at least 1.
 
     Raises:
-        TypeError, ValueError: if an argument is out of range; the message names it.
+        TypeError, ValueError: if an argument is out of range, or the points to group are all equal; the
+            message names it.
     """
-    check_count("n_clusters", n_clusters, 1)
-    if not 0 < coverage <= 1:
-        raise ValueError(f"coverage: expected a share in (0, 1], got {coverage}")
+    n_clusters, coverage = as_count("n_clusters", n_clusters, 1), as_share("coverage", coverage)
+    key = as_key(jax.random.key(0) if key is None else key)
+    z = np.asarray(as_vectors("z", z))
+    if where is not None:
+        where = as_mask("where", where, len(z))
     pca = fit_frame(z, n_components, where=where)
+    points = z if where is None else z[where]
+    check_differ(pca, points)
     # Components that are kept on request although constant have no spread to compare.
-    pca = pca.keep(max(1, int(jnp.sum(pca.explained_variance > 0))))
-    y = np.asarray(pca.transform(z if where is None else z[subset_mask(z, where)]))
-    seen = _place_and_spread(pca, jnp.asarray(y))
-    own = _membership(jax.random.key(0) if key is None else key, seen, min(n_clusters, len(y)))
-    order = np.argsort(own, kind="stable")
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(own))])
-    y = y[order]
+    pca = pca.keep(int(np.count_nonzero(pca.explained_variance)))
+    # What is compiled has padded shapes, and so serves the next data set too. What hangs on the sizes of the
+    # clusters is left to NumPy.
+    components = pca.transform(padded(points))
+    features = _place_and_spread(pca, components, len(points))
+    cluster = _membership(key, features, _different(points), len(points), n_clusters, fewest)
+    order = np.argsort(cluster, kind="stable")
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(cluster))])
+    y = np.asarray(components)[order]
     parts = [y[a:b].astype(np.float64) for a, b in pairwise(bounds)]
     means = np.stack([part.mean(axis=0) for part in parts])
     squares = np.stack([np.square(part - mean).sum(axis=0) for part, mean in zip(parts, means, strict=True)])
     within = squares.sum(axis=0) / max(len(y) - len(parts), 1)
     sizes = np.diff(bounds)[:, None]
     deviations = np.sqrt((squares + _SPREAD_PRIOR * within) / (sizes - 1 + _SPREAD_PRIOR))
-    # Where all points of a component agree but for rounding, any small number is a semi-axis.
-    deviations = np.maximum(deviations, 1e-6 * math.sqrt(float(np.square(y[:, 0]).mean())) + 1e-30)
+    first = np.sqrt(np.square(y[:, 0], dtype=np.float64).mean())
+    deviations = np.maximum(deviations, _RESOLUTION * first + np.finfo(np.float32).tiny)
     gauges = np.concatenate(
         [
-            np.sqrt(np.asarray(largest_two(jnp.asarray(np.square((part - mean) / deviation)))))
+            _gauges((part - mean) / deviation)
             for part, mean, deviation in zip(parts, means, deviations, strict=True)
         ]
     )
-    # A little more, so that the point that sets the level is inside whatever the rounding.
-    level = np.sort(gauges)[math.ceil(coverage * len(y)) - 1] * (1 + 2**-18)
-    body = BodyUnion(jnp.asarray(means, jnp.float32), jnp.asarray(level * deviations, jnp.float32))
+    level = np.sort(gauges)[math.ceil(coverage * len(y)) - 1] * (1 + _SLACK)
+    # Where so many points lie at the means, any body will do for them.
+    level = max(level, _RESOLUTION)
+    body = BodyUnion(means.astype(np.float32), (level * deviations).astype(np.float32))
     return Clusters(pca, y, bounds, deviations, body)
 
 
 @jax.jit
-def _place_and_spread(pca: PCA, y: jax.Array) -> jax.Array:
+def _place_and_spread(pca: PCA, y: jax.Array, count: int | jax.Array) -> jax.Array:
+    """What k-means sees of the first `count` vectors, about their mean; 0 for the others."""
     white = y / jnp.sqrt(pca.explained_variance)
     k = white.shape[1]
     columns, first, last = [white[:, : -(-k // 2)]], 0, min(_FIRST_BLOCK, k)
@@ -202,16 +229,45 @@ def _place_and_spread(pca: PCA, y: jax.Array) -> jax.Array:
         square = jnp.mean(jnp.square(white[:, first:last]), axis=1, keepdims=True)
         columns.append(jnp.log(square + 1e-6) * (math.sqrt(last - first) / 2))
         first, last = last, min(2 * last, k)
-    seen = jnp.concatenate(columns, axis=1)
-    return seen - jnp.mean(seen, axis=0)
+    features = jnp.concatenate(columns, axis=1)
+    real = (jnp.arange(len(y)) < count)[:, None]
+    return jnp.where(real, features - jnp.mean(features, axis=0, where=real), 0.0)
 
 
-def _membership(key: jax.Array, seen: jax.Array, n_clusters: int) -> Int[np.ndarray, " n"]:
+def _different(points: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " m"]:
+    """The row numbers of different points, one of each."""
+    rows = np.ascontiguousarray(points + points.dtype.type(0))  # of 0 and -0, makes the same bytes
+    return np.unique(rows.view(f"V{rows.itemsize * rows.shape[1]}"), return_index=True)[1]
+
+
+def _membership(
+    key: jax.Array,
+    features: Float[Array, "n f"],
+    different: Int[np.ndarray, " m"],
+    count: int,
+    n_clusters: int,
+    fewest: int,
+) -> Int[np.ndarray, " count"]:
     """The number of each point's cluster, 0 to c - 1; all c have points enough."""
-    centres, member = k_means(key, seen, n_clusters)
-    size = np.asarray(jnp.sum(member, axis=1))
-    kept = np.flatnonzero(size >= min(_FEWEST, size.max()))
-    distance = jnp.sum(jnp.square(centres[kept]), axis=1) - 2 * jnp.matmul(
-        seen, centres[kept].T, precision="highest"
+    n_clusters = min(n_clusters, max(1, len(different) // fewest))
+    centres, member = (np.asarray(x) for x in k_means(key, features, count, n_clusters))
+    cluster = member[:, :count].argmax(axis=0)
+    # Copies do not count: a cluster of nothing else would give nothing else.
+    size = np.bincount(cluster[different], minlength=n_clusters)
+    # Only a single cluster can be smaller, as there are no more clusters than `fewest` allows.
+    large = np.flatnonzero(size >= min(fewest, size.max()))
+    dissolved = ~np.isin(cluster, large)
+    distance = np.square(centres[large]).sum(axis=1) - 2 * (
+        np.asarray(features)[:count][dissolved] @ centres[large].T
     )
-    return np.unique(np.asarray(jnp.argmin(distance, axis=1)), return_inverse=True)[1]
+    cluster[dissolved] = large[distance.argmin(axis=1)]
+    return np.unique(cluster, return_inverse=True)[1]
+
+
+def _gauges(offsets: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """The root of the sum of the two largest squares of each row."""
+    squares = np.square(offsets)
+    largest = squares.argmax(axis=1)[:, None]
+    first = squares.max(axis=1)
+    np.put_along_axis(squares, largest, 0, axis=1)
+    return np.sqrt(first + squares.max(axis=1))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._boundary import as_array, as_vectors, is_traced
+from jaxlatent._boundary import as_array, as_floats, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import body_extent, round_trip_rounding
 from jaxlatent.sampling.base import Sampler
@@ -60,7 +60,7 @@ def edit(
         raise TypeError(f"sampler: expected one with a PCA frame and a body, as PairwiseSampler, got {found}")
     dim = pca.mean.shape[0]
     z = as_vectors("z", z, dim)
-    direction = as_array("direction", direction)
+    direction = as_floats("direction", direction)
     strength = as_array("strength", strength)
     if np.shape(direction) != (dim,):
         raise ValueError(f"direction: expected shape ({dim},), got {np.shape(direction)}; give one at a time")

@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import as_count, as_key, as_number, as_positive, as_vectors
 from jaxlatent.latent.moments import moments
 from jaxlatent.sampling.gaussian import inverse_factor, log_normal
-from jaxlatent.sampling.k_means import k_means
+from jaxlatent.sampling.k_means import k_means, padded
 
 T = TypeVar("T")
 _Sums = tuple[jax.Array, jax.Array, jax.Array]
@@ -105,34 +105,32 @@ def fit_mixture(
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    check_key(key)
-    check_count("n_clusters", n_clusters, 1)
-    check_count("max_iter", max_iter, 1)
+    key, z = as_key(key), as_vectors("z", z)
+    n_clusters, max_iter = as_count("n_clusters", n_clusters, 1), as_count("max_iter", max_iter, 1)
+    tol, covariance_floor = as_number("tol", tol), as_positive("covariance_floor", covariance_floor)
     if not tol >= 0:
-        raise ValueError(f"tol: expected a number of at least 0, got {tol}")
-    if not 0 < covariance_floor < math.inf:
-        raise ValueError(f"covariance_floor: expected a positive, finite number, got {covariance_floor}")
+        raise ValueError(f"tol: expected a number of at least 0, got {tol:g}")
     found = moments(z)
-    if n_clusters > found.count:
-        raise ValueError(
-            f"n_clusters: expected at most {found.count}, the number of vectors, got {n_clusters}"
-        )
+    count = found.count
+    if n_clusters > count:
+        raise ValueError(f"n_clusters: expected at most {count}, the number of vectors, got {n_clusters}")
     centre = found.mean.astype(np.float32)
-    variance = np.diag(found.scatter) / found.count
-    scale = float(np.sqrt(variance.mean())) or 1.0
+    variance = np.diag(found.scatter) / count
+    scale = np.float32(np.sqrt(variance.mean()) or 1.0)
     least = jnp.asarray(covariance_floor * np.maximum(variance / scale**2, covariance_floor), jnp.float32)
     floor = _Floor(jnp.float32(covariance_floor), least)
-    x = _standardised(jnp.asarray(z), centre, jnp.float32(scale))
+    x = jnp.asarray(padded((np.asarray(z, np.float32) - centre) / scale))
 
-    centres, share = k_means(key, x, n_clusters)
+    centres, share = k_means(key, x, count, n_clusters)
     mixture, _ = _maximise(x, share, centres, floor)
-    every_pair = jnp.ones(share.shape, bool)
+    # No row of padding has a part in anything.
+    every_pair = jnp.asarray(np.broadcast_to(np.arange(len(x)) < count, share.shape))
     before, done, steps = -math.inf, 0, 1
     restarted = jnp.bool_(False)
     while True:
         share, log_density = _expect(x, mixture, every_pair)
         # The sum over many vectors in float32 would be less exact than `tol`.
-        now = float(np.mean(np.asarray(log_density, np.float64)))
+        now = float(np.mean(np.asarray(log_density, np.float64)[:count]))
         gain = (now - before) / steps
         converged = gain < tol and not restarted
         if converged or done == max_iter:
@@ -153,17 +151,12 @@ def fit_mixture(
         )
     return MixtureFit(
         mixture.weights,
-        mixture.means * jnp.float32(scale) + centre,
-        mixture.cholesky * jnp.float32(scale),
+        mixture.means * scale + centre,
+        mixture.cholesky * scale,
         now - z.shape[1] * math.log(scale),
         done,
         converged,
     )
-
-
-@jax.jit
-def _standardised(z: jax.Array, centre: jax.Array, scale: jax.Array) -> jax.Array:
-    return (z.astype(jnp.float32) - centre) / scale
 
 
 def _for_blocks(chosen: jax.Array, visit: Callable[[jax.Array, T], T], state: T) -> T:
@@ -179,7 +172,7 @@ def _for_blocks(chosen: jax.Array, visit: Callable[[jax.Array, T], T], state: T)
 
 @jax.jit
 def _expect(x: jax.Array, mixture: _Mixture, pairs: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Responsibilities (c, n), 0 but for `pairs`, and log-densities (n,)."""
+    """Responsibilities (c, n), 0 but for `pairs`, and log-densities (n,), -inf where a row has no pair."""
 
     def cluster(inputs: tuple[jax.Array, ...]) -> jax.Array:
         chosen, weight, mean, inverse = inputs
@@ -192,7 +185,7 @@ def _expect(x: jax.Array, mixture: _Mixture, pairs: jax.Array) -> tuple[jax.Arra
 
     joint = jax.lax.map(cluster, (pairs, mixture.weights, mixture.means, mixture.inverse))
     log_density = jax.nn.logsumexp(joint, axis=0)
-    return jnp.exp(joint - log_density), log_density
+    return jnp.where(pairs, jnp.exp(joint - log_density), 0.0), log_density
 
 
 @jax.jit

@@ -16,10 +16,6 @@ from jaxlatent.sampling.region import fit_frame
 from jaxlatent.sampling.words import Seed, normals
 
 
-def check_temperature(temperature: Any) -> None:
-    as_positive_leaf("temperature", temperature)
-
-
 def inverse_factor(cholesky: Float[Array, "*c d d"]) -> Float[Array, "*c d d"]:
     """Inverses of lower triangular matrices."""
     eye = jnp.broadcast_to(jnp.eye(cholesky.shape[-1], dtype=jnp.float32), cholesky.shape)

@@ -3,13 +3,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float16
+from jaxtyping import Array, Bool, Float, Float16, Float32, Int, UInt32
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_mask, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
-from jaxlatent.latent.subset import subset_mask
 from jaxlatent.latent.trim import trim
+from jaxlatent.sampling.k_means import padded
 from jaxlatent.sampling.region import fit_frame
+
+# Parents that are added in one step of a loop; more would be compiled for longer, and drawn no faster.
+_UNROLLED = 8
 
 
 def fit_parents(
@@ -18,7 +21,7 @@ def fit_parents(
     n_components: int | None = None,
     max_points: int | None = None,
     where: Bool[Array | np.ndarray, " n"] | None = None,
-) -> tuple[PCA, Float16[Array, "m k"]]:
+) -> tuple[PCA, Float16[np.ndarray, "m k"]]:
     """Finds the frame from z-points and whitens these in it.
 
     Args:
@@ -33,30 +36,60 @@ def fit_parents(
         frame's components, 0 in components without variance.
 
     Raises:
-        TypeError, ValueError: if an argument is out of range; the message names it.
+        TypeError, ValueError: if an argument is out of range, or the points are all equal; the message names
+            it.
     """
+    z = np.asarray(as_vectors("z", z))
+    if where is not None:
+        where = as_mask("where", where, len(z))
     pca = fit_frame(z, n_components, where=where)
-    points = trim(z if where is None else z[subset_mask(z, where)], max_points=max_points)
-    return pca, _whitened(pca, pca.transform(points))
+    points = np.asarray(trim(z if where is None else z[where], max_points=max_points))
+    check_differ(pca, points)
+    y = np.asarray(pca.transform(padded(points)))[: len(points)]
+    sigma = np.sqrt(pca.explained_variance)
+    centred = y - y.mean(axis=0, dtype=np.float64).astype(np.float32)
+    white = np.divide(centred, sigma, out=np.zeros_like(centred), where=sigma > 0)
+    return pca, white.astype(np.float16)
 
 
-def checked_parents(parents: Float[Array | np.ndarray, "n k"], k: int) -> Float16[Array, "n k"]:
+def check_differ(pca: PCA, points: Float[np.ndarray, "n d"]) -> None:
+    """Accepts points, and their frame, if they are not all equal.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not np.asarray(pca.explained_variance).any() or (points == points[:1]).all():
+        raise ValueError(
+            f"z: all {len(points)} vectors are equal, up to rounding, and so would be all that are drawn; "
+            "give, or choose, vectors that differ"
+        )
+
+
+def as_parents(parents: Float[Array | np.ndarray, "n k"], k: int) -> Float16[Array, "n k"]:
     """Whitened points of k components as float16, which is wrong by up to 2^-11 = 5e-4 of a number.
 
     Raises:
         TypeError, ValueError: if they are not two or more vectors (n, k) of float16's range.
     """
-    check_vectors("parents", parents, k)
-    if parents.shape[0] < 2:
-        raise ValueError(f"parents: expected at least 2 vectors, got {parents.shape[0]}")
-    half = jnp.asarray(parents, jnp.float16)
-    if not jnp.isfinite(half).all():
+    parents = as_vectors("parents", parents, k, least=2)
+    with np.errstate(over="ignore"):
+        half = jnp.asarray(parents, jnp.float16)
+    if not is_traced(half) and not np.isfinite(np.asarray(half)).all():
         raise ValueError("parents: expected numbers within the range of float16, 65,504; whiten them")
     return half
 
 
-@jax.jit
-def _whitened(pca: PCA, y: jax.Array) -> jax.Array:
-    sigma = jnp.sqrt(pca.explained_variance)
-    centred = y - jnp.mean(y, axis=0)
-    return jnp.where(sigma > 0, centred / jnp.where(sigma > 0, sigma, 1), 0).astype(jnp.float16)
+def combined(
+    parents: Float16[Array, "n k"],
+    rows: UInt32[Array, "m b"] | Int[Array, "m b"],
+    weights: Float32[Array, "m b"],
+) -> Float32[Array, "b k"]:
+    """Sums of m rows of `parents` for each vector, by their weights."""
+
+    # Parent by parent: on a CPU, a gather of all at once takes three times as long.
+    def add(total: jax.Array, parent: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        row, weight = parent
+        return total + weight[:, None] * parents[row].astype(jnp.float32), None
+
+    zeros = jnp.zeros((rows.shape[1], parents.shape[1]), jnp.float32)
+    return jax.lax.scan(add, zeros, (rows, weights), unroll=_UNROLLED)[0]

@@ -138,12 +138,14 @@ def distinct_indices(
     "Programming pearls: a sample of brilliance", Communications of the ACM 30, 1987.
     """
     word, _ = words(seed, index, stream, m)
-    chosen: list[jax.Array] = []
-    for row in range(m):
-        last = n - m + row
-        drawn = index_below(word[row], last + 1)
-        taken = jnp.zeros(drawn.shape, bool)
-        for other in chosen:
-            taken = taken | (drawn == other)
-        chosen.append(jnp.where(taken, jnp.uint32(last), drawn))
-    return jnp.stack(chosen)
+    rows = jnp.arange(m)[:, None]
+
+    # A loop in which indices take the place of words: m^2 comparisons written out would be compiled for 24 s
+    # at m = 48, and drawn from at a tenth of the speed.
+    def choose(row: jax.Array, chosen: jax.Array) -> jax.Array:
+        last = jnp.broadcast_to(n - m + row.astype(jnp.uint32), chosen.shape[1:])
+        drawn = index_below(chosen[row], last + 1)
+        taken = jnp.any((rows < row) & (chosen == drawn), axis=0)
+        return chosen.at[row].set(jnp.where(taken, last, drawn))
+
+    return jax.lax.fori_loop(0, m, choose, word)

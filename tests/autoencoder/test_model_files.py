@@ -48,10 +48,8 @@ def test_batches_of_any_kind_give_the_same_and_compile_once(model, tmp_path):
 def test_errors_name_the_argument(model):
     with pytest.raises(ValueError, match=r"images: expected shape \(n, 32, 32, 3\), got \(11, 16"):
         encode(model, IMAGES[:, :16])
-    with pytest.raises(ValueError, match="images: expected shape"):
-        inference.check_images("images", IMAGES[0], 32)
-    with pytest.raises(TypeError, match="images: expected uint8 or float32"):
-        encode(model, IMAGES.astype(np.float64))
+    with pytest.raises(TypeError, match="images: expected uint8 or floating point"):
+        encode(model, IMAGES.astype(np.int32))
     with pytest.raises(ValueError, match="batch_size: expected at least 1"):
         encode(model, IMAGES, batch_size=0)
     with pytest.raises(ValueError, match=r"z: expected an array of shape \(n, 6\)"):

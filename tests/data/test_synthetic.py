@@ -197,7 +197,11 @@ def test_no_random_face_is_broken():
         (lambda: synthetic_faces(-1), ValueError, "n: expected at least 0, got -1"),
         (lambda: synthetic_faces(1, image_size=15), ValueError, "image_size: expected at least 16"),
         (lambda: synthetic_faces(1, seed=-1), ValueError, "seed: expected at least 0, got -1"),
-        (lambda: synthetic_faces(1, seed=2**32), ValueError, "seed: expected at most 2**32 - 1"),
+        (
+            lambda: synthetic_faces(1, seed=2**64),
+            ValueError,
+            "seed: expected at most 18446744073709551615",
+        ),
         (lambda: synthetic_faces(1, start=-2), ValueError, "start: expected at least 0, got -2"),
         (lambda: synthetic_faces(1, start=2**32), ValueError, "start + n: expected at most 2**32"),
         (lambda: synthetic_faces(True), TypeError, "n: expected an integer, got True"),

@@ -155,16 +155,20 @@ def test_a_cache_fits_once(fitted, data, tmp_path, monkeypatch):
     ("change", "error", "message"),
     [
         ({"key": 0}, TypeError, "key: expected a typed key"),
-        ({"images": np.zeros((256, 16, 16, 3), np.int32)}, TypeError, "images: expected uint8 or float32"),
-        ({"images": np.zeros((256, 16, 12, 3), np.uint8)}, ValueError, "images: expected shape"),
+        ({"images": np.zeros((256, 16, 16, 3), np.int32)}, TypeError, "images: expected uint8 or floating"),
+        ({"images": np.zeros((256, 16, 12, 3), np.uint8)}, ValueError, "images: expected squares"),
         ({"images": np.zeros((256, 18, 18, 3), np.uint8)}, ValueError, "a side divisible by 4 for 2 filters"),
-        ({"images": np.zeros((0, 16, 16, 3), np.uint8)}, ValueError, "images: expected at least one"),
+        (
+            {"images": np.zeros((0, 16, 16, 3), np.uint8)},
+            ValueError,
+            "images: expected at least 1 image, got 0",
+        ),
         ({"labels": np.zeros((255, 2), np.int8)}, ValueError, r"labels: expected shape \(256, k\)"),
         ({"labels": np.zeros(256, np.int8)}, ValueError, "labels: expected shape"),
         ({"labels": np.zeros((256, 0), np.int8)}, ValueError, "labels: expected shape"),
         ({"labels": np.full((256, 1), 7, np.int8)}, ValueError, r"attributes as -1 and 1, .* got \[7\]"),
         ({"labels": np.full((256, 1), np.nan)}, ValueError, "labels: expected finite factors"),
-        ({"labels": np.full((256, 1), "a")}, TypeError, "labels: expected integers, booleans or floating"),
+        ({"labels": np.full((256, 1), "a")}, TypeError, "labels: expected an array of real numbers"),
     ],
 )
 @pytest.mark.usefixtures("as_without_type_checks")

@@ -62,6 +62,14 @@ class Replay(InterpolationSampler):
         return jax.numpy.asarray(self.points)[index % self.points.shape[0]]
 
 
+@pytree
+class Broken(InterpolationSampler):
+    """Fails when it draws."""
+
+    def _draw(self, seed, index):
+        raise RuntimeError("no vectors\ntoday")
+
+
 def _named(*texts: str) -> dict[str, Spec | Sampler]:
     return {(spec := Spec.parse(text)).title: spec for text in texts}
 
@@ -109,6 +117,25 @@ def test_a_row_depends_on_its_sampler_and_the_key_alone(rows, references, z):
     np.testing.assert_array_equal(again[3].images, rows[3].images)
     other = compare(references, {}, z, jax.random.key(4), COUNT)
     assert other[-1].frechet != rows[2].frechet
+
+
+def test_samplers_that_fail_are_left_out_and_the_others_measured(rows, references, z):
+    asked = _named("pairwise:n_components=9", "gaussian") | {"broken": Broken.fit(z)}
+    with pytest.warns(UserWarning, match="samplers: ") as caught:
+        measured = compare(references, asked, z, jax.random.key(3), COUNT)
+    assert [_numbers(row) for row in measured] == [_numbers(row) for row in rows[:4]]
+    fit, draw = (str(warning.message) for warning in caught)
+    assert fit.startswith("samplers: pairwise, 9 components failed and is left out: ")
+    assert "n_components: expected at most 8" in fit
+    assert draw == "samplers: broken failed and is left out: no vectors today"
+
+
+def test_where_all_fail_there_is_an_error(references, z):
+    with (
+        pytest.warns(UserWarning, match="samplers: broken failed"),
+        pytest.raises(RuntimeError, match="no vectors"),
+    ):
+        compare(references, {"broken": Broken.fit(z)}, z, jax.random.key(3), 24)
 
 
 def test_images_are_those_of_the_vectors(rows, model, z):
@@ -159,7 +186,7 @@ def test_csv_gives_back_what_was_written(rows, tmp_path):
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors(references, model, images, z):
     function = EncoderFeatures(model)
-    with pytest.raises(ValueError, match="unseen_images: number of images: expected at least 24, got 5"):
+    with pytest.raises(ValueError, match="unseen_images: expected at least 24 images, got 5"):
         References.of(model, function, images, z, images[:5], COUNT)
     with pytest.raises(ValueError, match="z: expected a row for each of 200 images, got 199"):
         References.of(model, function, images, z[1:], images, COUNT)

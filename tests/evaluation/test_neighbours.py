@@ -130,7 +130,7 @@ def test_few_copies_show_among_the_closest():
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors_of_copies():
     x = normal(5, 3)
-    with pytest.raises(ValueError, match="held_out: expected at least 1 image, got 0"):
+    with pytest.raises(ValueError, match="held_out: expected at least 1 vector, got 0"):
         copies(x, x, x[:0])
     with pytest.raises(ValueError, match=r"generated: expected an array of shape \(n, 3\)"):
         copies(x[:, :2], x, x)
@@ -169,9 +169,9 @@ def test_errors_of_duplicates():
     for options in ({}, {"real": x, "threshold": 1.0}):
         with pytest.raises(ValueError, match="threshold: expected either it or real; give one of them"):
             duplicates(x, **options)
-    with pytest.raises(ValueError, match="threshold: expected a positive distance, got 0"):
+    with pytest.raises(ValueError, match="threshold: expected a positive, finite number, got 0"):
         duplicates(x, threshold=0)
     with pytest.raises(ValueError, match="real: more than half of the images are equal"):
         duplicates(x, real=np.ones((5, 3), np.float32))
-    with pytest.raises(ValueError, match="generated: number of images: expected at least 2, got 1"):
+    with pytest.raises(ValueError, match="generated: expected at least 2 vectors, got 1"):
         duplicates(x[:1], threshold=1.0)

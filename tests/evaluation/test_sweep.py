@@ -77,7 +77,7 @@ def test_csv_holds_the_cells(tmp_path, cells):
     [
         ({"components": [2, 9]}, "components: expected numbers from 2 to 8, got 9"),
         ({"components": [1]}, "components: expected numbers from 2 to 8, got 1"),
-        ({"facts": [0.7, 0.0]}, "facts: expected positive numbers, got 0.0"),
+        ({"facts": [0.7, 0.0]}, "facts: expected a positive, finite number, got 0.0"),
         ({"count": 1}, "count: expected at least 2, got 1"),
         ({"kind": "matched"}, "kind: expected one of"),
     ],

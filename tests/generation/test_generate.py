@@ -1,4 +1,5 @@
 from functools import partial
+from importlib import import_module
 
 import jax
 import jax.numpy as jnp
@@ -55,3 +56,23 @@ def test_errors(sampler, key):
         jl.generate(jax.random.PRNGKey(0), sampler, double, 3)
     with pytest.raises(ValueError, match=r"decode: expected 4 images .* got \(5, 4\)"):
         jl.generate(key, sampler, lambda z: z.T, 3, batch_size=4)
+
+
+def test_no_tile_is_drawn_twice(sampler, key, monkeypatch):
+    """Where a device draws many more vectors at once than are decoded."""
+    monkeypatch.setattr(import_module("jaxlatent.generation.generate"), "tile_size", lambda platform: 1024)
+    drawn, batches, sample = [], [], jl.BoxSampler.sample
+
+    def counted(self, key, n, *, start=0):
+        drawn.append(n)
+        return sample(self, key, n, start=start)
+
+    def decode(z):
+        batches.append(z.shape)
+        return z[:, None, None, :3]
+
+    monkeypatch.setattr(jl.BoxSampler, "sample", counted)
+    images = jl.generate(key, sampler, decode, 1950, batch_size=100)
+    np.testing.assert_array_equal(images[:, 0, 0], sample(sampler, key, 1950)[:, :3])
+    assert drawn == [1000, 1000]
+    assert set(batches) == {(100, 5)}

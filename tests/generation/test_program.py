@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
+from jaxlatent._pytree import pytree
 from jaxlatent.autoencoder.network import make_autoencoder
 from jaxlatent.generation import program as program_module
 from jaxlatent.generation import tiles
@@ -11,6 +12,7 @@ from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.formats import Item, Shard
 from jaxlatent.generation.program import Program
 from jaxlatent.generation.tiles import decode_tile, draw
+from jaxlatent.sampling.words import uniforms
 
 LATENTS = {"latents": Item((5,), np.dtype(np.float32))}
 IMAGES = {"images": Item((4, 4, 3), np.dtype(np.uint8))}
@@ -125,6 +127,28 @@ class TestFilter:
 
         whole = vectors(512, Shard(0, 0, 512))
         np.testing.assert_array_equal(vectors(128, Shard(0, 0, 77), Shard(1, 77, 435)), whole)
+
+    @pytest.mark.parametrize("share", [0.5, 0.02])
+    def test_no_more_is_drawn_than_was_refused(self, key, share):
+        """Not whole tiles until the last vector has passed."""
+        drawn = []
+
+        @pytree
+        class Counting(jl.Sampler):
+            width: float = 1.0
+
+            def _draw(self, seed, index):
+                jax.debug.callback(lambda size: drawn.append(int(size)), index.shape[0])
+                return self.width * uniforms(seed, index, 0, 5).T
+
+        n = 4096
+        program = Program(Counting(), key, None, LATENTS, accept=lambda z: z[:, 0] < share, batch_size=n)
+        (found,) = collect(program, Shard(0, 0, n))
+        jax.effects_barrier()
+        assert (found["latents"][:, 0] < share).all()
+        # By five standard errors of a geometric law, and what remains of the last tiles.
+        expected = n / share
+        assert sum(drawn) < expected + 5 * np.sqrt(n * (1 - share)) / share + 128 * np.log(128) / share
 
     def test_a_filter_that_nothing_passes(self, sampler, key, monkeypatch):
         monkeypatch.setattr(tiles, "MAX_TRIES", 20)

@@ -1,5 +1,7 @@
 import math
+from contextlib import contextmanager
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,6 +20,27 @@ def make_z():
         return jnp.asarray(z, jnp.float32)
 
     return make
+
+
+@pytest.fixture
+def compilations():
+    """`with compilations() as programs`: a list that every compilation within it is added to."""
+
+    @contextmanager
+    def counting():
+        programs = []
+
+        def listen(event, seconds, **_):
+            if event == "/jax/core/compile/backend_compile_duration":
+                programs.append(seconds)
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            yield programs
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+
+    return counting
 
 
 @pytest.fixture(scope="session")

@@ -136,3 +136,28 @@ def test_errors_of_levels():
         EllipseBody.at_coverage(y * np.nan, 0.5, widths=np.ones(3, np.float32))
     with pytest.raises(ValueError, match="level: expected a positive"):
         EllipseBody(jnp.ones(3)).gaussian_mass(0)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-4, 0.03])
+def test_confined_vectors_stay_inside_however_rounding_moves_them(size):
+    rng = np.random.default_rng(3)
+    axes = np.geomspace(2, 0.01, 7).astype(np.float32)
+    body, rounding = EllipseBody(jnp.asarray(axes)), (size * axes * rng.uniform(0, 1, 7)).astype(np.float32)
+    y = (0.6 * axes * rng.standard_normal((4000, 7))).astype(np.float32)
+    confined = np.asarray(body.confine(jnp.asarray(y), jnp.asarray(rounding)), np.float64)
+    worst = confined + np.sign(confined) * rounding
+    assert all_pairs(worst, axes).max() <= 1
+    # Nothing is moved that need not be, and the rest no further than by the rounding of a pair.
+    safe = all_pairs(y + np.sign(y) * rounding, axes) < 0.9999
+    np.testing.assert_array_equal(confined[safe], y[safe])
+    gauge = np.sqrt(all_pairs(confined, axes))
+    assert (gauge[~safe] > 1 - 2 * size - 1e-4).all()
+
+
+def test_confined_where_float32_cannot_hold_a_component():
+    """There is no margin that helps, and the others are not given up for it."""
+    body = EllipseBody(jnp.array([1.0, 1.0, 1e-9]))
+    y = jnp.array([[0.6, 0.6, 0.0], [0.9, 0.4, 1e-10]])
+    confined = body.confine(y, jnp.full(3, 1e-6))
+    assert float(jnp.abs(confined - y)[:, :2].max()) < 0.2
+    assert body.contains(confined).all()

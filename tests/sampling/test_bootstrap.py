@@ -19,6 +19,18 @@ def test_mean_and_covariance_are_kept(key, bandwidth, skewed, assert_moments):
     assert_moments(sampler.sample(key, 40_000), z.mean(axis=0, dtype=np.float64), share * covariance)
 
 
+@pytest.mark.parametrize("copies", [1, 4])
+def test_few_points_copies_and_a_constant_coordinate(key, copies, skewed, assert_moments):
+    """Fewer different points than coordinates: their mean and covariance, in the space that they span."""
+    z = np.repeat(np.insert(skewed(5, 7), 2, 7.3, axis=1), copies, axis=0)
+    drawn = np.asarray(jl.BootstrapSampler.fit(z).sample(key, 40_000))
+    np.testing.assert_allclose(drawn[:, 2], 7.3, rtol=1e-5)
+    assert len(np.unique(drawn, axis=0)) == 40_000
+    share = 1 - 1 / (len(z) * 1.25)
+    rest = np.delete(z, 2, axis=1).astype(np.float64)
+    assert_moments(np.delete(drawn, 2, axis=1), rest.mean(axis=0), share * np.cov(rest.T))
+
+
 def test_skewness_and_kurtosis_fade_as_documented(key, assert_mean):
     z = np.random.default_rng(0).exponential(size=(20_000, 1)).astype(np.float32)
     for bandwidth in (0.2, 0.5, 1.0):
@@ -97,8 +109,10 @@ def test_most_points(skewed):
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors(make_z, identity_pca):
     z = make_z(30, 4)
-    with pytest.raises(ValueError, match=r"bandwidth: expected a positive.* got 0; 0 would be copies"):
+    with pytest.raises(ValueError, match="bandwidth: expected a positive, finite number, got 0"):
         jl.BootstrapSampler.fit(z, bandwidth=0)
+    with pytest.raises(ValueError, match="z: all 30 vectors are equal"):
+        jl.BootstrapSampler.fit(jnp.full((30, 4), 7.3))
     for wrong in (-0.5, math.inf, math.nan):
         with pytest.raises(ValueError, match="bandwidth: expected a positive, finite number"):
             jl.BootstrapSampler(identity_pca(2), jnp.eye(2), wrong)

@@ -1,5 +1,6 @@
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -120,12 +121,159 @@ def test_errors(make_z, identity_pca):
         mixture.fit(z, temperature=-1.0)
     with pytest.raises(ValueError, match="n_parents: expected at least 1, got 0"):
         recombination.fit(z, n_parents=0)
-    with pytest.raises(ValueError, match=r"n_parents: expected at most \d+, the size of the smallest"):
-        recombination.fit(z, n_parents=200, n_clusters=3)
+    with pytest.raises(ValueError, match="n_parents: expected at most 300, the size of the smallest cluster"):
+        recombination.fit(z, n_parents=301)
+    with pytest.raises(ValueError, match="z: all 9 vectors are equal, up to rounding"):
+        recombination.fit(np.full((9, 3), 7.3, np.float32))
+    with pytest.raises(ValueError, match="body: expected 4 components, those of pca, got 3"):
+        recombination(
+            identity_pca(4),
+            BodyUnion(jnp.zeros((1, 3)), jnp.ones((1, 3))),
+            jnp.ones((5, 4)),
+            np.array([0, 5]),
+        )
     with pytest.raises(ValueError, match="prior_count: expected a positive, finite number"):
         mixture.fit(z, prior_count=0.0)
     body = BodyUnion(jnp.zeros((1, 3)), jnp.ones((1, 3)))
-    with pytest.raises(ValueError, match="bounds: expected 2 row numbers from 0 to 5, got 2 from 0 to 4"):
+    with pytest.raises(ValueError, match=r"bounds: expected shape \(2,\) for 1 clusters, got \(3,\)"):
+        recombination(identity_pca(3), body, np.zeros((5, 3), np.float32), np.array([0, 2, 5]))
+    with pytest.raises(ValueError, match=r"bounds: expected 2 row numbers .* got 2 from 0 to 4"):
         recombination(identity_pca(3), body, np.zeros((5, 3), np.float32), np.array([0, 4]))
     with pytest.raises(ValueError, match=r"body: expected \(\d, 4\) centres"):
         mixture(mixture.fit(z, n_clusters=2).mixture, BodyUnion(jnp.zeros((9, 4)), jnp.ones((9, 4))))
+
+
+def points(kind, make_z):
+    """z-points that leave a cluster of their own few points, or no spread."""
+    z = np.asarray(make_z(100, 6))
+    match kind:
+        case "few":
+            return z
+        case "copies":
+            return np.repeat(z[:25], 4, axis=0)
+        case "two places":
+            return np.repeat(z[:2], 50, axis=0)
+        case "constant coordinate":
+            return np.insert(z[:, 1:], 2, 7.3, axis=1)
+        case "fewer than coordinates":
+            return np.asarray(make_z(20, 30))
+
+
+@pytest.mark.parametrize("cls", [jl.ClusterRecombinationSampler, jl.ClusterMixtureSampler])
+@pytest.mark.parametrize(
+    "kind", ["few", "copies", "two places", "constant coordinate", "fewer than coordinates"]
+)
+def test_any_points_that_differ(cls, kind, key, make_z, assert_mean):
+    z = points(kind, make_z)
+    sampler = cls.fit(z)
+    components = sampler.sample_components(key, 2000)
+    assert sampler.body.contains(components).all()
+    drawn = np.asarray(sampler.pca.inverse_transform(components))
+    varies = z.std(axis=0) > 1e-4
+    np.testing.assert_allclose(drawn[:, ~varies], z[:1, ~varies].repeat(2000, axis=0), rtol=1e-5)
+    mean, variance = z.mean(axis=0, dtype=np.float64), z.var(axis=0).sum()
+    assert_mean(drawn[:, varies].astype(np.float64) - mean[varies], 0)
+    spread = drawn.var(axis=0).sum()
+    if kind == "two places":  # the body ends at these, one standard deviation from their mean
+        assert 0.4 * variance < spread < variance
+    else:
+        assert 0.7 * variance < spread < 1.2 * variance
+        distance = np.linalg.norm(drawn[:, None] - z, axis=2).min(axis=1)
+        assert distance.min() > 1e-3 * math.sqrt(variance)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_two_or_three_points(n, key, make_z):
+    z = make_z(n, 6)
+    assert jnp.isfinite(jl.ClusterMixtureSampler.fit(z).sample(key, 50)).all()
+    assert jnp.isfinite(jl.ClusterRecombinationSampler.fit(z, n_parents=1).sample(key, 50)).all()
+    with pytest.raises(ValueError, match=f"n_parents: expected at most {n}"):
+        jl.ClusterRecombinationSampler.fit(z)
+
+
+def test_many_parents_take_larger_clusters(key, groups):
+    z, _ = groups([200, 40, 60])
+    sampler = jl.ClusterRecombinationSampler.fit(z, n_clusters=3, n_parents=25, key=key)
+    assert sorted(np.diff(sampler.bounds)) == [60, 240]
+    sampler = jl.ClusterRecombinationSampler.fit(z, n_clusters=3, n_parents=250, key=key)
+    assert np.diff(sampler.bounds).tolist() == [300]
+
+
+@pytest.mark.parametrize("cls", [jl.ClusterRecombinationSampler, jl.ClusterMixtureSampler])
+def test_another_data_set_of_about_this_size_compiles_nothing(cls, make_z, compilations):
+    z = [make_z(n, 7, seed) for seed, n in enumerate((1000, 970))]
+    with compilations() as programs:
+        cls.fit(z[0], n_clusters=20)
+    assert len(programs) < 40
+    with compilations() as programs:
+        cls.fit(z[1], n_clusters=20)
+    assert not programs
+
+
+class Tensor:
+    """What a tensor of PyTorch that carries a gradient lets others see."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype = values, values.shape, "torch.float32"
+
+    def detach(self):
+        return Detached(self.values)
+
+
+class Detached(Tensor):
+    def cpu(self):
+        return self
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+KEEPERS = {
+    "recombination": lambda z, i, x: jl.RecombinationSampler.fit(z, n_parents=i(3)),
+    "bootstrap": lambda z, i, x: jl.BootstrapSampler.fit(z, bandwidth=x(0.5)),
+    "cluster-recombination": lambda z, i, x: jl.ClusterRecombinationSampler.fit(
+        z, n_clusters=i(3), n_parents=i(3), temperature=x(0.5), coverage=x(0.75)
+    ),
+    "cluster-mixture": lambda z, i, x: jl.ClusterMixtureSampler.fit(
+        z, n_clusters=i(3), temperature=x(0.5), coverage=x(0.75), prior_count=x(20)
+    ),
+}
+
+
+@pytest.mark.parametrize("fit", KEEPERS.values(), ids=KEEPERS)
+@pytest.mark.usefixtures("as_without_type_checks")
+def test_numbers_and_arrays_of_any_library(fit, make_z, tmp_path):
+    z = np.asarray(make_z(120, 4))
+    expected = jax.tree.leaves(fit(z, int, float))
+    kinds = [
+        z.astype(">f4"),
+        np.ma.MaskedArray(z),
+        Tensor(z),
+        jnp.asarray(z),
+        z.astype(np.float64),
+        np.asfortranarray(z),
+    ]
+    for kind in kinds:
+        for leaf, wanted in zip(jax.tree.leaves(fit(kind, np.int64, np.float32)), expected, strict=True):
+            # Parents are of half precision, and the last bit hangs on the order of sums.
+            np.testing.assert_allclose(leaf, wanted, rtol=2e-3, atol=1e-4)
+    half = fit(z.astype(np.float16), np.int32, np.float64)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(half))
+    jl.save(tmp_path / "sampler.npz", half)
+    loaded = jl.load(tmp_path / "sampler.npz")
+    assert jax.tree.structure(loaded) == jax.tree.structure(half)
+    with pytest.raises(ValueError, match="z: 1 entries are masked"):
+        fit(np.ma.MaskedArray(z, np.arange(480).reshape(120, 4) == 7), int, float)
+
+
+@pytest.mark.parametrize("fit", KEEPERS.values(), ids=KEEPERS)
+def test_made_of_what_is_traced(fit, key, make_z):
+    """Inside `jax.jit` numbers are unknown, shapes are not."""
+    sampler = fit(make_z(120, 4), int, float)
+    assert jax.eval_shape(lambda x: type(x)(**vars(x)).sample(key, 5), sampler).shape == (5, 4)
+
+
+def test_shapes_that_are_traced_are_checked(make_z):
+    sampler = jl.RecombinationSampler.fit(make_z(120, 4))
+    with pytest.raises(ValueError, match="n_parents: expected at most 120, the number of points, got 121"):
+        jax.eval_shape(lambda x: jl.RecombinationSampler(x.pca, x.parents, 121), sampler)

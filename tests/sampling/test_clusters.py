@@ -5,7 +5,7 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent.sampling.clusters import BodyUnion, fit_clusters
-from jaxlatent.sampling.k_means import k_means
+from jaxlatent.sampling.k_means import k_means, padded
 
 
 def brute_force(body, y):
@@ -48,7 +48,7 @@ def test_confined_vectors_keep_their_direction_and_lie_inside(body):
     own = rng.integers(0, 4, 3000).astype(np.int32)
     centre, axes = np.asarray(body.centres)[own], np.asarray(body.semi_axes)[own]
     y = (centre + 0.6 * axes * rng.standard_normal((3000, 5))).astype(np.float32)
-    confined = np.asarray(body.confine(jnp.asarray(y), jnp.asarray(own)))
+    confined = np.asarray(body.confine(jnp.asarray(y), jnp.asarray(own), jnp.zeros(5)))
     assert brute_force(body, confined).all()
     u = np.sort(((y - centre) / axes) ** 2, axis=1)
     gauge = np.sqrt(u[:, -1] + u[:, -2])
@@ -75,11 +75,28 @@ def test_bad_shapes(body):
 def test_k_means_finds_groups(key, groups):
     x, own = groups([100, 200, 50, 150])
     x -= x.mean(axis=0)
-    centres, member = k_means(key, jnp.asarray(x), 4)
+    centres, member = k_means(key, jnp.asarray(x), 500, 4)
     found = np.asarray(member).argmax(axis=0)
     assert len(np.unique(np.stack([found, own], axis=1), axis=0)) == 4
     for j in range(4):
         np.testing.assert_allclose(centres[j], x[found == j].mean(axis=0), atol=1e-4)
+
+
+def test_padding_has_no_part_in_k_means(key, groups):
+    x, _ = groups([100, 30], apart=0.3)
+    centres, member = k_means(key, jnp.asarray(x), 130, 5)
+    wide = np.concatenate([padded(x), np.full((20, 6), 50, np.float32)])
+    assert len(wide) == 144 + 20
+    same_centres, same_member = k_means(key, jnp.asarray(wide), 130, 5)
+    np.testing.assert_allclose(same_centres, centres, atol=1e-5)
+    np.testing.assert_array_equal(same_member[:, :130], member)
+    assert not same_member[:, 130:].any()
+
+
+def test_few_numbers_of_rows_after_padding():
+    sizes = {len(padded(np.zeros((n, 1), np.float32))) for n in range(1025, 2049)}
+    assert sizes == set(range(1152, 2049, 128))
+    assert [len(padded(np.zeros((n, 1), np.float32))) for n in (0, 1, 16, 17)] == [0, 1, 16, 18]
 
 
 def test_groups_are_found(key, groups):
@@ -112,7 +129,26 @@ def test_small_clusters_are_dissolved(key, groups):
     assert found.sizes.min() >= 30
     assert found.sizes.sum() == 510
     few = fit_clusters(z[:20], 5, coverage=1.0, key=key)
-    assert few.sizes.sum() == 20
+    assert few.sizes.tolist() == [20]
+    # As many clusters as there are tens of points, and none is smaller.
+    assert fit_clusters(z, 100, coverage=1.0, key=key, fewest=200).sizes.min() >= 200
+
+
+def test_copies_are_no_cluster(key, groups):
+    """A place of many copies, far from all else, goes to the others; a body about it would be a point."""
+    z, _ = groups([100, 100])
+    z = np.concatenate([z, np.full((60, 6), 90, np.float32)])
+    found = fit_clusters(z, 3, coverage=1.0, key=key)
+    assert sorted(found.sizes) == [100, 160]
+
+
+def test_no_spread_at_the_level_asked_for(key):
+    """Half of the points are the mean, so that a body of no extent would hold them."""
+    z = np.zeros((80, 3), np.float32)
+    z[:20] = np.random.default_rng(0).standard_normal((20, 3))
+    z[20:40] = -z[:20]
+    found = fit_clusters(z, 5, coverage=0.5, key=key)
+    np.testing.assert_allclose(found.body.semi_axes, 1e-6 * found.deviations, rtol=1e-6)
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9, 1.0])
@@ -133,6 +169,7 @@ def test_same_key_same_clusters(key, groups):
     assert not np.array_equal(first.bounds, other.bounds)
 
 
+@pytest.mark.usefixtures("as_without_type_checks")
 def test_bad_options(key, groups):
     z, _ = groups([100])
     with pytest.raises(ValueError, match="n_clusters: expected at least 1, got 0"):
@@ -140,3 +177,10 @@ def test_bad_options(key, groups):
     for coverage in (0.0, 1.1, float("nan")):
         with pytest.raises(ValueError, match=r"coverage: expected a share in \(0, 1\]"):
             fit_clusters(z, 2, coverage=coverage, key=key)
+    with pytest.raises(TypeError, match="key: expected a typed key"):
+        fit_clusters(z, 2, coverage=0.9, key=jax.random.PRNGKey(0))
+    equal = np.full((50, 3), 7.3, np.float32)
+    with pytest.raises(ValueError, match="z: all 50 vectors are equal"):
+        fit_clusters(equal, 2, coverage=0.9, key=key)
+    with pytest.raises(ValueError, match="z: all 60 vectors are equal"):
+        fit_clusters(np.concatenate([z, 0 * z]), 2, coverage=0.9, where=np.arange(200) >= 140)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent.sampling.base import ComponentSampler, _draw_tiles
+from jaxlatent.sampling.base import ComponentSampler
 
 D = 12
 SAMPLERS = {
@@ -116,14 +117,67 @@ def test_float64_mode_gives_the_same_float32_vectors(sampler, key):
     np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_few_programs(sampler, key):
+def test_few_programs(sampler, key, compilations):
     """Any two numbers of vectors that need as many tiles share a program."""
     sampler.sample(key, 5000)
-    before = _draw_tiles._cache_size()
-    for n in (4700, 5000, 5100):
-        sampler.sample(key, n)
-    sampler.sample(jax.random.key(5), 5000, start=77)
-    assert _draw_tiles._cache_size() == before
+    with compilations() as programs:
+        for n in (4700, 5000, 5100):
+            sampler.sample(key, n)
+        sampler.sample(jax.random.key(5), 5000, start=77)
+    assert not programs
+
+
+def test_leaves_may_be_anything(sampler, key):
+    """JAX makes pytrees of placeholders, zeros, cotangents and stacks, and looks at shapes alone."""
+    leaves, structure = jax.tree.flatten(sampler)
+    assert jax.tree.leaves(jax.tree.unflatten(structure, [object()] * len(leaves)))
+    zeros = jax.tree.map(jnp.zeros_like, sampler)
+    assert jax.tree.structure(zeros) == structure
+    assert jax.eval_shape(lambda s: s.sample(key, 5), sampler).shape == (5, D)
+    slope = jax.grad(lambda s: jnp.sum(s.sample(key, 5)), allow_int=True)(sampler)
+    assert jax.tree.structure(slope) == structure
+    assert all(jnp.isfinite(x).all() for x in jax.tree.leaves(slope) if x.dtype == jnp.float32)
+
+
+def test_stacked_samplers(sampler, key):
+    both = jax.tree.map(lambda x: jnp.stack([x, x]), sampler)
+    drawn = jax.vmap(lambda s: s.sample(key, 5))(both)
+    for z in drawn:
+        np.testing.assert_allclose(z, sampler.sample(key, 5), rtol=1e-4, atol=1e-4)
+
+
+def inside(sampler, z):
+    """Whether latent vectors lie in what a sampler says that it draws from, computed in float64."""
+    mean, axes = (np.asarray(x, np.float64) for x in (sampler.pca.mean, sampler.pca.components))
+    y = (np.asarray(z, np.float64) - mean) @ axes.T
+    if isinstance(sampler, jl.EllipsoidSampler):
+        unit = y / np.sqrt(np.asarray(sampler.pca.explained_variance, np.float64)) / float(sampler.level)
+        return np.square(unit).sum(axis=1) <= 1
+    lengths = np.atleast_2d(np.asarray(sampler.body.semi_axes, np.float64))
+    centres = np.atleast_2d(np.asarray(getattr(sampler.body, "centres", np.zeros_like(lengths)), np.float64))
+    largest = [np.sort(np.square((y - c) / a), axis=1)[:, -2:] for c, a in zip(centres, lengths, strict=True)]
+    return (np.stack(largest).sum(axis=2) <= 1).any(axis=0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        jl.PairwiseSampler.fit,
+        jl.ExactSampler.fit,
+        partial(jl.ExactSampler.fit, density="normal"),
+        jl.EllipsoidSampler.fit,
+        partial(jl.EllipsoidSampler.fit, density="normal"),
+        partial(jl.ClusterMixtureSampler.fit, n_clusters=9, coverage=0.5),
+        partial(jl.ClusterRecombinationSampler.fit, n_clusters=9, coverage=0.5),
+    ],
+)
+def test_latent_vectors_are_inside(make, key):
+    """In a rotated frame over four decades, far from the origin, where rounding is the largest."""
+    rng, d = np.random.default_rng(0), 64
+    rotation = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    z = (rng.standard_normal((4000, d)) * np.geomspace(1, 1e-4, d)) @ rotation + rng.uniform(-3, 3, d)
+    sampler = make(z.astype(np.float32))
+    assert inside(sampler, sampler.sample(key, 20_000)).all()
 
 
 def test_saved_and_loaded(sampler, key, tmp_path):

@@ -8,6 +8,7 @@ from sklearn.mixture import GaussianMixture
 
 from jaxlatent.sampling.em import _cholesky, _expect, _Floor, _maximise, _Mixture, fit_mixture
 from jaxlatent.sampling.gaussian import inverse_factor
+from jaxlatent.sampling.k_means import k_means
 
 FLOOR = _Floor(jnp.float32(1e-6), jnp.full(3, 1e-12))
 NORMAL = np.random.default_rng(0).standard_normal((40, 3))
@@ -87,6 +88,15 @@ def test_likelihood_never_falls(key):
     rise = np.diff([fit_mixture(key, z, 3, max_iter=i, tol=1e-7).log_likelihood for i in range(1, 12)])
     assert rise.min() > -1e-5
     assert rise.max() > 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:max_iter")
+def test_about_as_many_vectors_compile_nothing(key, make_z):
+    def programs(n):
+        fit_mixture(key, make_z(n, 3), 3, max_iter=7)
+        return [step._cache_size() for step in (k_means, _expect, _maximise)]
+
+    assert programs(1000) == programs(970)
 
 
 def test_units_and_origin_do_not_matter(key):

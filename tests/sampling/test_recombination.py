@@ -8,7 +8,7 @@ from scipy import stats
 
 import jaxlatent as jl
 from jaxlatent.sampling.recombination import RecombinationSampler
-from jaxlatent.sampling.words import distinct_indices, index_below, seed_words
+from jaxlatent.sampling.words import distinct_indices, index_below, seed_words, words
 
 
 @pytest.mark.parametrize("weights", ["equal", "random"])
@@ -21,6 +21,17 @@ def test_mean_and_covariance_are_kept(key, weights, n_parents, skewed, assert_mo
     share = (n - n_parents) / n if weights == "equal" else (n - 1) / n
     covariance = np.cov(z.T.astype(np.float64))
     assert_moments(sampler.sample(key, 40_000), z.mean(axis=0, dtype=np.float64), share * covariance)
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_few_points_copies_and_a_constant_coordinate(key, copies, skewed, assert_moments):
+    """Fewer different points than coordinates: their mean and covariance, in the space that they span."""
+    z = np.repeat(np.insert(skewed(5, 7), 2, 7.3, axis=1), copies, axis=0)
+    drawn = np.asarray(RecombinationSampler.fit(z).sample(key, 40_000))
+    np.testing.assert_allclose(drawn[:, 2], 7.3, rtol=1e-5)
+    rest = np.delete(z, 2, axis=1).astype(np.float64)
+    share = (len(z) - 2) / len(z)
+    assert_moments(np.delete(drawn, 2, axis=1), rest.mean(axis=0), share * np.cov(rest.T))
 
 
 def test_is_the_combination_of_its_parents(key, skewed):
@@ -117,6 +128,34 @@ def test_sets_are_distinct_and_uniform(key, m, n):
     assert (np.abs(counts - expected) < 5 * math.sqrt(expected)).all()
 
 
+@pytest.mark.parametrize("n", [12, 40, np.arange(12, 112)])
+def test_sets_are_those_of_floyd(key, n):
+    """The algorithm as printed, on the same words."""
+    m, index = 12, jnp.arange(100, dtype=jnp.uint32)
+    word = words(seed_words(key), index, 3, m)[0]
+    sizes = np.broadcast_to(n, 100)
+    expected = np.empty((m, 100), np.uint32)
+    for i, size in enumerate(sizes.tolist()):
+        chosen = []
+        for row, last in enumerate(range(size - m, size)):
+            drawn = int(word[row, i]) * (last + 1) >> 32
+            chosen.append(last if drawn in chosen else drawn)
+        expected[:, i] = chosen
+    n = n if isinstance(n, int) else jnp.asarray(n, jnp.uint32)
+    np.testing.assert_array_equal(distinct_indices(seed_words(key), index, 3, m, n), expected)
+
+
+@pytest.mark.parametrize("weights", ["equal", "random"])
+def test_program_does_not_grow_with_the_number_of_parents(key, weights, make_z):
+    z, index = make_z(200, 3), jnp.arange(128, dtype=jnp.uint32)
+
+    def lines(n_parents):
+        draw = RecombinationSampler.fit(z, n_parents=n_parents, weights=weights)._draw
+        return str(jax.make_jaxpr(draw)(seed_words(key), index)).count("\n")
+
+    assert lines(16) == lines(64)
+
+
 @pytest.mark.parametrize("weights", ["equal", "random"])
 def test_contract(make_z, key, weights, tmp_path):
     sampler = RecombinationSampler.fit(make_z(300, 5), n_parents=3, weights=weights)
@@ -140,6 +179,8 @@ def test_errors(make_z, identity_pca):
         RecombinationSampler.fit(z, n_parents=2.0)
     with pytest.raises(ValueError, match="n_parents: expected at most 30, the number of points, got 31"):
         RecombinationSampler.fit(z, n_parents=31)
+    with pytest.raises(ValueError, match="z: all 30 vectors are equal"):
+        RecombinationSampler.fit(jnp.full((30, 4), 7.3))
     with pytest.raises(ValueError, match="weights: expected one of equal, random"):
         RecombinationSampler.fit(z, weights="convex")
     with pytest.raises(ValueError, match="max_points: expected at least 2"):

@@ -23,6 +23,8 @@ for name, make in sorted(contract.SAMPLERS.items()):
     on_second = jax.device_put((sampler, key), second)
     with jax.default_device(second):
         drawn = on_second[0].sample(on_second[1], 256)
+        # Many, which threads draw, where the context says.
+        assert sampler.sample(jax.random.key(1), 5000).devices() == {second}, name
     assert drawn.devices() == {second}, name
     np.testing.assert_array_equal(drawn, expected, err_msg=name)
     both = jax.jit(lambda s, k: s.sample(k, 256), out_shardings=sharded)(sampler, key)

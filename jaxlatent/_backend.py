@@ -1,0 +1,19 @@
+"""Starting JAX on its devices, apart from what is done there first."""
+
+import jax
+
+
+def start_backend() -> None:
+    """Does what the first array would do; called where the error of that would be taken for another.
+
+    Raises:
+        RuntimeError: if JAX cannot start on the platforms that it is told to use.
+    """
+    try:
+        jax.devices()
+    except Exception as error:  # an AssertionError without a word where a platform's plugin is missing
+        reason = str(error).partition("\n")[0] or "it is not installed, or has no device"
+        platforms = getattr(jax.config, "jax_platforms", None) or "any platform"
+        raise RuntimeError(
+            f"JAX_PLATFORMS: JAX cannot start on {platforms} ({reason}); unset it, or set it to cpu"
+        ) from error
