@@ -11,6 +11,7 @@ from jaxtyping import Float
 from jaxlatent.latent import GAUSSIAN_FWHM, PCA, Moments, half_width, moments
 from jaxlatent.latent.contours import HALF_MAXIMUM, ContourFit, contour_fits
 from jaxlatent.latent.fixed_interval import fixed_interval_half_width
+from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.spectrum import correlation, spectrum
 from jaxlatent.report import analysis, findings
 from jaxlatent.report.document import Picture, Section, Table

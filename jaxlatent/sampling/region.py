@@ -120,12 +120,13 @@ def _warn_of_empty_middle(y: jax.Array | np.ndarray, body: EllipseBody) -> None:
     if shares.empty.any():
         worst = int(np.argmin(np.where(shares.empty, shares.middle / shares.densest, np.inf)))
         middle, densest, inside = (
-            f"{100 * share:.2g} %" for share in (shares.middle[worst], shares.densest[worst], body.coverage(y))
+            f"{100 * share:.2g} %"
+            for share in (shares.middle[worst], shares.densest[worst], body.coverage(y))
         )
         warnings.warn(
-            f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: {middle} "
-            f"of the z-points lie within half a half-width of it, {densest} in an interval as long elsewhere, "
-            f"and {inside} inside the body; take a sampler of several clusters, as ClusterMixtureSampler, or "
+            f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: "
+            f"{middle} of the z-points lie within half a half-width of it, {densest} in an interval as long "
+            f"elsewhere, and {inside} inside the body; take a sampler of several clusters, as ClusterMixtureSampler, or "
             "fit each cluster with where=",
             stacklevel=4,
         )
