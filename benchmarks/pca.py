@@ -4,7 +4,8 @@
 
 The peer is `sklearn.decomposition.PCA(svd_solver="covariance_eigh")`, its fastest solver for this shape, on
 the same float32 array with all cores. Both run in turn in this process; a ratio above 1 means that ours is
-faster. The error is that of the eigenvalues against float64 NumPy.
+faster. The error is that of the eigenvalues against float64 NumPy. OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE,
+where they are set, slow both.
 """
 
 import argparse

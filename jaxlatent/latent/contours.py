@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 from scipy import ndimage
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_vectors
 from jaxlatent.latent.ellipses import Ellipse, confidence_ellipse
 from jaxlatent.latent.moments import moments
 
@@ -55,9 +55,7 @@ def plane_density(points: Float[Array | np.ndarray, "n 2"]) -> PlaneDensity:
     Raises:
         TypeError, ValueError: if `points` is not such an array, or a coordinate is constant.
     """
-    check_vectors("points", points, 2)
-    if points.shape[0] < 10:
-        raise ValueError(f"points: expected at least 10, got {points.shape[0]}")
+    points = as_vectors("points", points, 2, least=10)
     found = moments(points)
     sigma = np.sqrt(np.diag(found.covariance))
     if not (sigma > 0).all():

@@ -1,12 +1,14 @@
 """Mean and covariance of the inner core of the cloud, which outliers do not move."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy import stats
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_vectors
+from jaxlatent.latent.eigen import eigenvectors, significant
 from jaxlatent.latent.moments import Moments, moments
 
 _START = 0.5
@@ -53,7 +55,7 @@ def robust_core(z: Float[Array | np.ndarray, "n d"], *, keep: float = 0.75, max_
     Raises:
         TypeError, ValueError: if an argument is out of range, or a coordinate is constant for most points.
     """
-    check_vectors("z", z)
+    z = as_vectors("z", z)
     if not 0.5 <= keep < 1:
         raise ValueError(f"keep: expected a share in [0.5, 1), got {keep}")
     z = np.asarray(z, np.float32)
@@ -87,12 +89,14 @@ def squared_radii(z: Float[Array | np.ndarray, "n d"], found: Moments) -> Float[
 
     Directions without variance do not count.
     """
-    values, vectors = np.linalg.eigh(found.covariance)
-    positive = values > values[-1] * 1e-12
-    whiten = (vectors[:, positive] / np.sqrt(values[positive])).astype(np.float32)
-    mean = found.mean.astype(np.float32)
+    values, vectors = eigenvectors(found.covariance)
+    values = significant(found, values, vectors)
+    positive = values > 0
+    whiten = (vectors[positive].T / np.sqrt(values[positive])).astype(np.float32)
     blocks = [
-        np.square((np.asarray(z[i : i + _BLOCK], np.float32) - mean) @ whiten).sum(axis=1, dtype=np.float64)
+        np.square((np.asarray(z[i : i + _BLOCK], np.float64) - found.mean).astype(np.float32) @ whiten).sum(
+            axis=1, dtype=np.float64
+        )
         for i in range(0, z.shape[0], _BLOCK)
     ]
     return np.concatenate(blocks)
@@ -108,4 +112,4 @@ def _nearest(distances: np.ndarray, share: float) -> np.ndarray:
 def _corrected(found: Moments, share: float) -> Moments:
     dim = found.mean.size
     kept = stats.chi2.cdf(stats.chi2.ppf(share, dim), dim + 2) / share
-    return Moments(found.count, found.mean, found.scatter / kept)
+    return dataclasses.replace(found, scatter=found.scatter / kept)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_vectors
 
 _BLOCK = 8192
 
@@ -36,13 +36,11 @@ def coverage_curves(
     Raises:
         TypeError, ValueError: if an argument is out of range.
     """
-    check_vectors("y", y)
+    y = as_vectors("y", y, least=1)
     n, k = y.shape
     bad = [c for c in components if not 2 <= c <= k]
     if bad:
         raise ValueError(f"components: expected numbers from 2 to {k}, got {bad[0]}")
-    if n < 1:
-        raise ValueError("y: expected at least 1 vector, got 0")
     sizes = sorted(set(components))
     gauges = np.concatenate(
         [

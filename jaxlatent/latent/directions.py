@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from jaxlatent._checks import check_choice, check_vectors
+from jaxlatent._boundary import as_choice, as_vectors
 from jaxlatent._pytree import pytree, static_field
+from jaxlatent.latent.centred import centred
 from jaxlatent.latent.moments import Moments, moments
 from jaxlatent.latent.pca import PCA
 
@@ -42,7 +43,7 @@ class Direction:
     kind: DirectionKind = static_field(default="mean")
 
     def __post_init__(self) -> None:
-        check_choice("kind", self.kind, get_args(DirectionKind))
+        as_choice("kind", self.kind, get_args(DirectionKind))
 
 
 def attribute_direction(
@@ -83,10 +84,10 @@ def attribute_direction(
         ValueError: if an argument has another shape, `labels` have other values or lack a class, `z` is not
             finite, or `kind` is unknown.
     """
-    check_choice("kind", kind, get_args(DirectionKind))
-    check_vectors("z", z)
+    as_choice("kind", kind, get_args(DirectionKind))
+    z = as_vectors("z", z)
     present = _presence(labels, z.shape[0])
-    y = np.asarray(z if pca is None else pca.transform(z), np.float32)
+    y = np.asarray(centred(z) if pca is None else pca.transform(z))
     table = np.column_stack([y, present.astype(np.float32)])
     chance = np.random.default_rng(0).permutation(len(table))
     held_out, part = table[chance % _HELD_OUT == 0], moments(table[chance % _HELD_OUT != 0])

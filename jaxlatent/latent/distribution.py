@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from jaxlatent._checks import check_vectors
+from jaxlatent._boundary import as_vectors
 from jaxlatent.latent.moments import moments
 
 # To each side of the median, in robust standard deviations; what is farther away is counted, not shown.
@@ -63,9 +63,7 @@ def number_distribution(y: Float[Array | np.ndarray, "n k"]) -> NumberDistributi
     Raises:
         TypeError, ValueError: if `y` is not such an array, or is not finite.
     """
-    check_vectors("y", y)
-    if y.shape[0] < 2:
-        raise ValueError(f"y: expected at least 2 vectors, got {y.shape[0]}")
+    y = as_vectors("y", y, least=2)
     n, k = y.shape
     found = moments(y)
     sigma = np.sqrt(np.diag(found.covariance))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_choice, check_vectors
+from jaxlatent._boundary import as_choice, as_vectors
 from jaxlatent.latent.half_width import width_at_half_maximum
 
 _ROWS = 8192
@@ -38,11 +38,9 @@ def fixed_interval_half_width(
         TypeError: if `y` is not floating point.
         ValueError: if `y` is not (n, k), is not finite, or an option is out of range.
     """
-    check_choice("kind", kind, get_args(Literal["fwhm", "hwhm"]))
-    check_vectors("y", y)
+    as_choice("kind", kind, get_args(Literal["fwhm", "hwhm"]))
+    y = as_vectors("y", y, least=1)
     n, k = y.shape
-    if n < 1:
-        raise ValueError("y: expected at least 1 vector, got 0")
     if not 0 < interval < np.inf:
         raise ValueError(f"interval: expected a positive, finite width, got {interval}")
     largest = float(max(np.max(y), -np.min(y)))

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._checks import check_choice, check_vectors
+from jaxlatent._boundary import as_choice, as_vectors
+from jaxlatent.latent.centred import centred
+from jaxlatent.latent.sharded import Vectors, on_host
 
 HalfWidth = Literal["fwhm", "hwhm", "sigma"]
 
@@ -24,7 +26,7 @@ _QUARTILE_POINTS = 8192
 _LEAST_BANDWIDTH = 0.25
 
 
-def half_width(y: Float[Array | np.ndarray, "n k"], kind: HalfWidth = "fwhm") -> Float[Array, " k"]:
+def half_width(y: Float[Vectors, "n k"], kind: HalfWidth = "fwhm") -> Float[Array, " k"]:
     """The width of each component's number distribution, in the component's unit.
 
     "fwhm" is the full width at half maximum of the density, "hwhm" half of it, "sigma" the standard
@@ -48,30 +50,30 @@ def half_width(y: Float[Array | np.ndarray, "n k"], kind: HalfWidth = "fwhm") ->
         TypeError: if `y` is not floating point.
         ValueError: if `y` is not (n, k) with n >= 2, holds a NaN or an infinity, or `kind` is unknown.
     """
-    check_choice("kind", kind, get_args(HalfWidth))
-    check_vectors("y", y)
-    if y.shape[0] < 2:
-        raise ValueError(f"y: expected at least 2 vectors, got {y.shape[0]}")
-    y = jnp.asarray(y, jnp.float32)
+    as_choice("kind", kind, get_args(HalfWidth))
+    y = as_vectors("y", y, least=2)
+    stride = -(-y.shape[0] // _QUARTILE_POINTS)
+    with np.errstate(invalid="ignore"):
+        quartiles = np.quantile(np.asarray(y[::stride], np.float64), [0.25, 0.5, 0.75], axis=0)
+    # A width does not hang on the place, and about the middle float64 numbers lose nothing to float32.
+    y = centred(on_host(y), quartiles[1])
     deviation = jnp.std(y, axis=0, ddof=1)
     if not np.isfinite(np.asarray(deviation)).all():
         raise ValueError("y: NaN or infinite values; remove those vectors")
     if kind == "sigma":
         return deviation
-    stride = -(-y.shape[0] // _QUARTILE_POINTS)
-    quartiles = jnp.quantile(y[::stride], jnp.array([0.25, 0.5, 0.75]), axis=0)
-    robust = (quartiles[2] - quartiles[0]) / 1.349
+    robust = jnp.asarray((quartiles[2] - quartiles[0]) / 1.349, jnp.float32)
     # More than half of the values equal: the quartiles say nothing, and the peak is that value.
     scale = jnp.where(robust > 0, robust, deviation)
-    fwhm = _fwhm(y, quartiles[1], scale)
+    fwhm = _fwhm(y, scale)
     return fwhm if kind == "fwhm" else fwhm / 2
 
 
 @jax.jit
-def _fwhm(y: jax.Array, median: jax.Array, scale: jax.Array) -> jax.Array:
+def _fwhm(y: jax.Array, scale: jax.Array) -> jax.Array:
     n, k = y.shape
     unit = jnp.where(scale > 0, scale, 1.0)
-    place = (y - median) / unit * _BINS_PER_SIGMA + _BINS // 2
+    place = y / unit * _BINS_PER_SIGMA + _BINS // 2
     inside = (place >= 0) & (place < _BINS)
     column = jnp.arange(k, dtype=jnp.int32) * (_BINS + 1)
     slot = jnp.where(inside, place, _BINS).astype(jnp.int32) + column

@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 from scipy import special, stats
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_vectors
 from jaxlatent.latent.core import squared_radii
+from jaxlatent.latent.eigen import eigenvectors, significant
 from jaxlatent.latent.moments import moments
 
 _BLOCK = 2048
@@ -58,11 +59,8 @@ def mardia(z: Float[Array | np.ndarray, "n d"], *, max_points: int | None = 20_0
     Raises:
         TypeError, ValueError: if an argument is out of range or `z` has no variance.
     """
-    check_vectors("z", z)
-    z = _some_points(z, max_points, 3, seed)
+    z = _random_points(as_vectors("z", z, least=3), max_points, 3, seed)
     n = z.shape[0]
-    if n < 3:
-        raise ValueError(f"z: expected at least 3 vectors, got {n}")
     x = _whitened(z)
     k = x.shape[1]
     blocks = [jnp.asarray(x[i : i + _BLOCK]) for i in range(0, n, _BLOCK)]
@@ -87,13 +85,13 @@ def mardia(z: Float[Array | np.ndarray, "n d"], *, max_points: int | None = 20_0
     )
 
 
-def _some_points(
+def _random_points(
     z: Float[Array | np.ndarray, "n d"], max_points: int | None, least: int, seed: int
 ) -> Float[Array | np.ndarray, "m d"]:
     """At most `max_points` random rows, in their order; `max_points` has to be at least `least`."""
     if max_points is None:
         return z
-    check_count("max_points", max_points, least)
+    max_points = as_count("max_points", max_points, least)
     if z.shape[0] <= max_points:
         return z
     rows = np.random.default_rng(seed).choice(z.shape[0], max_points, replace=False)
@@ -103,12 +101,13 @@ def _some_points(
 def _whitened(z: Float[Array | np.ndarray, "n d"]) -> np.ndarray:
     """Centred, of unit covariance (divisor n), without the directions that have no variance; float32."""
     found = moments(z)
-    values, vectors = np.linalg.eigh(found.scatter / found.count)
-    positive = values > values[-1] * 1e-10
-    if not positive.any() or values[-1] <= 0:
+    values, vectors = eigenvectors(found.scatter / found.count)
+    values = significant(found, values, vectors)
+    positive = values > 0
+    if not positive.any():
         raise ValueError("z: all vectors are equal")
     centred = np.asarray(z, np.float64) - found.mean
-    return (centred @ (vectors[:, positive] / np.sqrt(values[positive]))).astype(np.float32)
+    return (centred @ (vectors[positive].T / np.sqrt(values[positive]))).astype(np.float32)
 
 
 @jax.jit
@@ -165,13 +164,11 @@ def component_tests(
     Raises:
         TypeError, ValueError: if an argument is out of range or a component is constant.
     """
-    check_vectors("y", y)
+    y = as_vectors("y", y, least=8)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: expected a probability in (0, 1), got {alpha}")
-    y = _some_points(y, max_points, 8, seed)
+    y = _random_points(y, max_points, 8, seed)
     n = y.shape[0]
-    if n < 8:
-        raise ValueError(f"y: expected at least 8 vectors, got {n}")
     values = np.sort(np.asarray(y, np.float64), axis=0)
     mean, sigma = values.mean(axis=0), values.std(axis=0, ddof=1)
     constant = np.flatnonzero(~(sigma > 0))
@@ -248,12 +245,9 @@ def radius_law(z: Float[Array | np.ndarray, "n d"]) -> RadiusLaw:
     Raises:
         TypeError, ValueError: if `z` is not such an array, or is not finite.
     """
-    check_vectors("z", z)
+    z = as_vectors("z", z, least=2)
     found = moments(z)
-    if found.count < 2:
-        raise ValueError(f"z: expected at least 2 vectors, got {found.count}")
     radii = np.sort(squared_radii(z, found))
-    values = np.linalg.eigvalsh(found.covariance)
-    degrees = int((values > values[-1] * 1e-12).sum())
+    degrees = int((significant(found, *eigenvectors(found.covariance)) > 0).sum())
     expected = stats.chi2.ppf((np.arange(radii.size) + 0.5) / radii.size, degrees)
     return RadiusLaw(radii, expected, degrees, float(radii.std()))

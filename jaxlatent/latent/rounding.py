@@ -16,9 +16,9 @@ _MARGIN, _MARGIN_BACK = 2.0, 4.0
 def inverse_rounding(pca: PCA, semi_axes: Float[Array, " k"]) -> Float[Array, " k"]:
     """How far a latent vector of a body can be off in each component, as float32 holds it.
 
-    y inside semi-axes a becomes z = `pca.inverse_transform(y)`; z is transformed back exactly, say in float64,
-    to y' = (z - mean) C^T. Then |y'_i - y_i| stays below the bound r_i, so that what is drawn inside semi-axes
-    a - r stays inside a as a latent vector.
+    y inside semi-axes a becomes z = `pca.inverse_transform(y)`; z is transformed back exactly, say in
+    float64, to y' = (z - mean) C^T. Then |y'_i - y_i| stays below the bound r_i, so that what is drawn inside
+    semi-axes a - r stays inside a as a latent vector.
 
     Derivation, with C the components in rows and e = 2^-23: coordinate j of z - mean has a size of about
     s_j = sqrt(sum_i (a_i C_ij)^2). Its sum of k products is rounded k times, by at most e/2 of partial sums
@@ -28,9 +28,9 @@ def inverse_rounding(pca: PCA, semi_axes: Float[Array, " k"]) -> Float[Array, " 
 
         r_i = 2 e sqrt( sum_j C_ij^2 (|m_j| + sqrt(k) s_j)^2 ).
 
-    So it is a bound of random errors, about 10 of their standard deviations, and not of the worst conceivable.
-    It is 2 to 5 times the largest found among hundreds of thousands, with 3 to 512 dimensions, means of 0 to
-    1,000 deviations and deviations over up to five decades.
+    So it is a bound of random errors, about 10 of their standard deviations, and not of the worst
+    conceivable. It is 2 to 5 times the largest found among hundreds of thousands, with 3 to 512 dimensions,
+    means of 0 to 1,000 deviations and deviations over up to five decades.
 
     Args:
         pca: the frame.

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
-from jaxlatent._checks import check_count, check_vectors
+from jaxlatent._boundary import as_count, as_vectors
 
 _SHARD = re.compile(r"latents-(\d{5,})\.npy")
 
@@ -164,14 +165,28 @@ def part(z: Float[Vectors, "n d"], index: int, count: int) -> Float[Vectors, "m 
     Raises:
         TypeError, ValueError: if not 0 <= index < count.
     """
-    check_count("count", count, 1)
-    check_count("index", index)
-    if index >= count:
-        raise ValueError(f"index: expected at most {count - 1}, got {index}")
+    count = as_count("count", count, 1)
+    index = as_count("index", index, 0, count - 1)
     begin, stop = (z.shape[0] * i // count for i in (index, index + 1))
     if isinstance(z, ShardedVectors):
         return replace(z, start=z.start + begin, stop=z.start + stop)
     return z[begin:stop]
+
+
+def on_host(z: Float[Vectors, "n d"]) -> Float[np.ndarray | ShardedVectors, "n d"]:
+    """The vectors where NumPy can read them batch by batch; a memory map, or shards, are not read yet.
+
+    Raises:
+        ValueError: if they are an array that other processes hold a part of.
+    """
+    if not isinstance(z, jax.Array):
+        return z
+    if not z.is_fully_addressable:
+        raise ValueError(
+            "z: other processes hold a part of this array; give each its part as an array, and "
+            "distributed=True to PCA.fit"
+        )
+    return np.asarray(z)
 
 
 def _finished_count(folder: Path) -> int | None:
@@ -198,5 +213,5 @@ def _open_npy(path: Path) -> np.ndarray:
         z = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path}: not a whole .npy file of numbers ({error})") from error
-    check_vectors(str(path), z)
+    as_vectors(str(path), z)
     return z

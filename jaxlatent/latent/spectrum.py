@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
+from jaxlatent.latent.eigen import eigenvectors, significant
 from jaxlatent.latent.moments import Moments, moments
 
 
@@ -56,8 +57,8 @@ def spectrum(z: Float[Array | np.ndarray, "n d"] | Moments) -> Spectrum:
     Raises:
         TypeError, ValueError: if `z` is not such an array, or is not finite.
     """
-    values = np.linalg.eigvalsh(_moments(z).covariance)[::-1]
-    return Spectrum(np.maximum(values, 0.0))
+    found = _moments(z)
+    return Spectrum(significant(found, *eigenvectors(found.covariance)))
 
 
 def correlation(z: Float[Array | np.ndarray, "n d"] | Moments) -> Float64[np.ndarray, "d d"]:

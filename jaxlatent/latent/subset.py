@@ -5,28 +5,15 @@ import dataclasses
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxlatent._boundary import as_mask, as_vectors
+from jaxlatent.latent.eigen import eigenvectors, significant
 from jaxlatent.latent.moments import Moments, moments
-
-# What is rounding of float32 z-points: a deviation below this part of the mean, and an eigenvalue of the
-# correlation matrix below this.
-_RESOLUTION, _NOISE = 1e-6, 1e-5
+from jaxlatent.latent.sharded import Vectors, on_host
 
 
-def subset_mask(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.ndarray, " n"]) -> np.ndarray:
-    """Checks a mask over the z-points.
-
-    Raises:
-        TypeError: if `where` is not boolean.
-        ValueError: if it has another length than `z` or chooses fewer than 2 points.
-    """
-    mask = np.asarray(where)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"where: expected a boolean mask, got {mask.dtype}; use labels == 1 or the like")
-    if mask.shape != (z.shape[0],):
-        raise ValueError(f"where: expected shape ({z.shape[0]},), one entry a vector of z, got {mask.shape}")
-    if mask.sum() < 2:
-        raise ValueError(f"where: expected at least 2 chosen vectors, got {mask.sum()}")
-    return mask
+def subset_mask(z: Float[Vectors, "n d"], where: Bool[Array | np.ndarray, " n"]) -> np.ndarray:
+    """The mask `where` over the z-points, at least 2 of them, on the host; errors as for `as_mask`."""
+    return as_mask("where", where, z.shape[0])
 
 
 def subset_weight(count: int, dim: int) -> float:
@@ -38,7 +25,7 @@ def subset_weight(count: int, dim: int) -> float:
     return count / (count + dim)
 
 
-def subset_moments(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.ndarray, " n"]) -> Moments:
+def subset_moments(z: Float[Vectors, "n d"], where: Bool[Array | np.ndarray, " n"]) -> Moments:
     """Mean and covariance of the points that `where` chooses, shrunk towards those of all points.
 
     Covariance: w S_s + (1 - w) S with w = n_s / (n_s + d) for n_s chosen points; S_s is about their own
@@ -60,6 +47,7 @@ def subset_moments(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.n
     Raises:
         TypeError, ValueError: see `subset_mask` and `moments`.
     """
+    z = on_host(as_vectors("z", z))
     mask = subset_mask(z, where)
     whole, chosen = moments(z), moments(z[mask])
     shift = chosen.mean - whole.mean
@@ -68,7 +56,7 @@ def subset_moments(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.n
     between = np.outer(shift, shift) / variance if variance > 0 else 0.0
     weight = subset_weight(chosen.count, len(whole.mean))
     covariance = weight * chosen.covariance + (1 - weight) * (whole.scatter - between) / (whole.count - 1)
-    spread = Moments(whole.count, whole.mean, covariance * (whole.count - 1))
+    spread = dataclasses.replace(whole, scatter=covariance * (whole.count - 1))
     squared_distance, rank = _mahalanobis(shift, spread)
     noise = max(0, rank - 2) * variance
     keep = 1 - noise / squared_distance if squared_distance > noise else 0.0
@@ -77,12 +65,7 @@ def subset_moments(z: Float[Array | np.ndarray, "n d"], where: Bool[Array | np.n
 
 def _mahalanobis(shift: np.ndarray, spread: Moments) -> tuple[float, int]:
     """The squared Mahalanobis length of `shift`, and the rank of the covariance."""
-    variance = np.diag(spread.covariance)
-    varies = variance > (_RESOLUTION * spread.mean) ** 2
-    unit = np.sqrt(variance[varies])
-    # In units of each dimension's own deviation, in which `moments` is exact to about 1e-7.
-    correlation = spread.covariance[np.ix_(varies, varies)] / np.outer(unit, unit)
-    values, vectors = np.linalg.eigh(correlation)
-    real = values > _NOISE
-    along = (shift[varies] / unit) @ vectors[:, real]
-    return float(np.sum(along**2 / values[real])), int(real.sum())
+    values, vectors = eigenvectors(spread.covariance)
+    values = significant(spread, values, vectors)
+    real = values > 0
+    return float(np.sum((vectors[real] @ shift) ** 2 / values[real])), int(real.sum())

@@ -1,21 +1,23 @@
 """The z-points that a fit is made on."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Bool, Float
 
-from jaxlatent._checks import check_count, check_key
+from jaxlatent._boundary import as_count, as_key, as_positive, as_vectors
 from jaxlatent.latent.moments import moments
+from jaxlatent.latent.sharded import Vectors, on_host
+
+_BATCH = 8192
 
 
 def trim(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Vectors, "n d"],
     *,
     max_points: int | None = None,
     within_sigma: float | None = None,
     key: jax.Array | None = None,
-) -> Float[Array | np.ndarray, "m d"]:
+) -> Float[np.ndarray, "m d"]:
     """Takes at most `max_points` random z-points of those near the mean.
 
     The source took 100,000 points within 3 standard deviations.
@@ -28,34 +30,32 @@ def trim(
         key: for the random choice; `jax.random.key(0)` where not given.
 
     Returns:
-        The points kept, in their order in `z`.
+        The points kept, on the host, in their order in `z`.
 
     Raises:
         TypeError, ValueError: if an argument is out of range, or fewer than 2 points are left.
     """
+    z = on_host(as_vectors("z", z))
     keep = np.arange(z.shape[0])
     if within_sigma is not None:
-        if not within_sigma > 0:
-            raise ValueError(f"within_sigma: expected a positive number, got {within_sigma}")
-        found = moments(z)
-        sigma = np.sqrt(np.diag(found.covariance)).astype(np.float32)
-        mean = found.mean.astype(np.float32)
-        keep = np.flatnonzero(np.asarray(_near(jnp.asarray(z), mean, within_sigma * sigma)))
+        within_sigma = as_positive("within_sigma", within_sigma)
+        whole = moments(z)
+        limit = within_sigma * np.sqrt(np.diag(whole.covariance))
+        keep = np.flatnonzero(_near(z, whole.mean, limit))
         if keep.size < 2:
             raise ValueError(
                 f"within_sigma: only {keep.size} of {z.shape[0]} points have all coordinates within "
                 f"{within_sigma} standard deviations; raise it"
             )
     if max_points is not None:
-        check_count("max_points", max_points, 2)
-        key = jax.random.key(0) if key is None else key
-        check_key(key)
+        max_points = as_count("max_points", max_points, 2)
+        key = jax.random.key(0) if key is None else as_key(key)
         if keep.size > max_points:
             chosen = jax.random.choice(key, keep.size, (max_points,), replace=False)
             keep = keep[np.sort(np.asarray(chosen))]
-    return z if keep.size == z.shape[0] else z[keep]
+    return np.asarray(z) if keep.size == z.shape[0] else z[keep]
 
 
-@jax.jit
-def _near(z: jax.Array, mean: jax.Array, limit: jax.Array) -> jax.Array:
-    return jnp.all(jnp.abs(z.astype(jnp.float32) - mean) <= limit, axis=1)
+def _near(z: Float[Vectors, "n d"], mean: np.ndarray, limit: np.ndarray) -> Bool[np.ndarray, " n"]:
+    batches = (z[begin : begin + _BATCH] for begin in range(0, z.shape[0], _BATCH))
+    return np.concatenate([np.all(np.abs(batch - mean) <= limit, axis=1) for batch in batches])

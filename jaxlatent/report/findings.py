@@ -13,6 +13,7 @@ from jaxlatent.latent.core import Core
 from jaxlatent.latent.ellipses import Ellipse
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.latent.normality import ComponentTests, Mardia, RadiusLaw
+from jaxlatent.latent.peaks import MiddleShares
 from jaxlatent.latent.spectrum import Spectrum
 
 #: The larger of the levels at which contours are compared with ellipses, that of the source.
@@ -110,6 +111,20 @@ def of_half_widths(fwhm: Float[np.ndarray, " k"], sigma: Float[np.ndarray, " k"]
     return (
         f"The measured half-widths {verdict[0]} {GAUSSIAN_FWHM:.4f} σ (median ratio {ratio:.3f}): "
         f"{verdict[1]}."
+    )
+
+
+def of_middles(shares: MiddleShares) -> str:
+    """Whether the density of each component is about its mean, where the body is centred."""
+    empty, k = np.flatnonzero(shares.empty), shares.empty.size
+    if not empty.size:
+        return f"The density of each of the {k} components is about its mean, where a body is centred."
+    worst = empty[np.argmin(shares.middle[empty] / shares.densest[empty])]
+    return (
+        f"The density of {empty.size} of {k} components is not about its mean: of component {worst + 1} "
+        f"{percent(float(shares.middle[worst]))} of the z-points lie within half a half-width of it, and "
+        f"{percent(float(shares.densest[worst]))} in an interval as long elsewhere; a body about the mean is "
+        "where hardly any z-points are, so take a sampler of several clusters."
     )
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from jaxlatent.latent import GAUSSIAN_FWHM, PCA, Moments, half_width, moments
 from jaxlatent.latent.contours import HALF_MAXIMUM, ContourFit, contour_fits
 from jaxlatent.latent.fixed_interval import fixed_interval_half_width
+from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.spectrum import correlation, spectrum
 from jaxlatent.report import analysis, findings
 from jaxlatent.report.document import Picture, Section, Table
@@ -143,7 +144,7 @@ def half_widths(data: Latents) -> Section:
     header = ("σ (latent units)", "half-width (latent units)", "half-width / σ")
     return Section(
         "Half-widths",
-        findings.of_half_widths(data.fwhm, data.sigma),
+        f"{findings.of_half_widths(data.fwhm, data.sigma)} {findings.of_middles(middle_shares(data.y))}",
         [Picture(analysis.plot_half_widths(data.fwhm, data.sigma), alt)],
         data.by_component(header, data.sigma, data.fwhm, data.fwhm / data.sigma),
         "Half-width: full width of the density at half its maximum, with bins of each component's own size.",

@@ -1,5 +1,6 @@
 """The region that a sampler draws from: a PCA frame and semi-axes, fitted to z-points."""
 
+import warnings
 from typing import Any, Literal, get_args
 
 import jax
@@ -7,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import is_traced
-from jaxlatent._checks import check_choice
+from jaxlatent._boundary import as_choice, as_count, as_positive, as_vectors, is_traced
 from jaxlatent.latent.half_width import HalfWidth, half_width
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.peaks import middle_shares
+from jaxlatent.latent.sharded import Vectors, on_host
 from jaxlatent.latent.subset import subset_mask, subset_weight
+from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.body import EllipseBody
 
 #: What semi-axes are measured by: a half-width, or the variance that uniform vectors should have.
@@ -21,7 +24,7 @@ FACT = 0.7
 
 
 def fit_frame(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Vectors, "n d"],
     n_components: int | None = None,
     **options: Any,
 ) -> PCA:
@@ -31,15 +34,19 @@ def fit_frame(
         z: z-points, floating point (n, d), n >= 2.
         n_components: k, from 1 to d.
         **options: `where`, `max_points`, `within_sigma` and `key` of `PCA.fit`.
+
+    Raises:
+        TypeError, ValueError: see `PCA.fit`, or if all z-points are equal.
     """
     pca = PCA.fit(z, n_components, **options)
-    if n_components is None:
-        pca = pca.keep(max(1, int(jnp.sum(pca.explained_variance > 0))))
-    return pca
+    rank = _rank(pca)
+    if not rank:
+        raise ValueError("z: all vectors are equal but for rounding; give vectors that vary")
+    return pca.keep(rank) if n_components is None else pca
 
 
 def fit_region(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Vectors, "n d"],
     *,
     n_components: int | None = None,
     fact: float | None = None,
@@ -59,35 +66,80 @@ def fit_region(
             at k = 2 and tend to sqrt(6) = 2.449 for many components.
         where: mask of a subset of the z-points. Mean, covariance and widths are those of the subset, shrunk
             towards the whole where it is small: see `jaxlatent.latent.subset`.
-        **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
+        **trimming: `max_points`, `within_sigma` and `key` of `jaxlatent.latent.trim`: the points that the
+            frame and the widths are measured on. They exclude `where`.
 
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
+
+    Warns:
+        UserWarning: if the density of a component is not about its mean, as that of two humps, so that the
+            body is where hardly any z-points are.
     """
-    check_choice("half_width", axes, get_args(Axes))
-    if fact is None:
-        fact = 1.0 if axes == "matched" else FACT
-    if not fact > 0:
-        raise ValueError(f"fact: expected a positive number, got {fact}")
-    pca = fit_frame(z, n_components, where=where, **trimming)
+    as_choice("half_width", axes, get_args(Axes))
+    fact = as_positive("fact", (1.0 if axes == "matched" else FACT) if fact is None else fact)
+    z = as_vectors("z", z)
+    if n_components is not None:
+        n_components = as_count("n_components", n_components, 2)
+    if where is None:
+        z = trim(z, **trimming)
+        pca = fit_frame(z, n_components)
+    else:
+        pca = fit_frame(z, n_components, where=where, **trimming)
+    rank = _rank(pca)
+    if rank < 2:
+        raise ValueError(
+            "z: varies in one direction only, and a body needs two; take a sampler without a body, as "
+            "GaussianSampler"
+        )
+    if rank < pca.n_components:
+        raise ValueError(
+            f"n_components: z varies in {rank} directions only, got {pca.n_components}; keep fewer components"
+        )
+    y = pca.transform(z)
+    mask = None if where is None else subset_mask(z, where)
+    chosen = y if mask is None else on_host(y)[mask]
     if axes == "matched":
         deviation = EllipseBody(jnp.ones(pca.n_components)).uniform_deviation()
-        return pca, EllipseBody(jnp.sqrt(pca.explained_variance) * jnp.float32(fact / deviation))
-    y = pca.transform(z)
-    widths = (
-        half_width(y, axes) if where is None else _subset_widths(y, subset_mask(z, where), axes, z.shape[1])
-    )
-    return pca, EllipseBody(jnp.float32(fact) * widths)
+        widths = jnp.sqrt(pca.explained_variance) / jnp.float32(deviation)
+    else:
+        widths = half_width(chosen, axes)
+        if mask is not None:
+            widths = _shrunk_widths(widths, chosen, on_host(y)[~mask], axes, z.shape[1])
+    body = EllipseBody(jnp.float32(fact) * widths)
+    _warn_of_empty_middle(chosen, body)
+    return pca, body
 
 
-def _subset_widths(y: jax.Array, mask: np.ndarray, axes: HalfWidth, dim: int) -> jax.Array:
+def _rank(pca: PCA) -> int:
+    return int(jnp.sum(pca.explained_variance > 0))
+
+
+def _warn_of_empty_middle(y: jax.Array | np.ndarray, body: EllipseBody) -> None:
+    shares = middle_shares(y)
+    if shares.empty.any():
+        worst = int(np.argmin(np.where(shares.empty, shares.middle / shares.densest, np.inf)))
+        middle, densest, inside = (
+            f"{100 * share:.2g} %"
+            for share in (shares.middle[worst], shares.densest[worst], body.coverage(y))
+        )
+        warnings.warn(
+            f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: "
+            f"{middle} of the z-points lie within half a half-width of it, {densest} in an interval as long "
+            f"elsewhere, and {inside} inside the body; take a sampler of several clusters, as ClusterMixtureSampler, or "
+            "fit each cluster with where=",
+            stacklevel=4,
+        )
+
+
+def _shrunk_widths(
+    widths: jax.Array, chosen: jax.Array | np.ndarray, rest: np.ndarray, axes: HalfWidth, dim: int
+) -> jax.Array:
     """Widths of the chosen vectors, shrunk towards those of all vectors as in `subset_moments`."""
-    chosen, rest = y[mask], y[~mask]
-    own = half_width(chosen, axes)
     weight = subset_weight(len(chosen), dim)
     # Each about its own mean: a distance between the two is no width.
-    centred = [part - jnp.mean(part, axis=0) for part in (chosen, rest)]
-    return weight * own + (1 - weight) * half_width(jnp.concatenate(centred), axes)
+    centred = [part - np.mean(part, axis=0) for part in (chosen, rest) if len(part)]
+    return weight * widths + (1 - weight) * half_width(np.concatenate(centred), axes)
 
 
 def check_variance(pca: PCA) -> None:

@@ -1,5 +1,8 @@
 import json
+import os
 import resource
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -60,6 +63,37 @@ def test_is_like_one_array(folder, z):
     np.testing.assert_array_equal(np.asarray(found), z)
     assert np.asarray(found, np.float64).dtype == np.float64
     np.testing.assert_array_equal(list(found), z)
+
+
+def test_arrays_on_a_mesh_of_explicit_axes():
+    """In a process with two devices: `jax.make_mesh` gives such a mesh by default."""
+    script = """
+import jax, numpy as np, jaxlatent as jl
+from jaxlatent.latent import moments
+from jaxlatent.sampling.region import fit_region
+mesh = jax.make_mesh((2,), ("batch",), axis_types=(jax.sharding.AxisType.Explicit,))
+rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
+z = np.random.default_rng(0).normal(3, [2, 1, 0.5], (400, 3)).astype(np.float32)
+both, where, pca = jax.device_put(z, rows), z[:, 0] > 3, jl.PCA.fit(z)
+for use in (
+    lambda x: moments(x).scatter,
+    lambda x: jl.half_width(x),
+    lambda x: pca.transform(x),
+    lambda x: pca.inverse_transform(x),
+    lambda x: pca.distance(x),
+    lambda x: jl.PCA.fit(x, max_points=100).mean,
+    lambda x: fit_region(x)[1].semi_axes,
+    lambda x: fit_region(x, where=where)[1].semi_axes,
+    lambda x: fit_region(x, within_sigma=2.0)[1].semi_axes,
+    lambda x: jl.attribute_direction(x, where).vector,
+):
+    np.testing.assert_allclose(use(both), use(z), rtol=1e-4, atol=1e-5)
+print("same")
+"""
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=os.environ | flags, capture_output=True, text=True, check=False)
+    assert done.stdout == "same\n", done.stderr
 
 
 def test_fits_are_those_of_the_array(folder, z):

@@ -10,6 +10,7 @@ from jaxlatent.latent.contours import contour_fits
 from jaxlatent.latent.core import robust_core
 from jaxlatent.latent.fixed_interval import fixed_interval_half_width
 from jaxlatent.latent.normality import RadiusLaw, component_tests, mardia, radius_law
+from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.spectrum import Spectrum, correlation
 from jaxlatent.report import findings
 
@@ -78,6 +79,14 @@ def test_correlation(gaussian):
 def test_half_widths(kind, words, request):
     y = request.getfixturevalue(kind)
     assert words in findings.of_half_widths(np.asarray(half_width(y)), y.std(axis=0))
+
+
+def test_middles(gaussian):
+    assert "each of the 6 components is about its mean" in findings.of_middles(middle_shares(gaussian))
+    humps = gaussian.copy()
+    humps[:, 1] += np.where(np.arange(N) % 2, 6, -6)
+    text = findings.of_middles(middle_shares(humps))
+    assert "of 1 of 6 components is not about its mean: of component 2 0 % of the z-points" in text
 
 
 def test_fixed_interval(gaussian):

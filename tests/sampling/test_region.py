@@ -35,7 +35,6 @@ def test_frame_leaves_out_components_without_variance(make_z):
     z[:, 1] = 4
     assert fit_frame(z).n_components == 4
     assert fit_frame(z, 5).n_components == 5
-    assert fit_frame(np.full((9, 3), 2, np.float32)).n_components == 1
     np.testing.assert_array_equal(fit_frame(z, 3).components, jl.PCA.fit(z, 3).components)
 
 
@@ -98,7 +97,7 @@ def test_all_points_as_a_subset(make_z):
 def test_errors(make_z):
     z = make_z(100, 4)
     for fact in (0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="fact: expected a positive number"):
+        with pytest.raises(ValueError, match="fact: expected a positive, finite number"):
             fit_region(z, fact=fact)
     with pytest.raises(ValueError, match="half_width: expected one of fwhm, hwhm, sigma, matched, got"):
         fit_region(z, axes="full")
@@ -106,9 +105,81 @@ def test_errors(make_z):
         fit_region(z, where=np.ones(99, bool))
     with pytest.raises(ValueError, match="where: excludes max_points"):
         fit_region(z, where=np.ones(100, bool), max_points=50)
-    with pytest.raises(ValueError, match="semi_axes: expected a vector of at least 2"):
+    with pytest.raises(ValueError, match="n_components: expected at least 2, got 1"):
         fit_region(z, n_components=1)
     constant = z.at[:, 2].set(1.0)
     for axes in ("fwhm", "matched"):
-        with pytest.raises(ValueError, match=r"component 3 \(1 such\); keep fewer components"):
+        with pytest.raises(
+            ValueError, match="n_components: z varies in 3 directions only, got 4; keep fewer"
+        ):
             fit_region(constant, n_components=4, axes=axes)
+
+
+@pytest.mark.usefixtures("as_without_type_checks")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_vectors_without_a_region(dtype):
+    same = np.full((200, 3), 0.1, dtype)
+    line = np.linspace(0.1, 1, 200, dtype=dtype)[:, None] * np.array([1, 2, 3], dtype)
+    for axes in ("fwhm", "matched"):
+        with pytest.raises(ValueError, match=r"^z: all vectors are equal"):
+            fit_region(same, axes=axes)
+        for z in (line, line[:, :1]):
+            with pytest.raises(ValueError, match=r"^z: varies in one direction only.* GaussianSampler"):
+                fit_region(z, axes=axes)
+
+
+@pytest.mark.parametrize("axes", ["fwhm", "sigma", "matched"])
+def test_trimming_reaches_the_widths(make_z, axes):
+    """1 % outliers at 50 deviations."""
+    z = np.array(make_z(5000, 3))
+    _, clean = fit_region(z, axes=axes)
+    z[:50] *= 50
+    trimmed = fit_region(z, axes=axes, within_sigma=3.0)[1]
+    np.testing.assert_allclose(trimmed.semi_axes, clean.semi_axes, rtol=0.15)
+
+
+def humps(n, d):
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 0.72, (n, d))
+    z[:, 0] += rng.choice([-3, 3], n)
+    return z.astype(np.float32)
+
+
+@pytest.mark.parametrize("axes", ["fwhm", "sigma", "matched"])
+def test_a_body_about_an_empty_middle_is_told(axes):
+    for options in ({}, {"where": np.arange(2000) < 1500}):
+        with pytest.warns(
+            UserWarning, match=r"z: the density of component 0 .1 such. is not about its mean: 0.* %"
+        ):
+            fit_region(humps(2000, 3), axes=axes, **options)
+
+
+@pytest.mark.parametrize("n", [50, 300, 20_000])
+@pytest.mark.parametrize("d", [2, 40])
+def test_densities_with_one_peak_are_not(n, d):
+    """Warnings are errors here."""
+    rng = np.random.default_rng(n + d)
+    for draw in (
+        rng.standard_normal,
+        rng.random,
+        rng.standard_exponential,
+        lambda size: rng.standard_t(3, size),
+    ):
+        fit_region(draw((n, d)).astype(np.float32))
+        fit_region(draw((n, d)) * np.geomspace(1, 0.1, d) @ np.linalg.qr(rng.standard_normal((d, d)))[0])
+
+
+def test_shards_and_memory_maps(tmp_path, make_z):
+    z = np.asarray(make_z(900, 3))
+    np.save(tmp_path / "z.npy", z)
+    (tmp_path / "shards").mkdir()
+    for number in range(3):
+        np.save(tmp_path / "shards" / f"latents-{number:05d}.npy", z[300 * number : 300 * number + 300])
+    options = [{}, {"within_sigma": 2.0}, {"max_points": 200}, {"where": z[:, 0] > z[:, 0].mean()}]
+    for name in ("z.npy", "shards"):
+        opened = jl.open_latents(tmp_path / name)
+        for chosen in options:
+            ours, expected = fit_region(opened, **chosen), fit_region(z, **chosen)
+            np.testing.assert_allclose(ours[1].semi_axes, expected[1].semi_axes, rtol=1e-5)
+        np.testing.assert_allclose(jl.half_width(opened), jl.half_width(z), rtol=1e-5)
+        np.testing.assert_allclose(ours[0].distance(opened), ours[0].distance(z), atol=1e-5)
