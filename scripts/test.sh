@@ -1,6 +1,19 @@
 #!/usr/bin/env bash
-# Sets up and runs the tests: scripts/test.sh [OPTIONS OF pytest]
+# Sets up and runs the tests: scripts/test.sh [--all] [--type-checks] [OPTIONS OF pytest]
+#   --all          also the tests marked slow
+#   --type-checks  compare the shape and type of every argument and result with the annotations, by beartype
 set -euo pipefail
-"$(dirname "${BASH_SOURCE[0]}")/setup.sh" test
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec .venv/bin/python -m pytest --numprocesses auto "$@"
+which=()
+options=()
+for option in "$@"; do
+    case $option in
+        --all) which=(-m "") ;;
+        --type-checks) export JAXLATENT_TYPE_CHECKS=1 ;;
+        *) options+=("$option") ;;
+    esac
+done
+scripts/setup.sh test
+# The tests of a file share what they make, so they run in one process. A process takes up to 1.5 GB.
+exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+    ${which[@]+"${which[@]}"} ${options[@]+"${options[@]}"}

@@ -48,7 +48,7 @@ def launch(count, scenario, *, which=None, devices=1):
     return [(process.returncode, *output) for process, output in zip(running, outputs, strict=True)]
 
 
-@pytest.mark.parametrize(("count", "devices"), [(1, 1), (2, 3), (4, 1)])
+@pytest.mark.parametrize(("count", "devices"), [(1, 1), (2, 3), pytest.param(4, 1, marks=pytest.mark.slow)])
 def test_they_agree(count, devices):
     script = importlib.util.module_from_spec(SPEC)
     SPEC.loader.exec_module(script)
@@ -86,7 +86,7 @@ def test_they_agree(count, devices):
         )
 
 
-@pytest.mark.parametrize("how", ["killed", "failed"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("failed", marks=pytest.mark.slow)])
 def test_one_that_ends_ends_the_others(how):
     began = time.monotonic()
     zero, (status, _, error), two = launch(3, how)
@@ -100,7 +100,7 @@ def test_one_that_ends_ends_the_others(how):
     assert "another task died" in at_work[2]
 
 
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("which", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_others_that_never_come(which):
     ((status, _, error),) = launch(2, "alone", which=which)
     assert status == 1
