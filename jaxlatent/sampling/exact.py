@@ -154,8 +154,9 @@ class ExactSampler(ComponentSampler):
     def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
         """The log density of vectors in the latent frame.
 
-        With k < d the vectors drawn fill a k-dimensional plane; the density is that on the plane, in the
-        coordinates of the PCA frame, and of z only its components count.
+        With k < d the vectors drawn fill a k-dimensional plane, and the density is that on the plane, in the
+        coordinates of the PCA frame. THE DISTANCE OF z FROM THE PLANE DOES NOT COUNT: a vector far off it gets
+        the density of its foot. Look at `sampler.pca.distance(z)` beside it.
 
         Args:
             z: vectors, floating point (n, d).
