@@ -157,8 +157,8 @@ class EllipsoidSampler(ComponentSampler):
         """The log density of vectors in the latent frame.
 
         With k < d the vectors drawn fill a k-dimensional plane, and the density is that on the plane, in the
-        coordinates of the PCA frame. THE DISTANCE OF z FROM THE PLANE DOES NOT COUNT: a vector far off it gets
-        the density of its foot. Look at `sampler.pca.distance(z)` beside it.
+        coordinates of the PCA frame. **How far z lies from the plane does not count**: a vector far off it
+        gets the density of its foot. Look at `sampler.pca.distance(z)` beside it.
 
         Args:
             z: vectors, floating point (n, d).

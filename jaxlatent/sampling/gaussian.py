@@ -85,8 +85,8 @@ class GaussianSampler(ComponentSampler):
 
         It is the density of the drawn components of positive variance, in the units of z, at the
         projection of z onto them. With k = d that is the density in the latent frame. With fewer, the
-        vectors drawn fill a plane. THE DISTANCE OF z FROM THE PLANE DOES NOT COUNT: a vector far off it gets
-        the density of its foot. Look at `sampler.pca.distance(z)` beside it.
+        vectors drawn fill a plane. **How far z lies from the plane does not count**: a vector far off it
+        gets the density of its foot. Look at `sampler.pca.distance(z)` beside it.
 
         Args:
             z: (n, d), floating point.

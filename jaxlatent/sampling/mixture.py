@@ -154,7 +154,7 @@ class GaussianMixtureSampler(ComponentSampler):
         """Natural logarithm of the density at z-points, at the sampler's temperature.
 
         It is the density in the k components of the frame, in the units of z, at the projection of z onto
-        them. With k < d the vectors drawn fill a plane. THE DISTANCE OF z FROM THE PLANE DOES NOT COUNT: a
+        them. With k < d the vectors drawn fill a plane. **How far z lies from the plane does not count**: a
         vector far off it gets the density of its foot. Look at `sampler.pca.distance(z)` beside it.
 
         Args:
