@@ -3,6 +3,7 @@
 CONTRIBUTING.md says which options and environment variables there are.
 """
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -107,6 +108,9 @@ def pytest_runtest_teardown(item, nextitem):
     if _compiled > MOST_PROGRAMS:
         jax.clear_caches()
         _compiled = 0
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc keeps the memory for itself otherwise
+        if trim is not None:
+            trim(0)
 
 
 def _used() -> str:
