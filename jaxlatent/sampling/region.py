@@ -126,8 +126,8 @@ def _warn_of_empty_middle(y: jax.Array | np.ndarray, body: EllipseBody) -> None:
         warnings.warn(
             f"z: the density of component {worst} ({shares.empty.sum()} such) is not about its mean: "
             f"{middle} of the z-points lie within half a half-width of it, {densest} in an interval as long "
-            f"elsewhere, and {inside} inside the body; take a sampler of several clusters, as ClusterMixtureSampler, or "
-            "fit each cluster with where=",
+            f"elsewhere, and {inside} inside the body; take a sampler of several clusters, as "
+            "ClusterMixtureSampler, or fit each cluster with where=",
             stacklevel=4,
         )
 
