@@ -1,8 +1,9 @@
 """The z-points that a fit is made on."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxlatent._boundary import as_count, as_key, as_positive, as_vectors
 from jaxlatent.latent.moments import moments
@@ -17,7 +18,7 @@ def trim(
     max_points: int | None = None,
     within_sigma: float | None = None,
     key: jax.Array | None = None,
-) -> Float[np.ndarray, "m d"]:
+) -> Float[Array | np.ndarray, "m d"]:
     """Takes at most `max_points` random z-points of those near the mean.
 
     The source took 100,000 points within 3 standard deviations.
@@ -30,12 +31,13 @@ def trim(
         key: for the random choice; `jax.random.key(0)` where not given.
 
     Returns:
-        The points kept, on the host, in their order in `z`.
+        The points kept, in their order in `z`; a JAX array where `z` is one, NumPy's otherwise.
 
     Raises:
         TypeError, ValueError: if an argument is out of range, or fewer than 2 points are left.
     """
-    z = on_host(as_vectors("z", z))
+    given = as_vectors("z", z)
+    z = on_host(given)
     keep = np.arange(z.shape[0])
     if within_sigma is not None:
         within_sigma = as_positive("within_sigma", within_sigma)
@@ -53,7 +55,9 @@ def trim(
         if keep.size > max_points:
             chosen = jax.random.choice(key, keep.size, (max_points,), replace=False)
             keep = keep[np.sort(np.asarray(chosen))]
-    return np.asarray(z) if keep.size == z.shape[0] else z[keep]
+    if keep.size == z.shape[0]:
+        return given if isinstance(given, jax.Array) else np.asarray(z)
+    return jnp.asarray(z[keep]) if isinstance(given, jax.Array) else z[keep]
 
 
 def _near(z: Float[Vectors, "n d"], mean: np.ndarray, limit: np.ndarray) -> Bool[np.ndarray, " n"]:
