@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 from scipy import ndimage
 
-from jaxlatent._boundary import as_vectors
+from jaxlatent._boundary import as_numbers, as_vectors
 from jaxlatent.latent.ellipses import Ellipse, confidence_ellipse
 from jaxlatent.latent.moments import moments
 
@@ -139,8 +139,7 @@ def contour_fits(
     Raises:
         TypeError, ValueError: if an argument is out of range.
     """
-    if any(not level > 0 for level in levels):
-        raise ValueError(f"levels: expected positive numbers of standard deviations, got {list(levels)}")
+    levels = as_numbers("levels", levels)
     plane = points if isinstance(points, PlaneDensity) else plane_density(points)
     fits = []
     for level in levels:

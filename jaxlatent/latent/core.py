@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy import stats
 
-from jaxlatent._boundary import as_vectors
+from jaxlatent._boundary import as_count, as_number, as_vectors
 from jaxlatent.latent.eigen import eigenvectors, significant
 from jaxlatent.latent.moments import Moments, moments
 
@@ -56,6 +56,8 @@ def robust_core(z: Float[Array | np.ndarray, "n d"], *, keep: float = 0.75, max_
         TypeError, ValueError: if an argument is out of range, or a coordinate is constant for most points.
     """
     z = as_vectors("z", z)
+    keep = as_number("keep", keep)
+    max_iter = as_count("max_iter", max_iter)
     if not 0.5 <= keep < 1:
         raise ValueError(f"keep: expected a share in [0.5, 1), got {keep}")
     z = np.asarray(z, np.float32)

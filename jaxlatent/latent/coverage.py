@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from jaxlatent._boundary import as_vectors
+from jaxlatent._boundary import as_counts, as_floats, as_numbers, as_vectors
 
 _BLOCK = 8192
 
@@ -38,20 +38,23 @@ def coverage_curves(
     """
     y = as_vectors("y", y, least=1)
     n, k = y.shape
-    bad = [c for c in components if not 2 <= c <= k]
+    scale = jnp.asarray(as_floats("widths", widths, (k,)), jnp.float32)
+    limits = as_numbers("levels", levels)
+    counts = as_counts("components", components)
+    bad = [c for c in counts if not 2 <= c <= k]
     if bad:
         raise ValueError(f"components: expected numbers from 2 to {k}, got {bad[0]}")
-    sizes = sorted(set(components))
+    sizes = sorted(set(counts))
     gauges = np.concatenate(
         [
-            np.asarray(_gauges(jnp.asarray(y[i : i + _BLOCK]), jnp.asarray(widths), tuple(sizes)))
+            np.asarray(_gauges(jnp.asarray(y[i : i + _BLOCK]), scale, tuple(sizes)))
             for i in range(0, n, _BLOCK)
         ],
         axis=1,
     )
     gauges.sort(axis=1)
-    order = [sizes.index(c) for c in components]
-    return np.stack([np.searchsorted(gauges[i], levels, side="right") / n for i in order])
+    order = [sizes.index(c) for c in counts]
+    return np.stack([np.searchsorted(gauges[i], limits, side="right") / n for i in order])
 
 
 def largest_two(squares: Float[Array, "n k"]) -> Float[Array, " n"]:
@@ -65,5 +68,5 @@ def largest_two(squares: Float[Array, "n k"]) -> Float[Array, " n"]:
 @partial(jax.jit, static_argnames="sizes")
 def _gauges(y: jax.Array, widths: jax.Array, sizes: tuple[int, ...]) -> jax.Array:
     """Roots of the sums of the two largest squares among the first `size` components, a row each."""
-    squares = jnp.square(y.astype(jnp.float32) / widths.astype(jnp.float32))
+    squares = jnp.square(y.astype(jnp.float32) / widths)
     return jnp.stack([jnp.sqrt(largest_two(squares[:, :size])) for size in sizes])

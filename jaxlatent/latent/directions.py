@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
-from jaxlatent._boundary import as_choice, as_vectors
+from jaxlatent._boundary import as_array, as_choice, as_vectors
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.centred import centred
 from jaxlatent.latent.moments import Moments, moments
@@ -80,7 +80,7 @@ def attribute_direction(
             has its largest part where the z-points vary least.
 
     Raises:
-        TypeError: if `z` is not floating point.
+        TypeError: if `z` is not floating point, or `labels` are no numbers.
         ValueError: if an argument has another shape, `labels` have other values or lack a class, `z` is not
             finite, or `kind` is unknown.
     """
@@ -108,7 +108,7 @@ def attribute_direction(
 
 def _presence(labels: Array | np.ndarray, n: int) -> np.ndarray:
     """Who has the attribute, bool in the shape of `labels`."""
-    table = np.asarray(labels)
+    table = np.asarray(as_array("labels", labels))
     if table.ndim not in (1, 2) or len(table) != n or not table.size:
         raise ValueError(
             f"labels: expected shape ({n},) or ({n}, m), one row a vector of z, got {table.shape}"

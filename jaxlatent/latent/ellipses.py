@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
+
+from jaxlatent._boundary import as_floats, as_positive
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Ellipse:
 
 
 def confidence_ellipse(
-    mean: Float[np.ndarray, "2"], covariance: Float[np.ndarray, "2 2"], level: float
+    mean: Float[Array | np.ndarray, "2"], covariance: Float[Array | np.ndarray, "2 2"], level: float
 ) -> Ellipse:
     """The points at Mahalanobis distance `level` from the mean.
 
@@ -30,15 +32,18 @@ def confidence_ellipse(
     2.3548, the half-width of the source.
 
     Args:
-        mean: of the two coordinates.
-        covariance: symmetric, positive semi-definite.
+        mean: of the two coordinates, floating point (2,).
+        covariance: floating point (2, 2), symmetric, positive semi-definite.
         level: in standard deviations, > 0.
 
     Raises:
-        ValueError: if `level` is not positive, or the covariance has a negative eigenvalue.
+        TypeError: if `mean` or `covariance` is not floating point, or `level` no number.
+        ValueError: if one has another shape, `level` is not positive and finite, or the covariance has a
+            negative eigenvalue.
     """
-    if not level > 0:
-        raise ValueError(f"level: expected a positive number of standard deviations, got {level}")
+    mean = as_floats("mean", mean, (2,))
+    covariance = as_floats("covariance", covariance, (2, 2))
+    level = as_positive("level", level)
     values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
     if values[0] < -1e-6 * abs(values[1]):
         raise ValueError(f"covariance: expected no negative eigenvalue, got {values[0]:g}")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._boundary import as_choice, as_vectors
+from jaxlatent._boundary import as_choice, as_positive, as_vectors
 from jaxlatent.latent.half_width import width_at_half_maximum
 
 _ROWS = 8192
@@ -35,14 +35,13 @@ def fixed_interval_half_width(
         float32 (k,), in the components' unit.
 
     Raises:
-        TypeError: if `y` is not floating point.
+        TypeError: if `y` is not floating point, or `interval` no number.
         ValueError: if `y` is not (n, k), is not finite, or an option is out of range.
     """
     as_choice("kind", kind, get_args(Literal["fwhm", "hwhm"]))
     y = as_vectors("y", y, least=1)
     n, k = y.shape
-    if not 0 < interval < np.inf:
-        raise ValueError(f"interval: expected a positive, finite width, got {interval}")
+    interval = as_positive("interval", interval)
     largest = float(max(np.max(y), -np.min(y)))
     if not np.isfinite(largest):
         raise ValueError("y: NaN or infinite values; remove those vectors")

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 from scipy import special, stats
 
-from jaxlatent._boundary import as_count, as_vectors
+from jaxlatent._boundary import as_count, as_number, as_vectors
 from jaxlatent.latent.core import squared_radii
 from jaxlatent.latent.eigen import eigenvectors, significant
 from jaxlatent.latent.moments import moments
@@ -89,6 +89,7 @@ def _random_points(
     z: Float[Array | np.ndarray, "n d"], max_points: int | None, least: int, seed: int
 ) -> Float[Array | np.ndarray, "m d"]:
     """At most `max_points` random rows, in their order; `max_points` has to be at least `least`."""
+    seed = as_count("seed", seed)
     if max_points is None:
         return z
     max_points = as_count("max_points", max_points, least)
@@ -165,6 +166,7 @@ def component_tests(
         TypeError, ValueError: if an argument is out of range or a component is constant.
     """
     y = as_vectors("y", y, least=8)
+    alpha = as_number("alpha", alpha)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: expected a probability in (0, 1), got {alpha}")
     y = _random_points(y, max_points, 8, seed)

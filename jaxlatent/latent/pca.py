@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_count, as_vectors
+from jaxlatent._boundary import as_count, as_floats, as_vectors
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.centred import centred
 from jaxlatent.latent.eigen import eigenvectors, rounding_variance, significant
@@ -33,6 +33,10 @@ class PCA:
         explained_variance: eigenvalues of the unbiased covariance, falling, >= 0, (k,) float32.
         explained_variance_ratio: their shares of the total variance of all d components, (k,) float32.
         mean_rest: what float32 leaves out of the mean, (d,) float32; none where not given.
+
+    Raises:
+        TypeError: if one is no floating-point array.
+        ValueError: if one has another shape.
     """
 
     mean: Float[Array, " d"]
@@ -40,6 +44,25 @@ class PCA:
     explained_variance: Float[Array, " k"]
     explained_variance_ratio: Float[Array, " k"]
     mean_rest: Float[Array, " d"] | None = None
+
+    def __post_init__(self) -> None:
+        mean = as_floats("mean", self.mean)
+        if mean.ndim != 1:
+            raise ValueError(f"mean: expected shape (d,), got {mean.shape}")
+        components = as_vectors("components", self.components, mean.shape[0])
+        k = components.shape[0]
+        leaves = {
+            "mean": mean,
+            "components": components,
+            "explained_variance": as_floats("explained_variance", self.explained_variance, (k,)),
+            "explained_variance_ratio": as_floats(
+                "explained_variance_ratio", self.explained_variance_ratio, (k,)
+            ),
+        }
+        if self.mean_rest is not None:
+            leaves["mean_rest"] = as_floats("mean_rest", self.mean_rest, mean.shape)
+        for name, leaf in leaves.items():
+            object.__setattr__(self, name, jnp.asarray(leaf, jnp.float32))
 
     @classmethod
     def fit(

@@ -78,7 +78,9 @@ class BodyUnion:
             TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
         """
         y = as_vectors("y", y, self.n_components)
-        blocks = [_inside(self, jnp.asarray(y[i : i + _BLOCK])) for i in range(0, len(y), _BLOCK)]
+        blocks = [
+            _inside(self, jnp.asarray(y[i : i + _BLOCK], jnp.float32)) for i in range(0, len(y), _BLOCK)
+        ]
         return jnp.concatenate([jnp.zeros(0, bool), *blocks])
 
     def coverage(self, y: Float[Array | np.ndarray, "n k"]) -> float:

@@ -59,7 +59,10 @@ class InterpolationSampler(Sampler):
             return self.centre
         if is_traced(self):
             return derived(self, lambda: jnp.mean(self.points, axis=0))
-        return derived(self, lambda: jnp.asarray(np.mean(self.points, 0, np.float64), jnp.float32))
+        # In float64, whose rounding no number of points makes seen.
+        return derived(
+            self, lambda: jnp.asarray(np.mean(np.asarray(self.points), 0, np.float64), jnp.float32)
+        )
 
     @classmethod
     def fit(

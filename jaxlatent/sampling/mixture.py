@@ -48,14 +48,15 @@ class GaussianMixtureSampler(ComponentSampler):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", as_positive_leaf("temperature", self.temperature))
-        c, k = np.size(self.weights), self.pca.n_components
-        for name, shape in (("weights", (c,)), ("means", (c, k)), ("cholesky", (c, k, k))):
-            array = jnp.asarray(as_floats(name, getattr(self, name)), jnp.float32)
+        arrays = {name: as_floats(name, getattr(self, name)) for name in ("weights", "means", "cholesky")}
+        c, k = arrays["weights"].size, self.pca.n_components
+        shapes = ((c,), (c, k), (c, k, k))
+        for (name, array), shape in zip(arrays.items(), shapes, strict=True):
             if array.shape != shape:
                 raise ValueError(
                     f"{name}: expected shape {shape} for {c} clusters of {k} components, got {array.shape}"
                 )
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, jnp.asarray(array, jnp.float32))
         if is_traced(self.weights):
             return
         weights = np.asarray(self.weights)

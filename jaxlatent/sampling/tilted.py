@@ -248,13 +248,16 @@ def truncated_normal(
     """
     mirrored = low + high < 0
     a, b, w = (jnp.where(mirrored, x, y) for x, y in ((-high, low), (-low, high), (1 - w, w)))
-    upper, lower = (0.5 * jax.lax.erfc(x * np.float32(math.sqrt(0.5))) for x in (a, b))
+    # Each form gets numbers that it can take where the other one counts, so that derivatives are finite too.
+    tails = (jnp.minimum(a, _FAR), jnp.minimum(b, _FAR + 2))
+    upper, lower = (0.5 * jax.lax.erfc(x * np.float32(math.sqrt(0.5))) for x in tails)
     near = -jax.scipy.special.ndtri(upper + w * (lower - upper))
-    square = jnp.square(jnp.maximum(a, _FAR))
-    share = 1 - jnp.exp((a - b) * (a + b) / 2) * (a / b)
+    start = jnp.maximum(a, _FAR)
+    stop = jnp.maximum(b, start)
+    share = 1 - jnp.exp((start - stop) * (start + stop) / 2) * (start / stop)
     gain = -2 * jnp.log1p(-w * share)
-    gain = gain - jnp.log1p(gain / square)
-    far = a + gain / (a + jnp.sqrt(square + gain))
+    gain = gain - jnp.log1p(gain / jnp.square(start))
+    far = start + gain / (start + jnp.sqrt(jnp.square(start) + gain))
     x = jnp.clip(jnp.where(a < _FAR, near, far), a, b)
     return jnp.where(mirrored, -x, x)
 

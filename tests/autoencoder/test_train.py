@@ -257,11 +257,11 @@ def test_memory_maps_train_like_arrays(trained, tmp_path):
 def test_errors_name_the_argument():
     with pytest.raises(ValueError, match="images: expected shape"):
         fit_autoencoder(KEY, IMAGES[:, :16], CONFIG, TRAIN)
-    with pytest.raises(TypeError, match="images: expected uint8 or float32"):
+    with pytest.raises(TypeError, match="images: expected uint8 or floating point"):
         fit_autoencoder(KEY, IMAGES.astype(np.int32), CONFIG, TRAIN)
-    with pytest.raises(ValueError, match="images: expected at least one"):
+    with pytest.raises(ValueError, match="images: expected at least 1 image, got 0"):
         fit_autoencoder(KEY, IMAGES[:0], CONFIG, TRAIN)
-    with pytest.raises(ValueError, match="validation: expected at least one"):
+    with pytest.raises(ValueError, match="validation: expected at least 1 image, got 0"):
         fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN, validation=IMAGES[:0])
     with pytest.raises(ValueError, match="patience: "):
         fit_autoencoder(KEY, IMAGES, CONFIG, TrainConfig(patience=1))

@@ -111,7 +111,7 @@ def test_errors(make_z, identity_pca):
     z = make_z(30, 4)
     with pytest.raises(ValueError, match="bandwidth: expected a positive, finite number, got 0"):
         jl.BootstrapSampler.fit(z, bandwidth=0)
-    with pytest.raises(ValueError, match="z: all 30 vectors are equal"):
+    with pytest.raises(ValueError, match="z: all vectors are equal"):
         jl.BootstrapSampler.fit(jnp.full((30, 4), 7.3))
     for wrong in (-0.5, math.inf, math.nan):
         with pytest.raises(ValueError, match="bandwidth: expected a positive, finite number"):

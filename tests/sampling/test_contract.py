@@ -98,7 +98,10 @@ def test_is_a_pytree_and_traceable(sampler, key):
     leaves, structure = jax.tree.flatten(sampler)
     again = jax.tree.unflatten(structure, leaves)
     traced = jax.jit(lambda s, k: s.sample(k, 300))(again, key)
-    np.testing.assert_allclose(traced, sampler.sample(key, 300), rtol=1e-5, atol=1e-6)
+    # Within the program, the inverse of a correlation is one of float32.
+    is_inverted = isinstance(sampler, jl.TiltedSampler) and sampler.density == "normal"
+    atol = 5e-5 if is_inverted else 1e-6
+    np.testing.assert_allclose(traced, sampler.sample(key, 300), rtol=1e-5, atol=atol)
 
 
 def test_vmap_over_keys(sampler):

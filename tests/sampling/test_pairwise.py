@@ -262,7 +262,7 @@ def test_fit_on_some_of_the_points(make_z):
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors(make_z, identity_pca):
     z = make_z(100, 4)
-    with pytest.raises(ValueError, match="fact: expected a positive number, got 0"):
+    with pytest.raises(ValueError, match="fact: expected a positive, finite number, got 0"):
         jl.PairwiseSampler.fit(z, fact=0)
     with pytest.raises(ValueError, match="fact"):
         jl.PairwiseSampler.fit(z, fact=float("nan"))

@@ -121,11 +121,11 @@ def test_contract(make_z, key, kind, tmp_path):
         ({"plane": (-1, 0)}, ValueError, "plane: expected at least 0, got -1"),
         ({"plane": (0.0, 1)}, TypeError, "plane: expected an integer"),
         ({"kind": "spiral"}, ValueError, "kind: expected one of ellipse, circle, line"),
-        ({"level": -1.0}, ValueError, "level: expected a positive number of standard deviations, got -1.0"),
+        ({"level": -1.0}, ValueError, "level: expected a positive, finite number, got -1.0"),
         (
             {"base": np.zeros(3, np.float32)},
             ValueError,
-            r"base: expected a vector of shape \(4,\), got \(3,\)",
+            r"base: expected shape \(4,\), got \(3,\)",
         ),
         ({"n_components": 1}, ValueError, "two different components from 0 to 0"),
     ],
@@ -142,5 +142,5 @@ def test_errors_of_the_path(identity_pca):
         sampler.path(0)
     with pytest.raises(TypeError, match="n: expected an integer"):
         sampler.path(2.5)
-    with pytest.raises(ValueError, match=r"centre, axes: expected shapes \(2,\) and \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"centre: expected shape \(2,\), got \(3,\)"):
         PathSampler(identity_pca(2), jnp.zeros(3), jnp.zeros((2, 3)))

@@ -179,7 +179,7 @@ def test_errors(make_z, identity_pca):
         RecombinationSampler.fit(z, n_parents=2.0)
     with pytest.raises(ValueError, match="n_parents: expected at most 30, the number of points, got 31"):
         RecombinationSampler.fit(z, n_parents=31)
-    with pytest.raises(ValueError, match="z: all 30 vectors are equal"):
+    with pytest.raises(ValueError, match="z: all vectors are equal"):
         RecombinationSampler.fit(jnp.full((30, 4), 7.3))
     with pytest.raises(ValueError, match="weights: expected one of equal, random"):
         RecombinationSampler.fit(z, weights="convex")

@@ -262,7 +262,7 @@ def test_diagnose_tells_good_from_bad(key):
 @pytest.mark.parametrize("density", ["uniform", "normal"])
 def test_lets_placeholders_through(density):
     leaves, structure = jax.tree.flatten(TiltedSampler(make_body(equal(3, 0.4)), density=density))
-    assert len(leaves) == (3 if density == "uniform" else 4)
+    assert len(leaves) == 3
     jax.tree.unflatten(structure, [object()] * len(leaves))
 
 
@@ -280,7 +280,7 @@ def test_float64_mode(key):
         (np.zeros(1), np.ones(1), np.eye(1), r"shapes \(d,\).*got \(1,\)"),
         (np.zeros(3), np.ones(2), np.eye(3), r"got \(3,\), \(2,\)"),
         (np.array([0, np.nan]), np.ones(2), np.eye(2), "mean: expected finite"),
-        (np.zeros(2), np.array([1, -1]), np.eye(2), "sigma: .*none negative"),
+        (np.zeros(2), np.array([1.0, -1.0]), np.eye(2), "sigma: .*none negative"),
         (np.zeros(2), np.zeros(2), np.eye(2), "sigma: .*not all 0"),
         (np.zeros(2), np.ones(2), np.array([[1, 0.5], [0.2, 1]]), "symmetric"),
         (np.zeros(2), np.ones(2), 2 * np.eye(2), "ones on its diagonal"),
@@ -296,9 +296,9 @@ def test_errors_of_the_body(mean, sigma, correlation, message):
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors(make_z, key):
     z = make_z(100, 4)
-    with pytest.raises(ValueError, match="fact: expected a positive number, got -1"):
+    with pytest.raises(ValueError, match="fact: expected a positive, finite number, got -1"):
         TiltedSampler.fit(z, fact=-1)
-    with pytest.raises(ValueError, match="level: expected a positive number"):
+    with pytest.raises(ValueError, match="level: expected a positive, finite number"):
         TiltedBody.fit(z, level=float("inf"))
     with pytest.raises(ValueError, match="density: expected one of uniform, normal, got 'flat'"):
         TiltedSampler.fit(z, density="flat")
@@ -311,8 +311,6 @@ def test_errors(make_z, key):
     with pytest.raises(ValueError, match=r"density: 'normal' needs.*use density='uniform'"):
         TiltedSampler.fit(jnp.concatenate([z, z.sum(axis=1, keepdims=True)], axis=1), density="normal")
     sampler = TiltedSampler.fit(z)
-    with pytest.raises(ValueError, match="precision: expected None"):
-        TiltedSampler(sampler.body, precision=jnp.eye(4))
     with pytest.raises(ValueError, match="n_draws: expected at least 4, got 3"):
         sampler.sample_chains(key, 2, 3)
     with pytest.raises(ValueError, match="thin: expected at least 1"):
