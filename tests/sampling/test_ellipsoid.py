@@ -39,7 +39,9 @@ def radius_cdf(density, k, level):
 
 
 @pytest.mark.parametrize("density", DENSITIES)
-@pytest.mark.parametrize("k", [2, 3, 5, 8])
+@pytest.mark.parametrize(
+    "k", [2, pytest.param(3, marks=pytest.mark.slow), 5, pytest.param(8, marks=pytest.mark.slow)]
+)
 def test_same_law_as_rejection(identity_pca, density, k):
     level = math.sqrt(stats.chi2.ppf(0.5, k))
     sampler = EllipsoidSampler(identity_pca(k), level, density)

@@ -77,7 +77,9 @@ def statistics(u):
     }
 
 
-@pytest.mark.parametrize("k", [2, 3, 5, 8])
+@pytest.mark.parametrize(
+    "k", [2, pytest.param(3, marks=pytest.mark.slow), 5, pytest.param(8, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("density", DENSITIES)
 def test_law_is_that_of_rejection(make_sampler, key, density, k):
     sampler = make_sampler(density, k)
