@@ -87,15 +87,17 @@ class EllipsoidSampler(ComponentSampler):
         check_variance(self.pca)
 
     def _tables(self) -> "_Tables":
-        xp = jnp if is_traced(self) else np
+        xp: Any = jnp if is_traced(self) else np
+        # A Python number and an array of float32 give the same table.
+        level = self.level if is_traced(self) else float(np.float32(self.level))
 
         def make() -> _Tables:
             sigma = jnp.sqrt(self.pca.explained_variance)
             # Of a vector on the surface, a component has a root mean square of level / sqrt(k).
-            size = self.level * sigma / math.sqrt(self.pca.n_components)
+            size = level * sigma / math.sqrt(self.pca.n_components)
             error = inverse_rounding(self.pca, size) / sigma
             normal = self.density == "normal"
-            law = tabulate(radius_law(self.pca.n_components, self.level, xp)) if normal else None
+            law = tabulate(radius_law(self.pca.n_components, level, xp)) if normal else None
             return _Tables(law, error)
 
         return derived(self, make)

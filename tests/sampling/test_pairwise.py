@@ -56,6 +56,9 @@ def deviations(u):
             literal.mean_and_error(values),
             EXPECTED[str(u.shape[1])]["means"][name],
         )
+        if name in ("P(largest > 0.9)", "P(second > 0.6)"):
+            # By the expected number of events, as there may be none.
+            error = max(error, math.sqrt(expected * (1 - expected) / len(u)))
         result[name] = (mean - expected) / max(math.hypot(error, uncertainty), 1e-12)
     return result
 
