@@ -228,6 +228,11 @@ def as_floats(name: str, x: Any, shape: tuple[int, ...] | None = None) -> Any:
     return x
 
 
+def as_leaf(name: str, x: Any) -> jax.Array:
+    """A field of a pytree that holds floating-point numbers, as a float32 JAX array; see `as_floats`."""
+    return jnp.asarray(as_floats(name, x), jnp.float32)
+
+
 def as_vectors(name: str, z: Any, width: int | None = None, *, least: int = 0) -> Any:
     """Vectors (n, d) of floating-point numbers, with d = `width` where that is given and n >= `least`.
 

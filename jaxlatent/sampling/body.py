@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_count, as_floats, as_number, as_positive, as_vectors, is_traced
+from jaxlatent._boundary import (
+    as_count,
+    as_leaf,
+    as_number,
+    as_positive,
+    as_vectors,
+    convert_fields,
+    is_traced,
+)
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
@@ -35,8 +43,8 @@ class EllipseBody:
     semi_axes: Float[Array, " k"]
 
     def __post_init__(self) -> None:
-        axes = jnp.asarray(as_floats("semi_axes", self.semi_axes), jnp.float32)
-        object.__setattr__(self, "semi_axes", axes)
+        convert_fields(self, as_leaf, "semi_axes")
+        axes = self.semi_axes
         if axes.ndim != 1 or axes.size < 2:
             raise ValueError(f"semi_axes: expected a vector of at least 2 numbers, got {axes.shape}")
         if is_traced(axes):
@@ -147,7 +155,7 @@ class EllipseBody:
             raise ValueError(f"q: expected a fraction in (0, 1], got {q}")
         if widths is None:
             widths = jnp.sqrt(jnp.mean(jnp.square(jnp.asarray(y, jnp.float32)), axis=0))
-        unit = cls(jnp.asarray(as_floats("widths", widths), jnp.float32))
+        unit = cls(as_leaf("widths", widths))
         gauge = np.sort(np.asarray(unit.gauge(y)))
         if not gauge.size or not np.isfinite(gauge[-1]):
             raise ValueError("y: expected finite vectors, at least one")

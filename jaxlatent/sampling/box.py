@@ -1,12 +1,10 @@
 """The naive baseline: independent uniform coordinates in a box, which is what fails."""
 
-import math
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_count, as_floats, as_number, as_vectors, is_traced
+from jaxlatent._boundary import as_count, as_leaf, as_nonnegative, as_vectors, convert_fields, is_traced
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.subset import subset_mask
 from jaxlatent.sampling.base import Sampler
@@ -31,8 +29,7 @@ class BoxSampler(Sampler):
     high: Float[Array, " d"]
 
     def __post_init__(self) -> None:
-        for name in ("low", "high"):
-            object.__setattr__(self, name, jnp.asarray(as_floats(name, getattr(self, name)), jnp.float32))
+        convert_fields(self, as_leaf, "low", "high")
         if self.low.ndim != 1 or self.low.shape != self.high.shape:
             shapes = f"{self.low.shape}, {self.high.shape}"
             raise ValueError(f"low, high: expected two vectors of one length, got {shapes}")
@@ -49,9 +46,7 @@ class BoxSampler(Sampler):
         Raises:
             ValueError: if `b` is negative or not finite, or `dim` is not positive.
         """
-        dim, b = as_count("dim", dim, 1), as_number("b", b)
-        if not 0 <= b < math.inf:
-            raise ValueError(f"b: expected a finite number of at least 0, got {b}")
+        dim, b = as_count("dim", dim, 1), as_nonnegative("b", b)
         return cls(jnp.full(dim, -b, jnp.float32), jnp.full(dim, b, jnp.float32))
 
     @classmethod

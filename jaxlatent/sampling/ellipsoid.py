@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 from scipy import special
 
-from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, as_vectors, is_traced
+from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, as_vectors, convert_fields, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
@@ -83,7 +83,7 @@ class EllipsoidSampler(ComponentSampler):
 
     def __post_init__(self) -> None:
         as_choice("density", self.density, get_args(Density))
-        object.__setattr__(self, "level", as_positive_leaf("level", self.level))
+        convert_fields(self, as_positive_leaf, "level")
         check_variance(self.pca)
 
     def _tables(self) -> "_Tables":

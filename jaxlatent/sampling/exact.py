@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_floats, as_positive, as_positive_leaf, as_vectors, is_traced
+from jaxlatent._boundary import (
+    as_choice,
+    as_floats,
+    as_positive,
+    as_positive_leaf,
+    as_vectors,
+    convert_fields,
+    is_traced,
+)
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
@@ -62,7 +70,7 @@ class ExactSampler(ComponentSampler):
 
     def __post_init__(self) -> None:
         as_choice("density", self.density, get_args(DensityName))
-        object.__setattr__(self, "temperature", as_positive_leaf("temperature", self.temperature))
+        convert_fields(self, as_positive_leaf, "temperature")
         self.body.check_frame(self.pca)
         if self.density == "normal":
             check_variance(self.pca)

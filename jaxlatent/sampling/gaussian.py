@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_positive, as_positive_leaf
+from jaxlatent._boundary import as_positive, as_positive_leaf, convert_fields
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.base import ComponentSampler
@@ -52,7 +52,7 @@ class GaussianSampler(ComponentSampler):
     temperature: float | Float[Array, ""] = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "temperature", as_positive_leaf("temperature", self.temperature))
+        convert_fields(self, as_positive_leaf, "temperature")
 
     @classmethod
     def fit(

@@ -7,7 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._boundary import as_floats, as_positive, as_positive_leaf, as_vectors, is_traced
+from jaxlatent._boundary import (
+    as_floats,
+    as_positive,
+    as_positive_leaf,
+    as_vectors,
+    convert_fields,
+    is_traced,
+)
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
@@ -47,7 +54,7 @@ class GaussianMixtureSampler(ComponentSampler):
     temperature: float | Float[Array, ""] = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "temperature", as_positive_leaf("temperature", self.temperature))
+        convert_fields(self, as_positive_leaf, "temperature")
         arrays = {name: as_floats(name, getattr(self, name)) for name in ("weights", "means", "cholesky")}
         c, k = arrays["weights"].size, self.pca.n_components
         shapes = ((c,), (c, k), (c, k, k))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_floats, as_positive, as_vectors, is_traced
+from jaxlatent._boundary import as_leaf, as_positive, as_vectors, convert_fields, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.moments import moments
 from jaxlatent.latent.subset import subset_moments
@@ -60,9 +60,8 @@ class TiltedBody:
     level: float = static_field()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "level", as_positive("level", self.level))
-        for name in ("mean", "sigma", "correlation"):
-            object.__setattr__(self, name, jnp.asarray(as_floats(name, getattr(self, name)), jnp.float32))
+        convert_fields(self, as_positive, "level")
+        convert_fields(self, as_leaf, "mean", "sigma", "correlation")
         arrays = (self.mean, self.sigma, self.correlation)
         if not is_traced(arrays):
             _check(*map(np.asarray, arrays))
