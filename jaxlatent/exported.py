@@ -27,7 +27,7 @@ from jaxlatent._backend import start_backend
 from jaxlatent._boundary import as_vectors
 from jaxlatent._cores import cores
 from jaxlatent.sampling.base import checked_range
-from jaxlatent.sampling.tiles import Compute, aligned, fill, to_jax
+from jaxlatent.sampling.tiles import aligned, fill, map_tiles, to_jax
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -80,7 +80,7 @@ class Exported:
         self._arrays = jax.device_put((sampler, decoder))
         self._sample_tiles = jax.jit(self._traced_sample)
         self._decode_tiles = jax.jit(self._traced_decode)
-        self._generate_tiles = jax.jit(self._traced_generate, static_argnames="count")
+        self._generate_tiles = jax.jit(self._traced_generate)
 
     def __repr__(self) -> str:
         shape, platforms = "x".join(map(str, self.image_shape)), ", ".join(self.platforms)
@@ -103,12 +103,18 @@ class Exported:
         """
         seed, n, start = checked_range(key, n, start)
 
-        def program(tiles: int) -> Compute:
-            draw = self._sample_tiles.lower(self._arrays, seed, self._begins(0, tiles)).compile()
-            return lambda first: (draw(self._arrays, seed, self._begins(start + first, tiles)),)
+        def arguments(first: int, count: int) -> tuple[Any, ...]:
+            return self._arrays, seed, self._begins(start + first, _TILES_A_CALL), np.int32(count)
 
+        draw = self._sample_tiles.lower(*arguments(0, 0)).compile()
         z = aligned((n, self.latent_dim))
-        fill((z,), self._draw_tile, _TILES_A_CALL, program, threads=_threads())
+        fill(
+            (z,),
+            self._draw_tile,
+            _TILES_A_CALL,
+            lambda first, count: (draw(*arguments(first, count)),),
+            threads=_threads(),
+        )
         return to_jax(z, seed.sharding)
 
     def decode(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n h w c"]:
@@ -129,19 +135,16 @@ class Exported:
         rows = np.asarray(z, np.float32)
         tile = self._decode_tile
 
-        def program(tiles: int) -> Compute:
-            shape = jax.ShapeDtypeStruct((tiles, tile, self.latent_dim), np.float32)
-            decode = self._decode_tiles.lower(self._arrays, shape).compile()
+        shape = jax.ShapeDtypeStruct((_TILES_A_CALL, tile, self.latent_dim), np.float32)
+        program = self._decode_tiles.lower(self._arrays, shape, np.int32(0)).compile()
 
-            def compute(first: int) -> tuple[jax.Array]:
-                part = rows[first : first + tiles * tile]
-                part = np.pad(part, ((0, tiles * tile - len(part)), (0, 0)))
-                return (decode(self._arrays, part.reshape(shape.shape)),)
-
-            return compute
+        def compute(first: int, count: int) -> tuple[jax.Array]:
+            part = rows[first : first + _TILES_A_CALL * tile]
+            part = np.pad(part, ((0, _TILES_A_CALL * tile - len(part)), (0, 0)))
+            return (program(self._arrays, part.reshape(shape.shape), np.int32(count)),)
 
         images = aligned((len(rows), *self.image_shape))
-        fill((images,), tile, _TILES_A_CALL, program, threads=_threads())
+        fill((images,), tile, _TILES_A_CALL, compute, threads=_threads())
         return jnp.asarray(images)
 
     def generate(self, key: jax.Array, n: int, *, start: int = 0) -> UInt8[np.ndarray, "{n} h w c"]:
@@ -157,15 +160,21 @@ class Exported:
         # Tiles start at multiples of their size, whatever is asked for, as in a job.
         skip = start % self._decode_tile
 
-        def program(tiles: int) -> Compute:
-            count = tiles * self._decode_tile
-            drawn = -(-count // self._draw_tile)
-            lowered = self._generate_tiles.lower(self._arrays, seed, self._begins(0, drawn), count=count)
-            generate = lowered.compile()
-            return lambda first: generate(self._arrays, seed, self._begins(start - skip + first, drawn))
+        drawn = -(-_TILES_A_CALL * self._decode_tile // self._draw_tile)
 
+        def arguments(first: int, count: int) -> tuple[Any, ...]:
+            return self._arrays, seed, self._begins(start - skip + first, drawn), np.int32(count)
+
+        program = self._generate_tiles.lower(*arguments(0, 0)).compile()
         images, is_finite = np.empty((n, *self.image_shape), np.uint8), np.empty(n, bool)
-        fill((images, is_finite), self._decode_tile, _TILES_A_CALL, program, skip=skip, threads=_threads())
+        fill(
+            (images, is_finite),
+            self._decode_tile,
+            _TILES_A_CALL,
+            lambda first, count: program(*arguments(first, count)),
+            skip=skip,
+            threads=_threads(),
+        )
         if not is_finite.all():
             index = start + int(np.argmin(is_finite))
             raise ValueError(
@@ -177,19 +186,22 @@ class Exported:
         """The index that each tile starts at; behind the last one they start again at 0."""
         return ((begin + self._draw_tile * np.arange(tiles, dtype=np.int64)) % 2**32).astype(np.uint32)
 
-    def _traced_sample(self, arrays: Any, seed: jax.Array, begins: jax.Array) -> jax.Array:
-        z = jax.lax.map(lambda begin: self._programs["sample"].call(arrays[0], seed, begin), begins)
+    def _traced_sample(self, arrays: Any, seed: jax.Array, begins: jax.Array, count: jax.Array) -> jax.Array:
+        draw = self._programs["sample"].call
+        z = map_tiles(lambda begin: draw(arrays[0], seed, begin), begins, count)
         return z.reshape(-1, self.latent_dim)
 
-    def _traced_decode(self, arrays: Any, z: jax.Array) -> jax.Array:
-        images = jax.lax.map(lambda tile: self._programs["decode"].call(arrays[1], tile), z)
+    def _traced_decode(self, arrays: Any, z: jax.Array, count: jax.Array) -> jax.Array:
+        images = map_tiles(lambda tile: self._programs["decode"].call(arrays[1], tile), z, count)
         return images.reshape(-1, *self.image_shape)
 
     def _traced_generate(
-        self, arrays: Any, seed: jax.Array, begins: jax.Array, count: int
+        self, arrays: Any, seed: jax.Array, begins: jax.Array, count: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        z = self._traced_sample(arrays, seed, begins)[:count].reshape(-1, self._decode_tile, self.latent_dim)
-        images, is_finite = jax.lax.map(lambda tile: self._programs["images"].call(arrays[1], tile), z)
+        drawn = (count * self._decode_tile + self._draw_tile - 1) // self._draw_tile
+        z = self._traced_sample(arrays, seed, begins, drawn)[: _TILES_A_CALL * self._decode_tile]
+        z = z.reshape(-1, self._decode_tile, self.latent_dim)
+        images, is_finite = map_tiles(lambda tile: self._programs["images"].call(arrays[1], tile), z, count)
         return images.reshape(-1, *self.image_shape), is_finite.reshape(-1)
 
 

@@ -1,4 +1,4 @@
-"""Run by test_processes.py in each of several processes: COORDINATOR COUNT ID SCENARIO."""
+"""Run by test_processes.py in each of several processes: COORDINATOR COUNT ID SCENARIO [FOLDER]."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import time
 import jax
 import numpy as np
 
-from jaxlatent import PCA, processes
+from jaxlatent import PCA, BoxSampler, generate_to, processes
 from jaxlatent.latent import moments
 
 # Where the vectors of the processes begin and end; one of them has none.
@@ -65,6 +65,17 @@ def agree(me, count):
     print(json.dumps(result))
 
 
+def generate(folder):
+    """150 images and their vectors, in shards of 40."""
+
+    def decode(z):
+        return jax.nn.sigmoid(z[:, :, None, None] * np.ones((1, 1, 4, 3), np.float32))
+
+    sampler = BoxSampler(-np.ones(4, np.float32), np.ones(4, np.float32))
+    key = jax.random.key(3)
+    generate_to(folder, sampler, decode, 150, key=key, outputs="both", shard_size=40, decoder_id="stripes")
+
+
 def lose(me, how):
     """Process 1 ends; one of the others is at a barrier then, one at work."""
     if me == 1:
@@ -81,10 +92,12 @@ def lose(me, how):
     time.sleep(60)
 
 
-def main(coordinator, count, me, scenario):
+def main(coordinator, count, me, scenario, *folder):
     processes.start(coordinator, count, me, timeout=6, start_timeout=2 if scenario == "alone" else 60)
     if scenario == "agree":
         agree(me, count)
+    elif scenario == "generate":
+        generate(*folder)
     elif scenario == "terminated":
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
@@ -93,4 +106,4 @@ def main(coordinator, count, me, scenario):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).with_name("several_processes.py")
 SPEC = importlib.util.spec_from_file_location("several_processes", SCRIPT)
 
 
-def launch(count, scenario, *, which=None, devices=1):
+def launch(count, *scenario, which=None, devices=1):
     """Runs the script in `which` of `count` processes; their exit statuses, outputs and errors."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -31,7 +31,7 @@ def launch(count, scenario, *, which=None, devices=1):
     }
     running = [
         subprocess.Popen(
-            [sys.executable, SCRIPT, address, str(count), str(i), scenario],
+            [sys.executable, SCRIPT, address, str(count), str(i), *scenario],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -48,10 +48,15 @@ def launch(count, scenario, *, which=None, devices=1):
     return [(process.returncode, *output) for process, output in zip(running, outputs, strict=True)]
 
 
+@pytest.fixture
+def script():
+    module = importlib.util.module_from_spec(SPEC)
+    SPEC.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize(("count", "devices"), [(1, 1), (2, 3), pytest.param(4, 1, marks=pytest.mark.slow)])
-def test_they_agree(count, devices):
-    script = importlib.util.module_from_spec(SPEC)
-    SPEC.loader.exec_module(script)
+def test_they_agree(script, count, devices):
     ended = launch(count, "agree", devices=devices)
     assert [status for status, _, _ in ended] == [0] * count, ended
     found = [json.loads(output.splitlines()[-1]) for _, output, _ in ended]
@@ -84,6 +89,19 @@ def test_they_agree(count, devices):
             "RuntimeError: step False: process 0 is at 'step True' instead" in result["elsewhere"]
             or process == 0
         )
+
+
+def test_they_write_the_bytes_of_one_process(script, tmp_path):
+    """Two processes, of two devices each, share the shards of a folder."""
+    ended = launch(2, "generate", str(tmp_path / "two"), devices=2)
+    assert [status for status, _, _ in ended] == [0, 0], ended
+    script.generate(tmp_path / "one")
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert {f"{item}-{i:05}.npy" for item in ("images", "latents") for i in range(4)} < names
+    assert {path.name for path in (tmp_path / "two").iterdir()} == names
+    for name in names:
+        if name.endswith(".npy"):
+            assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
 @pytest.mark.parametrize("how", ["killed", pytest.param("failed", marks=pytest.mark.slow)])

@@ -1,13 +1,17 @@
 """The convolutional autoencoder: four strided convolutions down, four transposed ones up."""
 
 import math
-from functools import partial
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Key, PyTree, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
+from jaxlatent._boundary import is_traced
+from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder.config import AutoencoderConfig
 from jaxlatent.autoencoder.conv import strided_conv, transposed_conv
 
@@ -16,6 +20,22 @@ def to_unit_range(images: Shaped[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
     """Maps images to float32 in [0, 1]: uint8 by a factor, floating point as they are."""
     pixels = images.astype(jnp.float32)
     return pixels * jnp.float32(1 / 255) if images.dtype == jnp.uint8 else pixels
+
+
+def _normal(key: Key[Array, ""], shape: Sequence[int], deviation: float) -> Float[Array, "..."]:
+    """Normal weights, drawn by NumPy where the key is known, as JAX would compile for seconds."""
+    # The dtype is said: JAX's default depends on jax_enable_x64, and a checkpoint must not.
+    if is_traced(key):
+        return deviation * jax.random.normal(key, shape, jnp.float32)
+    numbers = numpy_generator(key).standard_normal(shape, np.float32)
+    return jnp.asarray(np.float32(deviation) * numbers)
+
+
+def _linear(inputs: int, outputs: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.Linear:
+    def kernel_init(key: Array, shape: Sequence[int], _: Any) -> Array:
+        return _normal(key, shape, 1 / math.sqrt(inputs))
+
+    return nnx.Linear(inputs, outputs, dtype=dtype, kernel_init=kernel_init, rngs=rngs)
 
 
 class _Conv(nnx.Module):
@@ -28,9 +48,7 @@ class _Conv(nnx.Module):
         # Of a transposed kernel's taps, only every second row and column reaches a given pixel.
         fan_in = inputs * size**2 / (4 if transposed else 1)
         shape = (size, size, outputs, inputs) if transposed else (size, size, inputs, outputs)
-        # The dtype is said: JAX's default depends on jax_enable_x64, and a checkpoint must not.
-        weights = jax.random.normal(rngs.params(), shape, jnp.float32)
-        self.kernel = nnx.Param(gain / math.sqrt(fan_in) * weights)
+        self.kernel = nnx.Param(_normal(rngs.params(), shape, gain / math.sqrt(fan_in)))
         self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
 
     def __call__(self, x: Array) -> Array:
@@ -115,8 +133,8 @@ class Autoencoder(nnx.Module):
         self.down3 = _Block(b, c, config, transposed=False, rngs=rngs)
         self.down4 = _Block(c, d, config, transposed=False, rngs=rngs)
         dtype = jnp.dtype(config.dtype)
-        self.to_latent = nnx.Linear(side * side * d, config.latent_dim, dtype=dtype, rngs=rngs)
-        self.from_latent = nnx.Linear(config.latent_dim, side * side * d, dtype=dtype, rngs=rngs)
+        self.to_latent = _linear(side * side * d, config.latent_dim, dtype, rngs)
+        self.from_latent = _linear(config.latent_dim, side * side * d, dtype, rngs)
         self.up4 = _Block(d, c, config, transposed=True, rngs=rngs)
         self.up3 = _Block(c, b, config, transposed=True, rngs=rngs)
         self.up2 = _Block(b, a, config, transposed=True, rngs=rngs)
@@ -144,14 +162,5 @@ class Autoencoder(nnx.Module):
 
 
 def make_autoencoder(key: Key[Array, ""], config: AutoencoderConfig) -> Autoencoder:
-    """Draws an untrained network. Compiled as one, which is quicker than weight by weight."""
-    graphdef, _ = nnx.split(nnx.eval_shape(lambda: Autoencoder(config, rngs=nnx.Rngs(0))))
-    return nnx.merge(graphdef, _draw_weights(key, config))
-
-
-@partial(jax.jit, static_argnums=1)
-def _draw_weights(key: Array, config: AutoencoderConfig) -> PyTree:
-    # XLA's own generator: Threefry for each of the weights would take seconds to compile.
-    bits = jax.random.bits(key, (4,), jnp.uint32)
-    rngs = nnx.Rngs(params=jax.random.wrap_key_data(bits, impl="rbg"))
-    return nnx.split(Autoencoder(config, rngs=rngs))[1]
+    """Draws an untrained network."""
+    return Autoencoder(config, rngs=nnx.Rngs(params=key))

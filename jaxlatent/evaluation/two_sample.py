@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from jaxlatent._boundary import as_count, as_key, as_pair
+from jaxlatent._random import numpy_generator
 from jaxlatent.evaluation.neighbours import block_rows, blocks, filled
 from jaxlatent.latent.trim import trim
 
@@ -71,7 +72,7 @@ def classifier_two_sample_test(
     half = min(len(a), len(b), max_points) // 2
     train, test = [], []
     for (name, vectors), k in zip({"a": a, "b": b}.items(), jax.random.split(key), strict=True):
-        chosen = np.asarray(jax.random.permutation(k, len(vectors)))[: 2 * half]
+        chosen = numpy_generator(k).permutation(len(vectors))[: 2 * half]
         some = _finite(name, vectors[chosen])
         train.append(some[:half])
         test.append(some[half:])
@@ -230,8 +231,8 @@ def energy_test(
     n, m = map(len, sets)
     points = np.concatenate([_finite(name, x) for name, x in zip("ab", sets, strict=True)])
     distances = euclidean_distances(points - points.mean(axis=0))
-    shuffled = jax.vmap(lambda k: jax.random.permutation(k, n + m))(jax.random.split(shuffle, permutations))
-    order = np.concatenate([np.arange(n + m)[None], np.asarray(shuffled)])
+    given = np.tile(np.arange(n + m), (permutations + 1, 1))
+    order = np.concatenate([given[:1], numpy_generator(shuffle).permuted(given[1:], axis=1)])
     # The squared energy distance is a quadratic form of the distances, of weights 1 / n and -1 / m.
     weights = np.where(order < n, 1 / n, -1 / m)
     squared = -np.einsum("pi,pi->p", weights @ distances, weights)

@@ -7,7 +7,6 @@ CPU small tiles are also the fastest, as they stay in the caches.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxlatent.generation.decoder import to_uint8
 from jaxlatent.sampling.base import Sampler, draw_latent, tile_size
+from jaxlatent.sampling.tiles import map_tiles
 from jaxlatent.sampling.words import seed_words
 
 #: A predicate on latent vectors (b, d), traceable by JAX.
@@ -104,24 +104,6 @@ def decode_tiles(
 
     images, is_finite = map_tiles(one_tile, z.reshape(-1, tile, z.shape[-1]), count)
     return images.reshape(-1, *images.shape[2:]), is_finite.reshape(-1)
-
-
-def map_tiles(function: Callable[[Array], Any], xs: Array, count: Int32[Array, ""] | None) -> Any:
-    """`jax.lax.map` over the first `count` rows of `xs`; the other results are 0.
-
-    The compiler does not know the number: a loop that it sees to run once it unrolls, and then computes
-    the same with other roundings.
-    """
-    if count is None:
-        return jax.lax.map(function, xs)
-    shapes = jax.eval_shape(function, xs[0])
-    room = jax.tree.map(lambda s: jnp.zeros((xs.shape[0], *s.shape), s.dtype), shapes)
-
-    def one(i: Array, room: Any) -> Any:
-        put = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
-        return jax.tree.map(put, room, function(xs[i]))
-
-    return jax.lax.fori_loop(0, count, one, room)
 
 
 def power_of_two(most: int) -> int:

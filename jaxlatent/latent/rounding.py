@@ -13,6 +13,7 @@ from jaxlatent.latent.pca import PCA
 _MARGIN, _MARGIN_BACK = 2.0, 4.0
 
 
+@jax.jit
 def inverse_rounding(pca: PCA, semi_axes: Float[Array, " k"]) -> Float[Array, " k"]:
     """How far a latent vector of a body can be off in each component, as float32 holds it.
 
@@ -48,6 +49,7 @@ def body_extent(pca: PCA, semi_axes: Float[Array, " k"]) -> Float[Array, " d"]:
     return jnp.sqrt(jnp.matmul(jnp.square(semi_axes), squares, precision="highest"))
 
 
+@jax.jit
 def round_trip_rounding(pca: PCA, extent: Float[Array, "*n d"]) -> Float[Array, "*n k"]:
     """The bound for a component whose way back is `pca.transform`, which rounds in float32 too.
 

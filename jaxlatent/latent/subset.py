@@ -11,11 +11,6 @@ from jaxlatent.latent.moments import Moments, moments
 from jaxlatent.latent.sharded import Vectors, on_host
 
 
-def subset_mask(z: Float[Vectors, "n d"], where: Bool[Array | np.ndarray, " n"]) -> np.ndarray:
-    """The mask `where` over the z-points, at least 2 of them, on the host; errors as for `as_mask`."""
-    return as_mask("where", where, z.shape[0])
-
-
 def subset_weight(count: int, dim: int) -> float:
     """Weight of the spread of `count` points against that of all points: count / (count + dim).
 
@@ -45,10 +40,10 @@ def subset_moments(z: Float[Vectors, "n d"], where: Bool[Array | np.ndarray, " n
         Moments of count n.
 
     Raises:
-        TypeError, ValueError: see `subset_mask` and `moments`.
+        TypeError, ValueError: see `as_mask` and `moments`.
     """
     z = on_host(as_vectors("z", z))
-    mask = subset_mask(z, where)
+    mask = as_mask("where", where, z.shape[0])
     whole, chosen = moments(z), moments(z[mask])
     shift = chosen.mean - whole.mean
     # Of m_s - m, in units of the covariance; 0 where all points are chosen, and the shift is 0 as well.

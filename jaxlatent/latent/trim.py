@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlatent._boundary import as_count, as_key, as_positive, as_vectors
+from jaxlatent._random import numpy_generator
 from jaxlatent.latent.moments import moments
 from jaxlatent.latent.sharded import Vectors, on_host
 
@@ -53,8 +54,7 @@ def trim(
         max_points = as_count("max_points", max_points, 2)
         key = jax.random.key(0) if key is None else as_key(key)
         if keep.size > max_points:
-            chosen = jax.random.choice(key, keep.size, (max_points,), replace=False)
-            keep = keep[np.sort(np.asarray(chosen))]
+            keep = np.sort(numpy_generator(key).choice(keep, max_points, replace=False))
     if keep.size == z.shape[0]:
         return given if isinstance(given, jax.Array) else np.asarray(z)
     return jnp.asarray(z[keep]) if isinstance(given, jax.Array) else z[keep]

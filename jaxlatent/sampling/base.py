@@ -5,7 +5,6 @@ that vector i has the same bits in every call, and few programs are compiled.
 """
 
 import abc
-from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,10 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from jaxlatent._boundary import as_count, as_key, is_traced
-from jaxlatent.sampling.tiles import Compute, aligned, fill, to_jax
+from jaxlatent.sampling.tiles import aligned, fill, map_tiles, to_jax
 from jaxlatent.sampling.words import Seed, seed_words
 
-T = TypeVar("T")
 S = TypeVar("S", bound="Sampler")
 
 # On a CPU the state of a tile has to stay in the L2 cache, and XLA splits wider ones among threads at
@@ -45,8 +43,8 @@ class Sampler(abc.ABC):
         """From the frame that `_draw` uses to the latent frame."""
         return y
 
-    def _tables(self) -> Any:
-        """Arrays that `_draw` looks up, which are `derived` from the leaves; None where there are none."""
+    def _derive(self) -> Any:
+        """Arrays that `_draw` looks up by `tables`, computed from the leaves; None where there are none."""
         return None
 
     def sample(self, key: jax.Array, n: int, *, start: int = 0) -> Float[Array, "{n} d"]:
@@ -87,24 +85,24 @@ def tile_size(platform: str) -> int:
     return _TILE.get(platform, _TILE_ACCELERATOR)
 
 
-def derived(sampler: Sampler, make: Callable[[], T]) -> T:
-    """What `make` derives from the leaves of a sampler: once, where these are known.
+def tables(sampler: Sampler) -> Any:
+    """What the sampler's draws look up; derived from its leaves once, where these are known.
 
-    In a program whose argument the sampler is, it is computed there, unless `equip` brought it along.
+    In a program whose argument the sampler is, it is derived there, unless `equip` brought it along.
     """
     values = sampler.__dict__
-    if _DERIVED in values:
-        return values[_DERIVED]
-    if is_traced(sampler):
-        return make()
-    with jax.ensure_compile_time_eval():
-        values[_DERIVED] = make()
+    if _DERIVED not in values:
+        if is_traced(sampler):
+            return None if type(sampler)._derive is Sampler._derive else _derive_traced(sampler)
+        with jax.ensure_compile_time_eval():
+            values[_DERIVED] = sampler._derive()
     return values[_DERIVED]
 
 
-def tables(sampler: Sampler) -> Any:
-    """What the sampler's draws look up, for `equip`; derived from its leaves, None where there is nothing."""
-    return sampler._tables()
+@jax.jit
+def _derive_traced(sampler: Sampler) -> Any:
+    # As one program also where `jax.grad` or `jax.vmap` would go through it step by step.
+    return sampler._derive()
 
 
 def equip(sampler: S, tables: Any) -> S:
@@ -135,36 +133,35 @@ def checked_range(key: jax.Array, n: int, start: int) -> tuple[UInt32[Array, "2"
 def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
     seed, n, start = checked_range(key, n, start)
     if is_traced(seed, sampler):
-        # Within somebody's program, or one of JAX's transformations: one loop over all tiles.
+        # Within somebody's program, or one of JAX's transformations: one loop over all tiles, whose length is
+        # known, as gradients go backwards through it.
         tile = tile_size(jax.default_backend())
         begin = jnp.uint32(start % 2**32)
-        return _draw_tiles(sampler, tables(sampler), seed, begin, tile, max(-(-n // tile), 1), latent)[:n]
+        return _draw_tiles(sampler, tables(sampler), seed, begin, None, max(-(-n // tile), 1), tile, latent)[
+            :n
+        ]
     platform = _platform((seed, sampler))
     tile, most = tile_size(platform), _TILES_PER_CALL.get(platform, 1)
     # A Python number would be of another type in a thread without the caller's settings.
     fixed = jax.tree.map(lambda leaf: np.float32(leaf) if isinstance(leaf, float) else leaf, sampler)
     arguments = (fixed, tables(sampler), seed)
+
+    def begin_and_count(first: int, count: int) -> tuple[np.uint32, np.int32]:
+        return np.uint32((start + first) % 2**32), np.int32(count)
+
     if platform != "cpu":
-        begins = range(start, start + max(n, 1), tile)
-        return _joined([_draw_tiles(*arguments, np.uint32(i % 2**32), tile, 1, latent) for i in begins], n)
-
+        firsts = range(0, max(n, 1), tile)
+        blocks = [_draw_tiles(*arguments, *begin_and_count(i, 1), 1, tile, latent) for i in firsts]
+        return _joined(blocks, n)
     if n <= most * tile:
-        # Rounded up to a power of two, so that all values of n share a handful of programs; cut by NumPy, as
-        # JAX would compile each cut.
-        tiles = 1 << (-(-n // tile) - 1).bit_length() if n else 1
-        block = _draw_tiles(*arguments, np.uint32(start % 2**32), tile, tiles, latent)
-        return to_jax(np.asarray(block)[:n], block.sharding)
-
-    def compiled(tiles: int) -> Any:
-        return _draw_tiles.lower(*arguments, np.uint32(0), tile, tiles, latent).compile()
-
-    def program(tiles: int) -> Compute:
-        draw = compiled(tiles)
-        return lambda first: (draw(*arguments, np.uint32((start + first) % 2**32)),)
-
-    whole = compiled(most)  # which JAX remembers
+        block = _draw_tiles(*arguments, *begin_and_count(0, -(-n // tile)), most, tile, latent)
+        # A copy, as a part of the block would keep all of it in memory.
+        drawn = aligned((n, block.shape[1]))
+        drawn[:] = np.asarray(block)[:n]
+        return to_jax(drawn, block.sharding)
+    whole = _draw_tiles.lower(*arguments, *begin_and_count(0, most), most, tile, latent).compile()
     drawn = aligned((n, whole.out_info.shape[1]))
-    fill((drawn,), tile, most, program)
+    fill((drawn,), tile, most, lambda first, count: (whole(*arguments, *begin_and_count(first, count)),))
     return to_jax(drawn, whole.output_shardings)
 
 
@@ -180,14 +177,15 @@ def _joined(blocks: list[jax.Array], n: int) -> jax.Array:
     return jnp.concatenate(blocks)[:n]
 
 
-@partial(jax.jit, static_argnames=("tile", "tiles", "latent"))
+@partial(jax.jit, static_argnames=("most", "tile", "latent"))
 def _draw_tiles(
     sampler: Sampler,
     tables: Any,
     seed: jax.Array,
     begin: jax.Array | np.uint32,
+    count: np.int32 | None,
+    most: int,
     tile: int,
-    tiles: int,
     latent: bool,
 ) -> jax.Array:
     sampler = equip(sampler, tables)
@@ -196,6 +194,5 @@ def _draw_tiles(
         index = first + jnp.arange(tile, dtype=jnp.uint32)
         return draw_latent(sampler, seed, index) if latent else sampler._draw(seed, index)
 
-    firsts = begin + jnp.arange(tiles, dtype=jnp.uint32) * jnp.uint32(tile)
-    z = jax.lax.map(one_tile, firsts)
-    return z.reshape(tiles * tile, z.shape[-1])
+    z = map_tiles(one_tile, begin + jnp.arange(most, dtype=jnp.uint32) * jnp.uint32(tile), count)
+    return z.reshape(most * tile, z.shape[-1])

@@ -4,9 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_count, as_leaf, as_nonnegative, as_vectors, convert_fields, is_traced
+from jaxlatent._boundary import (
+    as_count,
+    as_leaf,
+    as_mask,
+    as_nonnegative,
+    as_vectors,
+    convert_fields,
+    is_traced,
+)
 from jaxlatent._pytree import pytree
-from jaxlatent.latent.subset import subset_mask
 from jaxlatent.sampling.base import Sampler
 from jaxlatent.sampling.words import Seed, uniforms
 
@@ -69,7 +76,7 @@ class BoxSampler(Sampler):
         """
         z = as_vectors("z", z, least=1)
         if where is not None:
-            z = z[subset_mask(z, where)]
+            z = z[as_mask("where", where, z.shape[0])]
         if b is not None:
             return cls.cube(b, z.shape[1])
         blocks = [np.asarray(z[i : i + _ROWS], np.float32) for i in range(0, z.shape[0], _ROWS)]

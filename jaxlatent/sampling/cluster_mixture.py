@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler, derived
+from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.clusters import BodyUnion, Clusters, fit_clusters
 from jaxlatent.sampling.mixture import GaussianMixtureSampler
 from jaxlatent.sampling.words import Seed
@@ -97,11 +97,11 @@ class ClusterMixtureSampler(ComponentSampler):
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         cluster, y = self.mixture.draw_clusters(seed, index)
-        return self.body.confine(y, cluster, self._tables())
+        return self.body.confine(y, cluster, tables(self))
 
-    def _tables(self) -> Float[Array, " k"]:
+    def _derive(self) -> Float[Array, " k"]:
         """How far rounding moves a vector on its way to the latent frame."""
-        return derived(self, lambda: self.body.rounding(self.pca))
+        return self.body.rounding(self.pca)
 
 
 def _factors(clusters: Clusters, prior_count: float) -> Float[np.ndarray, "c k k"]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import as_array, as_count, as_positive_leaf, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler, derived
+from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.clusters import FEWEST, BodyUnion, fit_clusters
 from jaxlatent.sampling.parents import as_parents, combined
 from jaxlatent.sampling.words import Seed, distinct_indices, index_below, words
@@ -131,8 +131,8 @@ class ClusterRecombinationSampler(ComponentSampler):
         total = combined(parents, rows, jnp.ones(rows.shape, jnp.float32))
         scale = jnp.asarray(self.temperature, jnp.float32) / jnp.float32(math.sqrt(self.n_parents))
         y = jnp.asarray(self.body.centres)[cluster] + scale * total * jnp.sqrt(self.pca.explained_variance)
-        return self.body.confine(y, cluster, self._tables())
+        return self.body.confine(y, cluster, tables(self))
 
-    def _tables(self) -> Float[Array, " k"]:
+    def _derive(self) -> Float[Array, " k"]:
         """How far rounding moves a vector on its way to the latent frame."""
-        return derived(self, lambda: self.body.rounding(self.pca))
+        return self.body.rounding(self.pca)

@@ -13,7 +13,7 @@ from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, as_vecto
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.base import ComponentSampler, derived
+from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.densities import TINY
 from jaxlatent.sampling.region import check_variance, fit_frame
 from jaxlatent.sampling.table import Cells, Table, integrate, tabulate
@@ -86,21 +86,18 @@ class EllipsoidSampler(ComponentSampler):
         convert_fields(self, as_positive_leaf, "level")
         check_variance(self.pca)
 
-    def _tables(self) -> "_Tables":
+    def _derive(self) -> "_Tables":
         xp: Any = jnp if is_traced(self) else np
         # A Python number and an array of float32 give the same table.
         level = self.level if is_traced(self) else float(np.float32(self.level))
 
-        def make() -> _Tables:
-            sigma = jnp.sqrt(self.pca.explained_variance)
-            # Of a vector on the surface, a component has a root mean square of level / sqrt(k).
-            size = level * sigma / math.sqrt(self.pca.n_components)
-            error = inverse_rounding(self.pca, size) / sigma
-            normal = self.density == "normal"
-            law = tabulate(radius_law(self.pca.n_components, level, xp)) if normal else None
-            return _Tables(law, error)
-
-        return derived(self, make)
+        sigma = jnp.sqrt(self.pca.explained_variance)
+        # Of a vector on the surface, a component has a root mean square of level / sqrt(k).
+        size = level * sigma / math.sqrt(self.pca.n_components)
+        error = inverse_rounding(self.pca, size) / sigma
+        normal = self.density == "normal"
+        law = tabulate(radius_law(self.pca.n_components, level, xp)) if normal else None
+        return _Tables(law, error)
 
     @classmethod
     def fit(
@@ -177,7 +174,7 @@ class EllipsoidSampler(ComponentSampler):
         """The same for vectors in the PCA frame, (n, k); arguments and errors as for `log_prob`."""
         y = as_vectors("y", y, self.pca.n_components)
         square = _square_distance(self, jnp.asarray(y))
-        radius = self._tables().radius
+        radius = tables(self).radius
         if radius is None:
             inside = jnp.broadcast_to(-self.log_volume(), square.shape)
         else:
@@ -188,7 +185,7 @@ class EllipsoidSampler(ComponentSampler):
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.pca.n_components
-        law, error = self._tables()
+        law, error = tables(self)
         word, place = (w[0] for w in words(seed, index, 0, 1))
         if law is None:
             radius = self.level * unit_uniform(word) ** jnp.float32(1 / k)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import (
     as_choice,
     as_floats,
+    as_mask,
     as_positive,
     as_positive_leaf,
     as_vectors,
@@ -19,8 +20,8 @@ from jaxlatent._boundary import (
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.latent.subset import subset_mask
-from jaxlatent.sampling.base import ComponentSampler, derived
+from jaxlatent.latent.trim import trim
+from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.densities import Density, EmpiricalDensity, NormalDensity, UniformDensity
 from jaxlatent.sampling.law import largest_angle, spread
@@ -87,16 +88,11 @@ class ExactSampler(ComponentSampler):
     @property
     def table(self) -> Table:
         """The law of the largest component's angle; `log_total` is the log of the body's probability."""
-        return self._tables().table
+        return tables(self).table
 
-    def _tables(self) -> "_Tables":
-        xp = jnp if is_traced(self) else np
-
-        def make() -> _Tables:
-            rounding = inverse_rounding(self.pca, self.body.semi_axes)
-            return _Tables(tabulate(largest_angle(self._density(), xp)), rounding)
-
-        return derived(self, make)
+    def _derive(self) -> "_Tables":
+        law = largest_angle(self._density(), jnp if is_traced(self) else np)
+        return _Tables(tabulate(law), inverse_rounding(self.pca, self.body.semi_axes))
 
     def _density(self) -> Density:
         if self.density == "uniform":
@@ -140,12 +136,15 @@ class ExactSampler(ComponentSampler):
         z = as_vectors("z", z)
         temperature = as_positive("temperature", temperature)
         as_choice("density", density, get_args(DensityName))
+        if where is None:
+            # The marginals, too, are those of the points that are kept.
+            z, trimming = trim(z, **trimming), {}
         pca, body = fit_region(
             z, n_components=n_components, fact=fact, axes=half_width, where=where, **trimming
         )
         marginals = None
         if density == "empirical":
-            points = z if where is None else z[subset_mask(z, where)]
+            points = z if where is None else z[as_mask("where", where, z.shape[0])]
             marginals = measure_marginals(pca.transform(points), body, temperature=temperature)
         return cls(pca, body, density, temperature, marginals)
 
@@ -186,7 +185,7 @@ class ExactSampler(ComponentSampler):
         k = self.pca.n_components
         density = self._density()
         first, second = words(seed, index, 0, 2)
-        table, rounding = self._tables()
+        table, rounding = tables(self)
         angle = table.draw(first[0], unit_uniform(second[0]))
         m, t = jnp.sin(angle), spread(angle, jnp)
         which, largest = density.largest(m, t, unit_uniform(jnp.stack([first[1], second[1]])))

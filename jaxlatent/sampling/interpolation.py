@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_floats, as_vectors, is_traced
+from jaxlatent._boundary import as_choice, as_floats, as_mask, as_vectors, is_traced
 from jaxlatent._pytree import pytree, static_field
-from jaxlatent.latent.subset import subset_mask
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.base import Sampler, derived
+from jaxlatent.sampling.base import Sampler, tables
 from jaxlatent.sampling.words import Seed, distinct_indices, uniforms
 
 Kind = Literal["linear", "spherical"]
@@ -53,16 +52,14 @@ class InterpolationSampler(Sampler):
         if not is_traced(points) and not np.isfinite(np.asarray(points)).all():
             raise ValueError("points: NaN or infinite values; remove those vectors")
 
-    def _tables(self) -> Any:
+    def _derive(self) -> Any:
         """The centre of "spherical"."""
         if self.kind == "linear" or self.centre is not None:
             return self.centre
         if is_traced(self):
-            return derived(self, lambda: jnp.mean(self.points, axis=0))
+            return jnp.mean(self.points, axis=0)
         # In float64, whose rounding no number of points makes seen.
-        return derived(
-            self, lambda: jnp.asarray(np.mean(np.asarray(self.points), 0, np.float64), jnp.float32)
-        )
+        return jnp.asarray(np.mean(np.asarray(self.points), 0, np.float64), jnp.float32)
 
     @classmethod
     def fit(
@@ -85,7 +82,7 @@ class InterpolationSampler(Sampler):
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         z = as_vectors("z", z, least=2)
-        points = z if where is None else z[subset_mask(z, where)]
+        points = z if where is None else z[as_mask("where", where, z.shape[0])]
         return cls(trim(points, max_points=max_points), kind)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
@@ -95,7 +92,7 @@ class InterpolationSampler(Sampler):
         a, b = points[first], points[second]
         if self.kind == "linear":
             return a + place * (b - a)
-        centre = self._tables()
+        centre = tables(self)
         return centre + interpolate_directions(a - centre, b - centre, place)
 
 

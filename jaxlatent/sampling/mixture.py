@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import (
     as_floats,
+    as_mask,
     as_positive,
     as_positive_leaf,
     as_vectors,
@@ -18,7 +19,6 @@ from jaxlatent._boundary import (
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
-from jaxlatent.latent.subset import subset_mask
 from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.em import fit_mixture
 from jaxlatent.sampling.gaussian import inverse_factor, log_normal
@@ -106,7 +106,7 @@ class GaussianMixtureSampler(ComponentSampler):
         temperature = as_positive("temperature", temperature)
         z = as_vectors("z", z)
         pca = fit_frame(z, n_components, where=where)
-        y = pca.transform(z if where is None else z[subset_mask(z, where)])
+        y = pca.transform(z if where is None else z[as_mask("where", where, z.shape[0])])
         found = fit_mixture(
             jax.random.key(0) if key is None else key,
             y,

@@ -10,7 +10,7 @@ from jaxlatent._boundary import as_choice
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.base import ComponentSampler, derived
+from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
@@ -111,8 +111,8 @@ class PairwiseSampler(ComponentSampler):
             labels = random_labels(words(seed, index, 1, k)[0])
             u = jnp.take_along_axis(jnp.sqrt(q), labels, axis=0, mode="promise_in_bounds").T
         y = jnp.where(negative, -u, u) * self.body.semi_axes
-        return self.body.confine(y, self._tables())
+        return self.body.confine(y, tables(self))
 
-    def _tables(self) -> Float[Array, " k"]:
+    def _derive(self) -> Float[Array, " k"]:
         """How far rounding moves a vector on its way to the latent frame."""
-        return derived(self, lambda: inverse_rounding(self.pca, self.body.semi_axes))
+        return inverse_rounding(self.pca, self.body.semi_axes)

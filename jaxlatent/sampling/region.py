@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_choice, as_count, as_positive, as_vectors, is_traced
+from jaxlatent._boundary import as_choice, as_count, as_mask, as_positive, as_vectors, is_traced
 from jaxlatent.latent.half_width import HalfWidth, half_width
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.sharded import Vectors, on_host
-from jaxlatent.latent.subset import subset_mask, subset_weight
+from jaxlatent.latent.subset import subset_weight
 from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.body import EllipseBody
 
@@ -97,7 +97,7 @@ def fit_region(
             f"n_components: z varies in {rank} directions only, got {pca.n_components}; keep fewer components"
         )
     y = pca.transform(z)
-    mask = None if where is None else subset_mask(z, where)
+    mask = None if where is None else as_mask("where", where, z.shape[0])
     chosen = y if mask is None else on_host(y)[mask]
     if axes == "matched":
         deviation = EllipseBody(jnp.ones(pca.n_components)).uniform_deviation()

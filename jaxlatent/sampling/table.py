@@ -69,11 +69,14 @@ class Table(NamedTuple):
         The density is taken as linear within a cell, of which there are about 4,096.
         """
         last = self.upper.shape[0] - 1
-        cell = jnp.zeros(word.shape, jnp.int32)
-        step = 1 << last.bit_length()
-        while step := step >> 1:
-            middle = jnp.minimum(cell + step, last)
-            cell = jnp.where(self.upper[middle - 1] <= word, middle, cell)
+        steps = last.bit_length()
+
+        def search(i: jax.Array, cell: jax.Array) -> jax.Array:
+            middle = jnp.minimum(cell + (1 << (steps - 1 - i)), last)
+            return jnp.where(self.upper[middle - 1] <= word, middle, cell)
+
+        # A loop, since XLA would compile the look-ups anew for each of the uses below.
+        cell = jax.lax.fori_loop(0, steps, search, jnp.zeros(word.shape, jnp.int32))
         r = self.ratio[cell]
         place = w * (1 + r) / (1 + jnp.sqrt(1 + w * (r * r - 1)))
         return self.start[cell] + place * self.width[cell]

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_choice, as_count, as_key, as_positive, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
-from jaxlatent.sampling.base import Sampler, derived, equip, tables
+from jaxlatent.sampling.base import Sampler, equip, tables
 from jaxlatent.sampling.diagnostics import Diagnostics, Mixing
 from jaxlatent.sampling.region import FACT
 from jaxlatent.sampling.tilted_body import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
@@ -82,16 +82,14 @@ class TiltedSampler(Sampler):
         if self.density == "normal" and not is_traced(self):
             _check_inverse(self.body)
 
-    def _tables(self) -> Float[Array, "d d"] | None:
+    def _derive(self) -> Float[Array, "d d"] | None:
         """Of density "normal", the inverse of the correlation."""
         if self.density == "uniform":
             return None
         correlation = self.body.correlation
         if is_traced(self):
-            return derived(self, lambda: jnp.linalg.inv(correlation))
-        return derived(
-            self, lambda: jnp.asarray(np.linalg.inv(np.asarray(correlation, np.float64)), jnp.float32)
-        )
+            return jnp.linalg.inv(correlation)
+        return jnp.asarray(np.linalg.inv(np.asarray(correlation, np.float64)), jnp.float32)
 
     @classmethod
     def fit(
@@ -193,7 +191,7 @@ class TiltedSampler(Sampler):
         same, unused = jnp.eye(d, dtype=bool), ((0, 0), (0, -d % GROUPS))
         tilt = jnp.pad(jnp.arcsin(jnp.where(same, 0.0, body.correlation)), unused)
         varies = body.sigma > 0
-        precision = self._tables()
+        precision = tables(self)
         if precision is not None:
             strength = jnp.diag(precision)[:, None]
             pull = jnp.pad(jnp.where(same, 0.0, -precision / strength), unused)

@@ -5,7 +5,7 @@ import pytest
 
 from jaxlatent import PCA
 from jaxlatent.latent import moments
-from jaxlatent.latent.subset import subset_mask, subset_moments, subset_weight
+from jaxlatent.latent.subset import subset_moments, subset_weight
 
 
 def gaussian(n, d, seed=0):
@@ -139,7 +139,7 @@ def test_frame_of_a_subset(kind, tmp_path):
 def test_errors():
     z, _ = gaussian(50, 4)
     mask = mask_of(50, np.arange(9))
-    for fit in (subset_mask, subset_moments, lambda z, where: PCA.fit(z, where=where)):
+    for fit in (subset_moments, lambda z, where: PCA.fit(z, where=where)):
         with pytest.raises(TypeError, match=r"where: expected a boolean mask, got int64; use labels == 1"):
             fit(z, mask.astype(np.int64))
         with pytest.raises(ValueError, match=r"where: expected shape \(50,\), .* got \(49,\)"):

@@ -82,7 +82,7 @@ def test_spherical_turns_about_the_mean(key):
     unit = np.concatenate([unit, -unit])
     points = (10 + 2 * unit / np.linalg.norm(unit, axis=1, keepdims=True)).astype(np.float32)
     sampler = InterpolationSampler.fit(points, kind="spherical")
-    np.testing.assert_allclose(sampler._tables(), 10, rtol=1e-6)
+    np.testing.assert_allclose(sampler._derive(), 10, rtol=1e-6)
     distance = np.linalg.norm(np.asarray(sampler.sample(key, 5000)) - 10, axis=1)
     # Opposite points, one pair in 400, are joined through the mean.
     assert np.mean(np.abs(distance - 2) < 1e-4) > 0.99
