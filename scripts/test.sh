@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up and runs the tests: scripts/test.sh [--all] [--type-checks] [OPTIONS OF pytest]
 #   --all          also the tests marked slow
+#   --optimized    compile the programs as a user's are; the tests take twice as long
 #   --type-checks  compare the shape and type of every argument and result with the annotations, by beartype
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,6 +10,7 @@ options=()
 for option in "$@"; do
     case $option in
         --all) which=(-m "") ;;
+        --optimized) export JAXLATENT_OPTIMIZED=1 ;;
         --type-checks) export JAXLATENT_TYPE_CHECKS=1 ;;
         *) options+=("$option") ;;
     esac

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 import jaxlatent as jl
 from jaxlatent import report
-from jaxlatent.cli import cli, main
+from jaxlatent.cli import cli, main, steps
 from jaxlatent.report import document
 
 TINY = [
@@ -301,6 +302,9 @@ def test_demo(tmp_path, capsys, monkeypatch):
     """The whole job on few faces; a second call finds the training finished and repeats the rest."""
     out = tmp_path / "demo"
     reported = []
+    # Of the real one, only the sizes are others.
+    network = {"image_size": 32, "filters": (4, 4, 8, 24)}
+    monkeypatch.setattr(steps, "AutoencoderConfig", partial(jl.AutoencoderConfig, **network))
     monkeypatch.setattr(
         report, "build", lambda folder, *_, **__: reported.append(folder) or folder / "a.html"
     )

@@ -27,7 +27,7 @@ def launch(count, *scenario, which=None, devices=1):
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
         "JAX_COORDINATOR_BIND_ADDRESS": address,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}",
     }
     running = [
         subprocess.Popen(

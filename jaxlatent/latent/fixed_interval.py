@@ -59,5 +59,8 @@ def fixed_interval_half_width(
         place = np.floor(np.asarray(y[begin : begin + _ROWS], np.float64) / interval + 0.5)
         counts += np.bincount((place.astype(np.int64) + column).ravel(), minlength=counts.size)
     histogram = jnp.asarray(counts.reshape(k, bins), jnp.float32)
-    fwhm = jax.vmap(width_at_half_maximum)(histogram) * jnp.float32(interval)
+    fwhm = _widths(histogram) * jnp.float32(interval)
     return fwhm if kind == "fwhm" else fwhm / 2
+
+
+_widths = jax.jit(jax.vmap(width_at_half_maximum))

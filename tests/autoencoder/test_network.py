@@ -75,7 +75,7 @@ def test_batch_norm_uses_the_batch_in_training_and_running_averages_outside():
     "changes",
     [
         {"norm": "batch", "loss": "mse"},
-        {"norm": "group", "loss": "bce", "kernel_size": 4},
+        pytest.param({"norm": "group", "loss": "bce", "kernel_size": 4}, marks=pytest.mark.slow),
         {"dtype": "bfloat16", "loss": "mse+ssim"},
     ],
     ids=str,

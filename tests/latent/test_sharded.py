@@ -90,7 +90,10 @@ for use in (
     np.testing.assert_allclose(use(both), use(z), rtol=1e-4, atol=1e-5)
 print("same")
 """
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    flags = {
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+    }
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=os.environ | flags, capture_output=True, text=True, check=False)
     assert done.stdout == "same\n", done.stderr

@@ -292,7 +292,8 @@ def test_one_component(cls, make_z, key):
 def test_two_devices(names):
     """The same bits on either of two devices, the same numbers from a program sharded over both."""
     script = Path(__file__).with_name("two_devices.py")
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    environment = os.environ | {"XLA_FLAGS": flags}
     done = subprocess.run(
         [sys.executable, script, *names], env=environment, capture_output=True, text=True, check=False
     )
