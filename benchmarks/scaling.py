@@ -27,7 +27,7 @@ def contestants(d: int, n: int) -> dict[str, Callable[[], jax.Array]]:
     body = jl.EllipseBody(jnp.full(d, 2.3548))
     key = jax.random.key(0)
     generate = jax.jit(lambda key: jax.random.uniform(key, (n, d)))
-    made: dict[str, jl.ComponentSampler] = {
+    made: dict[str, jl.Sampler] = {
         "PairwiseSampler": jl.PairwiseSampler(pca, body),
         "ExactSampler, uniform": jl.ExactSampler(pca, body),
         "ExactSampler, normal": jl.ExactSampler(pca, body, "normal"),

@@ -230,7 +230,15 @@ def as_floats(name: str, x: Any, shape: tuple[int, ...] | None = None) -> Any:
 
 def as_leaf(name: str, x: Any) -> jax.Array:
     """A field of a pytree that holds floating-point numbers, as a float32 JAX array; see `as_floats`."""
-    return jnp.asarray(as_floats(name, x), jnp.float32)
+    return on_device(as_floats(name, x))
+
+
+def on_device(x: Any, dtype: Any = np.float32) -> jax.Array:
+    """An array of any library as a JAX array of its own memory.
+
+    NumPy converts and copies: `jnp.asarray` compiles a program for each shape.
+    """
+    return x.astype(dtype) if isinstance(x, jax.Array) else jax.device_put(np.array(x, dtype))
 
 
 def as_vectors(name: str, z: Any, width: int | None = None, *, least: int = 0) -> Any:

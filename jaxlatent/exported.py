@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, UInt8
 from jaxlatent._backend import start_backend
 from jaxlatent._boundary import as_vectors
 from jaxlatent._cores import cores
-from jaxlatent.sampling.base import checked_range
+from jaxlatent.sampling.draws import checked_range
 from jaxlatent.sampling.tiles import aligned, fill, map_tiles, to_jax
 
 FORMAT = 1

@@ -17,11 +17,11 @@ from types import UnionType
 from typing import IO, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import jaxtyped
 
 from jaxlatent._backend import start_backend
+from jaxlatent._boundary import on_device
 from jaxlatent._files import atomic_path
 from jaxlatent._pytree import CLASSES
 
@@ -179,7 +179,7 @@ def _discard(node: Any, arrays: dict[str, np.ndarray]) -> None:
 def _on_device(name: str, array: np.ndarray) -> jax.Array:
     if array.dtype not in _DTYPES:
         raise ValueError(f"{name} is an array of {array.dtype}")
-    result = jnp.asarray(array)
+    result = on_device(array, array.dtype)
     if result.dtype != array.dtype:
         raise ValueError(f"{name} is {array.dtype}; load it under jax.enable_x64(True)")
     return result

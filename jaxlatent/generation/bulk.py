@@ -17,7 +17,7 @@ from jaxlatent.generation.job import Job
 from jaxlatent.generation.manifest import MANIFEST, Manifest, read_manifest
 from jaxlatent.generation.program import Program
 from jaxlatent.generation.tiles import Filter, power_of_two
-from jaxlatent.sampling.base import Sampler
+from jaxlatent.sampling.sampler import Sampler
 
 Outputs = Literal["images", "latents", "both"]
 FormatName = Literal["npy", "webdataset", "png", "tfds", "npz"]

@@ -21,7 +21,8 @@ from jaxlatent.exported import DECODER, DESCRIPTION, FORMAT, SAMPLER
 from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.tiles import decode_tile, decode_tiles
-from jaxlatent.sampling.base import Sampler, draw_latent, equip, tables, tile_size
+from jaxlatent.sampling.draws import draw_latent, equip, tables, tile_size
+from jaxlatent.sampling.sampler import Sampler
 
 if TYPE_CHECKING:
     from jaxlatent.autoencoder import Autoencoder

@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, Shaped
 
 from jaxlatent._boundary import as_count, as_key
 from jaxlatent._progress import progress_bar
-from jaxlatent.sampling.base import Sampler, tile_size
+from jaxlatent.sampling.draws import tile_size
+from jaxlatent.sampling.sampler import Sampler
 
 
 def generate(

@@ -24,7 +24,8 @@ from jaxlatent.generation.tiles import (
     draw,
     power_of_two,
 )
-from jaxlatent.sampling.base import Sampler, equip, tables, tile_size
+from jaxlatent.sampling.draws import equip, tables, tile_size
+from jaxlatent.sampling.sampler import Sampler
 
 log = logging.getLogger(__name__)
 

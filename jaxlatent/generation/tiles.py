@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxlatent.generation.decoder import to_uint8
-from jaxlatent.sampling.base import Sampler, draw_latent, tile_size
+from jaxlatent.sampling.draws import draw_latent, tile_size
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.tiles import map_tiles
 from jaxlatent.sampling.words import seed_words
 

@@ -19,7 +19,7 @@ from jaxlatent.generation.formats.base import Entry, entry
 from jaxlatent.generation.job import lock
 from jaxlatent.generation.manifest import Record, read_manifest
 from jaxlatent.generation.tiles import Filter
-from jaxlatent.sampling.base import Sampler
+from jaxlatent.sampling.sampler import Sampler
 
 
 @dataclass(frozen=True)

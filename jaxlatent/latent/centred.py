@@ -26,15 +26,15 @@ def centred(
         rest: (d,), added to the centre before that; 0 where not given.
     """
     if isinstance(z, jax.Array) or is_traced(centre, rest):
-        return _centred(jnp.asarray(z), centre, rest)
+        return _centred(z, centre, rest)
     if z.dtype == np.float32 and isinstance(z, np.ndarray):
         # In the accelerator, with the bits of the same numbers in a JAX array.
-        return _centred(jnp.asarray(z), centre, rest)
+        return _centred(z, centre, rest)
     shift = sum((np.asarray(x, np.float64) for x in (centre, rest) if x is not None), np.float64(0))
     result = np.empty(z.shape, np.float32)
     for begin in range(0, z.shape[0], _BATCH):
         result[begin : begin + _BATCH] = z[begin : begin + _BATCH] - shift
-    return jnp.asarray(result)
+    return jax.device_put(result)
 
 
 @jax.jit

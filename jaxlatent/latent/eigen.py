@@ -21,7 +21,7 @@ def eigenvectors(
         values, vectors = np.linalg.eigh(covariance)
     else:
         with jax.enable_x64(True), jax.default_device(cpu):
-            values, vectors = map(np.asarray, jnp.linalg.eigh(jnp.asarray(covariance)))
+            values, vectors = map(np.asarray, jnp.linalg.eigh(jax.device_put(covariance)))
     values, vectors = values[::-1], vectors[:, ::-1].T
     largest = np.take_along_axis(vectors, np.argmax(np.abs(vectors), axis=1)[:, None], axis=1)
     return values, vectors * np.where(largest < 0, -1.0, 1.0)

@@ -57,16 +57,20 @@ def half_width(y: Float[Vectors, "n k"], kind: HalfWidth = "fwhm") -> Float[Arra
         quartiles = np.quantile(np.asarray(y[::stride], np.float64), [0.25, 0.5, 0.75], axis=0)
     # A width does not hang on the place, and about the middle float64 numbers lose nothing to float32.
     y = centred(on_host(y), quartiles[1])
-    deviation = jnp.std(y, axis=0, ddof=1)
+    deviation = _deviation(y)
     if not np.isfinite(np.asarray(deviation)).all():
         raise ValueError("y: NaN or infinite values; remove those vectors")
     if kind == "sigma":
         return deviation
-    robust = jnp.asarray((quartiles[2] - quartiles[0]) / 1.349, jnp.float32)
+    robust = ((quartiles[2] - quartiles[0]) / 1.349).astype(np.float32)
     # More than half of the values equal: the quartiles say nothing, and the peak is that value.
-    scale = jnp.where(robust > 0, robust, deviation)
-    fwhm = _fwhm(y, scale)
+    fwhm = _fwhm(y, np.where(robust > 0, robust, deviation))
     return fwhm if kind == "fwhm" else fwhm / 2
+
+
+@jax.jit
+def _deviation(y: jax.Array) -> jax.Array:
+    return jnp.std(y, axis=0, ddof=1)
 
 
 @jax.jit

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_count, as_floats, as_vectors
+from jaxlatent._boundary import as_count, as_floats, as_vectors, on_device
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.centred import centred
 from jaxlatent.latent.eigen import eigenvectors, rounding_variance, significant
@@ -62,7 +62,7 @@ class PCA:
         if self.mean_rest is not None:
             leaves["mean_rest"] = as_floats("mean_rest", self.mean_rest, mean.shape)
         for name, leaf in leaves.items():
-            object.__setattr__(self, name, jnp.asarray(leaf, jnp.float32))
+            object.__setattr__(self, name, on_device(leaf))
 
     @classmethod
     def fit(
@@ -150,7 +150,7 @@ class PCA:
         _warn_of_rounding(found, values[:k], vectors[:k])
         mean = found.mean.astype(np.float32)
         leaves = (mean, vectors[:k], values[:k], values[:k] / (total or 1.0), found.mean - mean)
-        return cls(*(jnp.asarray(leaf, jnp.float32) for leaf in leaves))
+        return cls(*map(on_device, leaves))
 
     @property
     def n_components(self) -> int:

@@ -1,7 +1,5 @@
 """How new z-vectors are drawn: the ellipse body, one sampler a file, one shared contract."""
 
-from jaxlatent.sampling.base import ComponentSampler as ComponentSampler
-from jaxlatent.sampling.base import Sampler as Sampler
 from jaxlatent.sampling.body import EllipseBody as EllipseBody
 from jaxlatent.sampling.bootstrap import BootstrapSampler as BootstrapSampler
 from jaxlatent.sampling.box import BoxSampler as BoxSampler
@@ -19,5 +17,6 @@ from jaxlatent.sampling.mixture import GaussianMixtureSampler as GaussianMixture
 from jaxlatent.sampling.pairwise import PairwiseSampler as PairwiseSampler
 from jaxlatent.sampling.path import PathSampler as PathSampler
 from jaxlatent.sampling.recombination import RecombinationSampler as RecombinationSampler
+from jaxlatent.sampling.sampler import Sampler as Sampler
 from jaxlatent.sampling.tilted import TiltedSampler as TiltedSampler
 from jaxlatent.sampling.tilted_body import TiltedBody as TiltedBody

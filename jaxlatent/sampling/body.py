@@ -1,5 +1,6 @@
 """The ellipse body: the vectors of which every pair of components lies inside that pair's ellipse."""
 
+import abc
 import math
 
 import jax
@@ -29,8 +30,52 @@ LIMIT = 1 - 2**-20
 _MOST_ERROR = 0.125
 
 
+class Body(abc.ABC):
+    """A region of vectors that grows when it is scaled about its centre."""
+
+    @property
+    @abc.abstractmethod
+    def n_components(self) -> int:
+        """The number of components k, or of latent coordinates d."""
+
+    @abc.abstractmethod
+    def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """The squares of `gauge`, traceable."""
+
+    def gauge(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
+        """The factor by which the body has to be scaled about its centre to have each vector on its border.
+
+        Args:
+            y: vectors in the frame and units of the body, floating point (n, k).
+
+        Returns:
+            float32 (n,): 0 at the centre, at most 1 inside; NaN for a vector with a NaN.
+
+        Raises:
+            TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
+        """
+        return jnp.sqrt(self._square(y))
+
+    def contains(self, y: Float[Array | np.ndarray, "n k"]) -> Bool[Array, " n"]:
+        """Whether each vector lies inside; one with a NaN does not. Arguments and errors as for `gauge`."""
+        return self._square(y) <= 1
+
+    def coverage(self, y: Float[Array | np.ndarray, "n k"]) -> float:
+        """The share of n >= 1 vectors that lie inside; arguments and errors as for `gauge`."""
+        return float(jnp.mean(self.contains(as_vectors("y", y, self.n_components, least=1))))
+
+    def _square(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
+        y = as_vectors("y", y, self.n_components)
+        return _squared_gauge(self, y.astype(np.float32))
+
+
+@jax.jit
+def _squared_gauge(body: Body, y: jax.Array) -> jax.Array:
+    return body._squared_gauge(y)
+
+
 @pytree
-class EllipseBody:
+class EllipseBody(Body):
     """{ y : (y_i / a_i)^2 + (y_j / a_j)^2 <= 1 for all i < j }.
 
     Attributes:
@@ -80,42 +125,9 @@ class EllipseBody:
         if k != axes:
             raise ValueError(f"body: expected {k} semi-axes, as many as pca has components, got {axes}")
 
-    def gauge(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
-        """The factor by which the body has to be scaled for each vector to lie on its boundary.
-
-        The root of the sum of the two largest (y_i / a_i)^2: the largest left side of all pair conditions.
-
-        Args:
-            y: vectors in the frame and units of the semi-axes, (n, k).
-
-        Returns:
-            float32 (n,), at most 1 inside the body.
-
-        Raises:
-            TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
-        """
-        y = as_vectors("y", y, self.n_components)
-        return jnp.sqrt(_largest_left_side(self, jnp.asarray(y, jnp.float32)))
-
-    def contains(self, y: Float[Array | np.ndarray, "n k"]) -> Bool[Array, " n"]:
-        """Whether each vector fulfils all k (k - 1) / 2 pair conditions.
-
-        All of them hold exactly when the two largest (y_i / a_i)^2 sum to at most 1, so this takes O(k)
-        a vector. A vector with a NaN is outside.
-
-        Args:
-            y: vectors in the frame and units of the semi-axes, (n, k).
-
-        Raises:
-            TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
-        """
-        y = as_vectors("y", y, self.n_components)
-        return _largest_left_side(self, jnp.asarray(y, jnp.float32)) <= 1
-
-    def coverage(self, y: Float[Array | np.ndarray, "n k"]) -> float:
-        """The fraction of n >= 1 vectors inside the body; arguments and errors as for `contains`."""
-        y = as_vectors("y", y, self.n_components, least=1)
-        return float(jnp.mean(self.contains(y)))
+    def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        # The largest left side of all pair conditions: all of them hold exactly when it is at most 1.
+        return largest_two(jnp.square(y / self.semi_axes))
 
     def confine(self, y: Float[Array, "b k"], rounding: Float[Array, " k"]) -> Float[Array, "b k"]:
         """Draws what rounding could lead outside straight towards the centre, as far as it takes.
@@ -210,8 +222,3 @@ def shrinking(x: Float[Array, "b k"], error: Float[Array, "*#b k"]) -> Float[Arr
     limit = jnp.float32(LIMIT)
     factor = (limit - norm(error)) / jnp.maximum(norm(x), limit / 2)
     return jnp.where(norm(jnp.abs(x) + error) > limit, jnp.minimum(factor, 1), 1)
-
-
-@jax.jit
-def _largest_left_side(body: EllipseBody, y: jax.Array) -> jax.Array:
-    return largest_two(jnp.square(y / body.semi_axes))

@@ -1,5 +1,8 @@
 """New vectors about the z-points, with the mean and the covariance of all of them."""
 
+import math
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
@@ -7,13 +10,13 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
-from jaxlatent.sampling.parents import as_parents, fit_parents
+from jaxlatent.sampling.parents import as_parents, fit_parents, log_mean_kernel
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, index_below, normals, words
 
 
 @pytree
-class BootstrapSampler(ComponentSampler):
+class BootstrapSampler(Sampler):
     """Draws (x_i + h e) / sqrt(1 + h^2) of a random z-point x_i in the whitened PCA frame, e standard normal.
 
     That is the smoothed bootstrap: a draw from the kernel density of the z-points, whose Gaussian kernel has
@@ -79,6 +82,18 @@ class BootstrapSampler(ComponentSampler):
         bandwidth = as_positive_leaf("bandwidth", bandwidth)
         pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
         return cls(pca, parents, bandwidth)
+
+    def _kept(self, k: int) -> dict[str, Any]:
+        return super()._kept(k) | {"parents": self.parents[:, :k]}
+
+    def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """The kernel density of the components that have a variance."""
+        h, variance = jnp.asarray(self.bandwidth, jnp.float32), self.pca.explained_variance
+        varies = variance > 0
+        scale = jnp.sqrt(jnp.where(varies, (1 + jnp.square(h)) / variance, 0.0))
+        log_scale = jnp.sum(jnp.log(jnp.where(varies, scale / h, 1.0)))
+        log_kernel = log_scale - 0.5 * math.log(2 * math.pi) * jnp.sum(varies, dtype=jnp.float32)
+        return log_kernel + log_mean_kernel(y * scale / h, jnp.asarray(self.parents), h)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         n, k = self.parents.shape

@@ -14,7 +14,7 @@ from jaxlatent._boundary import (
     is_traced,
 )
 from jaxlatent._pytree import pytree
-from jaxlatent.sampling.base import Sampler
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, uniforms
 
 _ROWS = 8192
@@ -85,6 +85,27 @@ class BoxSampler(Sampler):
         if not (np.isfinite(low) & np.isfinite(high)).all():
             raise ValueError("z: NaN or infinite values; remove those vectors")
         return cls(jnp.asarray(low), jnp.asarray(high))
+
+    @property
+    def n_components(self) -> int:
+        """The number of latent coordinates d."""
+        return self.low.shape[0]
+
+    def _log_density(self, y: Float[Array, "n d"]) -> Float[Array, " n"]:
+        """On the coordinates whose bounds differ."""
+        inside = jnp.all((y >= self.low) & (y <= self.high), axis=1)
+        width = self.high - self.low
+        return jnp.where(inside, -jnp.sum(jnp.log(jnp.where(width > 0, width, 1.0))), -jnp.inf)
+
+    def _gauge(self, y: Float[Array, "n d"]) -> Float[Array, " n"]:
+        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        away = jnp.abs(y - middle)
+        return jnp.max(
+            jnp.where(half > 0, away / jnp.where(half > 0, half, 1), away * jnp.inf),
+            axis=1,
+            where=away > 0,
+            initial=0,
+        )
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         dim = self.low.shape[0]

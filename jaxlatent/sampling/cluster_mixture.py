@@ -1,5 +1,7 @@
 """A mixture of ellipse bodies over clusters: the sampler to take where no z-points may be kept."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +9,12 @@ from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
+from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.clusters import BodyUnion, Clusters, fit_clusters
+from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.mixture import GaussianMixtureSampler
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed
 
 # Added to the correlation matrices, so that a factor exists whatever the rounding.
@@ -18,8 +22,11 @@ _FLOOR = 1e-6
 
 
 @pytree
-class ClusterMixtureSampler(ComponentSampler):
+class ClusterMixtureSampler(Sampler):
     """Draws from a Gaussian of one of many clusters, by their sizes, each confined to its own ellipse body.
+
+    The log density is that inside the bodies, and integrates to the share of vectors that a cluster's
+    Gaussian draws there, about `coverage` of `fit`: the others end on the boundary, where there is none.
 
     Attributes:
         mixture: weights, means and Cholesky factors of c clusters in a PCA frame of k components.
@@ -94,6 +101,19 @@ class ClusterMixtureSampler(ComponentSampler):
     def n_clusters(self) -> int:
         """The number of clusters c."""
         return self.mixture.n_clusters
+
+    def _kept(self, k: int) -> dict[str, Any]:
+        return {"mixture": self.mixture.keep(k), "body": self.body.keep(k)}
+
+    def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """Of each cluster only where its own body is."""
+
+        def inside(body: tuple[jax.Array, jax.Array]) -> jax.Array:
+            centre, axes = body
+            return largest_two(jnp.square((y - centre) / axes)) <= 1
+
+        own = jax.lax.map(inside, (jnp.asarray(self.body.centres), jnp.asarray(self.body.semi_axes)))
+        return jax.nn.logsumexp(jnp.where(own, self.mixture.log_densities(y), -jnp.inf), axis=0)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         cluster, y = self.mixture.draw_clusters(seed, index)

@@ -1,6 +1,7 @@
 """New vectors as combinations of a few z-points of one cluster: the sampler to take for images."""
 
 import math
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +11,15 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import as_array, as_count, as_positive_leaf, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.clusters import FEWEST, BodyUnion, fit_clusters
+from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.parents import as_parents, combined
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, distinct_indices, index_below, words
 
 
 @pytree
-class ClusterRecombinationSampler(ComponentSampler):
+class ClusterRecombinationSampler(Sampler):
     """Draws m_j + temperature / sqrt(m) sum_i (x_i - m_j) of m distinct z-points x_i of a random cluster j.
 
     As `RecombinationSampler` about the mean of all z-points, this keeps mean and covariance, here of every
@@ -40,6 +42,8 @@ class ClusterRecombinationSampler(ComponentSampler):
     Raises:
         ValueError: if shapes do not fit, or a number is out of range.
     """
+
+    _INSTEAD: ClassVar[str] = "take ClusterMixtureSampler, which has one for such clusters"
 
     pca: PCA
     body: BodyUnion
@@ -121,6 +125,9 @@ class ClusterRecombinationSampler(ComponentSampler):
         parents = np.concatenate(points).astype(np.float16)
         bounds = clusters.bounds.astype(np.int32)
         return cls(clusters.pca, clusters.body, parents, bounds, temperature, n_parents)
+
+    def _kept(self, k: int) -> dict[str, Any]:
+        return super()._kept(k) | {"parents": self.parents[:, :k]}
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         parents, bounds = jnp.asarray(self.parents), jnp.asarray(self.bounds)

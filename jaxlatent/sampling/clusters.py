@@ -9,12 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._boundary import as_count, as_floats, as_key, as_mask, as_share, as_vectors, is_traced
+from jaxlatent._boundary import (
+    as_count,
+    as_floats,
+    as_key,
+    as_mask,
+    as_share,
+    as_vectors,
+    is_traced,
+    on_device,
+)
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.body import shrinking
+from jaxlatent.sampling.body import Body, shrinking
 from jaxlatent.sampling.k_means import k_means, padded
 from jaxlatent.sampling.parents import check_differ
 from jaxlatent.sampling.region import fit_frame
@@ -29,11 +38,10 @@ _SPREAD_PRIOR = 20
 _RESOLUTION = 1e-6
 # By how much more than the level asked for, so that the point that sets it is inside whatever the rounding.
 _SLACK = 2**-18
-_BLOCK = 4096
 
 
 @pytree
-class BodyUnion:
+class BodyUnion(Body):
     """The vectors inside any of c ellipse bodies, each about a centre of its own.
 
     Body j is { y : (u_a / s_ja)^2 + (u_b / s_jb)^2 <= 1 for all a < b, u = y - m_j }.
@@ -59,34 +67,31 @@ class BodyUnion:
             raise ValueError(
                 "semi_axes: expected positive, finite numbers; leave out components in which no points differ"
             )
-        self.__dict__.update(
-            centres=jnp.asarray(centres, jnp.float32), semi_axes=jnp.asarray(axes, jnp.float32)
-        )
+        self.__dict__.update(centres=on_device(centres), semi_axes=on_device(axes))
 
     @property
     def n_components(self) -> int:
         """The number of components k."""
         return self.centres.shape[1]
 
-    def contains(self, y: Float[Array | np.ndarray, "n k"]) -> Bool[Array, " n"]:
-        """Whether each vector lies inside one of the bodies at least.
-
-        Args:
-            y: vectors in the frame and units of the semi-axes, (n, k).
+    def keep(self, n_components: int) -> "BodyUnion":
+        """The bodies of the first `n_components` components, from 2 to k.
 
         Raises:
-            TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
+            TypeError, ValueError: if the number is out of range.
         """
-        y = as_vectors("y", y, self.n_components)
-        blocks = [
-            _inside(self, jnp.asarray(y[i : i + _BLOCK], jnp.float32)) for i in range(0, len(y), _BLOCK)
-        ]
-        return jnp.concatenate([jnp.zeros(0, bool), *blocks])
+        k = as_count("n_components", n_components, 2, self.n_components)
+        return BodyUnion(self.centres[:, :k], self.semi_axes[:, :k])
 
-    def coverage(self, y: Float[Array | np.ndarray, "n k"]) -> float:
-        """The fraction of n >= 1 vectors inside; arguments and errors as for `contains`."""
-        y = as_vectors("y", y, self.n_components, least=1)
-        return float(jnp.mean(self.contains(y)))
+    def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """That of the body that needs to be scaled least."""
+
+        def one(least: jax.Array, cluster: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            centre, axes = cluster
+            return jnp.minimum(least, largest_two(jnp.square((y - centre) / axes))), None
+
+        start = jnp.full(y.shape[0], jnp.inf, jnp.float32)
+        return jax.lax.scan(one, start, (jnp.asarray(self.centres), jnp.asarray(self.semi_axes)))[0]
 
     def confine(
         self,
@@ -108,16 +113,6 @@ class BodyUnion:
         """How far float32 moves the components of a vector on its way to the latent frame; see there."""
         reach = jnp.abs(jnp.asarray(self.centres)) + jnp.asarray(self.semi_axes)
         return inverse_rounding(pca, jnp.max(reach, axis=0))
-
-
-@jax.jit
-def _inside(body: BodyUnion, y: jax.Array) -> jax.Array:
-    def one(inside: jax.Array, cluster: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        centre, axes = cluster
-        return inside | (largest_two(jnp.square((y - centre) / axes)) <= 1), None
-
-    bodies = jnp.asarray(body.centres), jnp.asarray(body.semi_axes)
-    return jax.lax.scan(one, jnp.zeros(y.shape[0], bool), bodies)[0]
 
 
 @dataclass(frozen=True, eq=False)

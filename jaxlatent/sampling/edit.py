@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 from jaxlatent._boundary import as_array, as_floats, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import body_extent, round_trip_rounding
-from jaxlatent.sampling.base import Sampler
 from jaxlatent.sampling.body import LIMIT, EllipseBody
+from jaxlatent.sampling.sampler import Sampler
 
 # Against an endless loop only: 256 components take 5 at most.
 _MOST_ROUNDS = 64

@@ -9,13 +9,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 from scipy import special
 
-from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, as_vectors, convert_fields, is_traced
+from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, convert_fields, is_traced
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.densities import TINY
+from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.region import check_variance, fit_frame
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.table import Cells, Table, integrate, tabulate
 from jaxlatent.sampling.words import Seed, directions, unit_uniform, words
 
@@ -53,7 +54,7 @@ class _Tables(NamedTuple):
 
 
 @pytree
-class EllipsoidSampler(ComponentSampler):
+class EllipsoidSampler(Sampler):
     """Draws from the ellipsoid { y : sum_i (y_i / sigma_i)^2 <= level^2 }, sigma_i^2 = explained_variance_i.
 
     The contour of a Gaussian with the z-points' covariance. It binds all k components jointly, where
@@ -137,48 +138,25 @@ class EllipsoidSampler(ComponentSampler):
             level = math.sqrt(2 * special.gammaincinv(pca.n_components / 2, coverage))
         return cls(pca, level, density)
 
-    def contains(self, y: Float[Array | np.ndarray, "n k"]) -> Bool[Array, " n"]:
-        """Whether each vector of the PCA frame lies in the ellipsoid; one with a NaN does not.
-
-        Raises:
-            TypeError, ValueError: if `y` is not a floating-point array of shape (n, k).
-        """
-        y = as_vectors("y", y, self.pca.n_components)
-        return _square_distance(self, jnp.asarray(y)) <= jnp.square(self.level)
-
     def log_volume(self) -> Float[Array, ""]:
         """The natural log of the k-dimensional volume, pi^(k/2) / Gamma(k/2 + 1) prod_i (level sigma_i)."""
         k = self.pca.n_components
         unit_ball = k / 2 * math.log(math.pi) - math.lgamma(k / 2 + 1)
         return k * jnp.log(jnp.float32(self.level)) + (_log_sigmas(self) + unit_ball)
 
-    def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
-        """The log density of vectors in the latent frame.
+    def _gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        return jnp.sqrt(self._square(y)) / self.level
 
-        With k < d the vectors drawn fill a k-dimensional plane, and the density is that on the plane, in the
-        coordinates of the PCA frame. **How far z lies from the plane does not count**: a vector far off it
-        gets the density of its foot. Look at `sampler.pca.distance(z)` beside it.
+    def _square(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """The squared Mahalanobis distance."""
+        return jnp.sum(jnp.square(y) / self.pca.explained_variance, axis=1)
 
-        Args:
-            z: vectors, floating point (n, d).
-
-        Returns:
-            float32 (n,), minus infinity outside the ellipsoid; its integral over the plane is 1.
-
-        Raises:
-            TypeError, ValueError: if `z` is not a floating-point array (n, d).
-        """
-        return self.log_prob_components(self.pca.transform(z))
-
-    def log_prob_components(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
-        """The same for vectors in the PCA frame, (n, k); arguments and errors as for `log_prob`."""
-        y = as_vectors("y", y, self.pca.n_components)
-        square = _square_distance(self, jnp.asarray(y))
-        radius = tables(self).radius
+    def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        square, radius = self._square(y), tables(self).radius
         if radius is None:
             inside = jnp.broadcast_to(-self.log_volume(), square.shape)
         else:
-            k = self.pca.n_components
+            k = self.n_components
             unit_sphere = math.log(2) + k / 2 * math.log(math.pi) - math.lgamma(k / 2)
             inside = -square / 2 - (_log_sigmas(self) + radius.log_total + unit_sphere)
         return jnp.where(square <= jnp.square(self.level), inside, -jnp.inf)
@@ -204,9 +182,3 @@ class EllipsoidSampler(ComponentSampler):
 
 def _log_sigmas(sampler: EllipsoidSampler) -> jax.Array:
     return jnp.sum(jnp.log(sampler.pca.explained_variance)) / 2
-
-
-@jax.jit
-def _square_distance(sampler: EllipsoidSampler, y: jax.Array) -> jax.Array:
-    sigma = jnp.sqrt(sampler.pca.explained_variance)
-    return jnp.sum(jnp.square(y.astype(jnp.float32) / sigma), axis=1)

@@ -2,7 +2,6 @@
 
 from typing import Any, Literal, NamedTuple, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
@@ -16,16 +15,18 @@ from jaxlatent._boundary import (
     as_vectors,
     convert_fields,
     is_traced,
+    on_device,
 )
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.densities import Density, EmpiricalDensity, NormalDensity, UniformDensity
+from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.law import largest_angle, spread
 from jaxlatent.sampling.region import Axes, check_variance, fit_region
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.table import Table, tabulate
 from jaxlatent.sampling.words import Seed, uniforms, unit_uniform, words
 
@@ -41,7 +42,7 @@ class _Tables(NamedTuple):
 
 
 @pytree
-class ExactSampler(ComponentSampler):
+class ExactSampler(Sampler):
     """Draws PCA components from a product density restricted to the ellipse body: exactly, in O(k).
 
     The largest component is drawn first, from its own law (`jaxlatent.sampling.law` derives it), then which
@@ -83,7 +84,7 @@ class ExactSampler(ComponentSampler):
         k, shape = self.pca.n_components, marginals.shape
         if len(shape) != 2 or shape[0] != k or shape[1] % 2 == 0 or shape[1] < 3:
             raise ValueError(f"marginals: expected ({k}, bins + 1) with an even number of bins, got {shape}")
-        object.__setattr__(self, "marginals", jnp.asarray(marginals, jnp.float32))
+        object.__setattr__(self, "marginals", on_device(marginals))
 
     @property
     def table(self) -> Table:
@@ -148,38 +149,14 @@ class ExactSampler(ComponentSampler):
             marginals = measure_marginals(pca.transform(points), body, temperature=temperature)
         return cls(pca, body, density, temperature, marginals)
 
-    def keep(self, n_components: int) -> "ExactSampler":
-        """The sampler of the first `n_components` components, from 2 to k.
+    def _kept(self, k: int) -> dict[str, Any]:
+        return super()._kept(k) | {"marginals": None if self.marginals is None else self.marginals[:k]}
 
-        Raises:
-            ValueError: if there are fewer.
-        """
-        pca, body = self.pca.keep(n_components), self.body.keep(n_components)
-        marginals = None if self.marginals is None else self.marginals[:n_components]
-        return ExactSampler(pca, body, self.density, self.temperature, marginals)
-
-    def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
-        """The log density of vectors in the latent frame.
-
-        With k < d the vectors drawn fill a k-dimensional plane, and the density is that on the plane, in the
-        coordinates of the PCA frame. **How far z lies from the plane does not count**: a vector far off it
-        gets the density of its foot. Look at `sampler.pca.distance(z)` beside it.
-
-        Args:
-            z: vectors, floating point (n, d).
-
-        Returns:
-            float32 (n,), minus infinity outside the body; its integral over the plane is 1.
-
-        Raises:
-            TypeError, ValueError: if `z` is not a floating-point array (n, d).
-        """
-        return self.log_prob_components(self.pca.transform(z))
-
-    def log_prob_components(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
-        """The same for vectors in the PCA frame, (n, k); arguments and errors as for `log_prob`."""
-        y = as_vectors("y", y, self.pca.n_components)
-        return _log_prob(self, self.table.log_total, jnp.asarray(y, jnp.float32))
+    def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        axes, inside = self.body.semi_axes, self.body.contains(y)
+        u = jnp.where(inside[:, None], y / axes, 0.0)
+        log_prob = self._density().log_prob(u) - jnp.sum(jnp.log(axes)) - self.table.log_total
+        return jnp.where(inside, log_prob, -jnp.inf)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.pca.n_components
@@ -192,15 +169,6 @@ class ExactSampler(ComponentSampler):
         u = density.within(t, uniforms(seed, index, 1, k))
         u = jnp.where(jnp.arange(k, dtype=jnp.int32)[:, None] == which, largest, u)
         return self.body.confine(u.T * (self.body.semi_axes * jnp.float32(LIMIT)), rounding)
-
-
-@jax.jit
-def _log_prob(sampler: ExactSampler, log_total: jax.Array, y: jax.Array) -> jax.Array:
-    axes = sampler.body.semi_axes
-    inside = sampler.body.contains(y)
-    u = jnp.where(inside[:, None], y / axes, 0.0)
-    log_prob = sampler._density().log_prob(u) - jnp.sum(jnp.log(axes)) - log_total
-    return jnp.where(inside, log_prob, -jnp.inf)
 
 
 def measure_marginals(
@@ -239,4 +207,4 @@ def measure_marginals(
     if empty.size:
         raise ValueError(f"body: no value of component {empty[0]} lies within its semi-axis; enlarge it")
     cumulative = np.cumsum(inside, axis=1) / total
-    return jnp.asarray(np.pad(cumulative, ((0, 0), (1, 0))), jnp.float32)
+    return on_device(np.pad(cumulative, ((0, 0), (1, 0))))

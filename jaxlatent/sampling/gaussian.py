@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_positive, as_positive_leaf, convert_fields
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, normals
 
 
@@ -33,7 +33,7 @@ def log_normal(
 
 
 @pytree
-class GaussianSampler(ComponentSampler):
+class GaussianSampler(Sampler):
     """Draws from the multivariate normal distribution of the z-points, full covariance included.
 
     In the PCA frame the components are uncorrelated, so component i is
@@ -80,24 +80,13 @@ class GaussianSampler(ComponentSampler):
         temperature = as_positive("temperature", temperature)
         return cls(fit_frame(z, n_components, where=where, **trimming), temperature)
 
-    def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
-        """Natural logarithm of the density at z-points, at the sampler's temperature.
-
-        It is the density of the drawn components of positive variance, in the units of z, at the
-        projection of z onto them. With k = d that is the density in the latent frame. With fewer, the
-        vectors drawn fill a plane. **How far z lies from the plane does not count**: a vector far off it
-        gets the density of its foot. Look at `sampler.pca.distance(z)` beside it.
-
-        Args:
-            z: (n, d), floating point.
-
-        Returns:
-            float32 (n,).
-
-        Raises:
-            TypeError, ValueError: if `z` is not a floating-point array (n, d).
-        """
-        return _log_prob(self, self.pca.transform(z))
+    def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        """Of the components that have a variance."""
+        deviations = self._deviations
+        drawn = deviations > 0
+        unit = jnp.where(drawn, deviations, 1.0)
+        terms = jnp.square(y / unit) + 2 * jnp.log(unit) + math.log(2 * math.pi)
+        return -0.5 * jnp.sum(jnp.where(drawn, terms, 0.0), axis=1)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         return (self._deviations[:, None] * normals(seed, index, 0, self.pca.n_components)).T
@@ -105,12 +94,3 @@ class GaussianSampler(ComponentSampler):
     @property
     def _deviations(self) -> Float[Array, " k"]:
         return jnp.asarray(self.temperature, jnp.float32) * jnp.sqrt(self.pca.explained_variance)
-
-
-@jax.jit
-def _log_prob(sampler: GaussianSampler, y: jax.Array) -> jax.Array:
-    deviations = sampler._deviations
-    drawn = deviations > 0
-    unit = jnp.where(drawn, deviations, 1.0)
-    terms = jnp.square(y / unit) + 2 * jnp.log(unit) + math.log(2 * math.pi)
-    return -0.5 * jnp.sum(jnp.where(drawn, terms, 0.0), axis=1)

@@ -1,15 +1,16 @@
 """New vectors between two z-points."""
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_floats, as_mask, as_vectors, is_traced
+from jaxlatent._boundary import as_choice, as_floats, as_mask, as_vectors, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.base import Sampler, tables
+from jaxlatent.sampling.draws import tables
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, distinct_indices, uniforms
 
 Kind = Literal["linear", "spherical"]
@@ -38,17 +39,19 @@ class InterpolationSampler(Sampler):
         ValueError: if `points` are not two or more finite vectors, or `kind` is unknown.
     """
 
+    _INSTEAD: ClassVar[str] = "take BootstrapSampler, which has one about the same points"
+
     points: Float[Array | np.ndarray, "n d"]
     kind: Kind = static_field(default="linear")
     centre: Float[Array, " d"] | None = None
 
     def __post_init__(self) -> None:
         as_choice("kind", self.kind, get_args(Kind))
-        points = jnp.asarray(as_vectors("points", self.points, least=2), jnp.float32)
+        points = on_device(as_vectors("points", self.points, least=2))
         object.__setattr__(self, "points", points)
         if self.centre is not None:
             centre = as_floats("centre", self.centre, points.shape[1:])
-            object.__setattr__(self, "centre", jnp.asarray(centre, jnp.float32))
+            object.__setattr__(self, "centre", on_device(centre))
         if not is_traced(points) and not np.isfinite(np.asarray(points)).all():
             raise ValueError("points: NaN or infinite values; remove those vectors")
 
@@ -59,7 +62,7 @@ class InterpolationSampler(Sampler):
         if is_traced(self):
             return jnp.mean(self.points, axis=0)
         # In float64, whose rounding no number of points makes seen.
-        return jnp.asarray(np.mean(np.asarray(self.points), 0, np.float64), jnp.float32)
+        return on_device(np.mean(np.asarray(self.points), 0, np.float64))
 
     @classmethod
     def fit(
@@ -84,6 +87,11 @@ class InterpolationSampler(Sampler):
         z = as_vectors("z", z, least=2)
         points = z if where is None else z[as_mask("where", where, z.shape[0])]
         return cls(trim(points, max_points=max_points), kind)
+
+    @property
+    def n_components(self) -> int:
+        """The number of latent coordinates d."""
+        return self.points.shape[1]
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         points = jnp.asarray(self.points)

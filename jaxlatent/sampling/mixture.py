@@ -15,21 +15,20 @@ from jaxlatent._boundary import (
     as_vectors,
     convert_fields,
     is_traced,
+    on_device,
 )
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.em import fit_mixture
 from jaxlatent.sampling.gaussian import inverse_factor, log_normal
 from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, normals, unit_uniform, words
-
-_BLOCK = 1024
 
 
 @pytree
-class GaussianMixtureSampler(ComponentSampler):
+class GaussianMixtureSampler(Sampler):
     """Draws from a mixture of normal distributions with full covariances, fitted in a PCA frame.
 
     A vector first gets a cluster, by the weights, then is the cluster's mean plus temperature times its
@@ -63,7 +62,7 @@ class GaussianMixtureSampler(ComponentSampler):
                 raise ValueError(
                     f"{name}: expected shape {shape} for {c} clusters of {k} components, got {array.shape}"
                 )
-            object.__setattr__(self, name, jnp.asarray(array, jnp.float32))
+            object.__setattr__(self, name, on_device(array))
         if is_traced(self.weights):
             return
         weights = np.asarray(self.weights)
@@ -158,23 +157,22 @@ class GaussianMixtureSampler(ComponentSampler):
         """The number of clusters c."""
         return self.weights.shape[0]
 
-    def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
-        """Natural logarithm of the density at z-points, at the sampler's temperature.
+    def log_densities(self, y: Float[Array, "n k"]) -> Float[Array, "c n"]:
+        """Log of each cluster's weight times its density, for use inside `jax.jit`."""
+        inverses = inverse_factor(self.cholesky) / self._temperature
 
-        It is the density in the k components of the frame, in the units of z, at the projection of z onto
-        them. With k < d the vectors drawn fill a plane. **How far z lies from the plane does not count**: a
-        vector far off it gets the density of its foot. Look at `sampler.pca.distance(z)` beside it.
+        def cluster(cluster: tuple[jax.Array, ...]) -> jax.Array:
+            weight, *law = cluster
+            return jnp.log(weight) + log_normal(y, *law)
 
-        Args:
-            z: (n, d), floating point.
+        return jax.lax.map(cluster, (self.weights, self.means, inverses))
 
-        Returns:
-            float32 (n,).
+    def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        return jax.nn.logsumexp(self.log_densities(y), axis=0)
 
-        Raises:
-            TypeError, ValueError: if `z` is not a floating-point array (n, d).
-        """
-        return _log_prob(self, self.pca.transform(z))
+    def _kept(self, k: int) -> dict[str, Any]:
+        # The leading block of a Cholesky factor is the factor of the leading block of the covariance.
+        return super()._kept(k) | {"means": self.means[:, :k], "cholesky": self.cholesky[:, :k, :k]}
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         return self.draw_clusters(seed, index)[1]
@@ -214,14 +212,3 @@ def _full_covariances(mixture: Any) -> np.ndarray:
     if mixture.covariance_type == "spherical":
         return found[:, None, None] * np.eye(d)
     return found
-
-
-@jax.jit
-def _log_prob(sampler: GaussianMixtureSampler, y: jax.Array) -> jax.Array:
-    inverses = inverse_factor(sampler.cholesky) / sampler._temperature
-
-    def vector(y: jax.Array) -> jax.Array:
-        density = jax.lax.map(lambda cluster: log_normal(y, *cluster), (sampler.means, inverses))
-        return jax.nn.logsumexp(jnp.log(sampler.weights) + density)
-
-    return jax.lax.map(vector, y, batch_size=_BLOCK)

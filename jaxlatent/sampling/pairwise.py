@@ -1,6 +1,6 @@
 """The source method: uniform draws, and a redraw wherever a pair of components leaves its ellipse."""
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +10,13 @@ from jaxlatent._boundary import as_choice
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.base import ComponentSampler, tables
 from jaxlatent.sampling.body import LIMIT, EllipseBody
+from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
 from jaxlatent.sampling.region import Axes, fit_region
 from jaxlatent.sampling.round_robin import round_robin
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.violated import descending, redraw_violated
 from jaxlatent.sampling.words import Seed, unit_uniform, words
 
@@ -28,7 +29,7 @@ _COMPONENTS_A_ROUND = 8
 
 
 @pytree
-class PairwiseSampler(ComponentSampler):
+class PairwiseSampler(Sampler):
     """Draws every PCA component uniformly, then redraws one of every pair that lies outside its ellipse.
 
     Component i is uniform in [-a_i, a_i]. Then each of the k (k - 1) / 2 pairs is looked at once, in random
@@ -50,6 +51,8 @@ class PairwiseSampler(ComponentSampler):
     Raises:
         ValueError: if `body` and `pca` differ in k, or `order` is unknown.
     """
+
+    _INSTEAD: ClassVar[str] = "take ExactSampler, which draws from a known density on the same body"
 
     pca: PCA
     body: EllipseBody
@@ -87,14 +90,6 @@ class PairwiseSampler(ComponentSampler):
         """
         region = fit_region(z, n_components=n_components, fact=fact, axes=half_width, where=where, **trimming)
         return cls(*region, order)
-
-    def keep(self, n_components: int) -> "PairwiseSampler":
-        """The sampler of the first `n_components` components, from 2 to k.
-
-        Raises:
-            ValueError: if there are fewer.
-        """
-        return PairwiseSampler(self.pca.keep(n_components), self.body.keep(n_components), self.order)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components

@@ -1,24 +1,25 @@
 """Paths in a plane of two components: how images change from place to place."""
 
-from typing import Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_count, as_floats, as_number, as_positive
+from jaxlatent._boundary import as_choice, as_count, as_floats, as_number, as_positive, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, uniforms
 
 Kind = Literal["ellipse", "circle", "line"]
 
 
 @pytree
-class PathSampler(ComponentSampler):
+class PathSampler(Sampler):
     """Draws vectors at random places of a closed or a straight path in the PCA frame; `path` walks along it.
 
     The path is y(t) = centre + cos(2 pi t) axes_0 + sin(2 pi t) axes_1 for "ellipse" and "circle", and
@@ -34,6 +35,8 @@ class PathSampler(ComponentSampler):
         ValueError: if the shapes do not fit or `kind` is unknown.
     """
 
+    _INSTEAD: ClassVar[str] = "its vectors fill a line"
+
     pca: PCA
     centre: Float[Array, " k"]
     axes: Float[Array, "2 k"]
@@ -44,7 +47,7 @@ class PathSampler(ComponentSampler):
         k = self.pca.n_components
         for name, shape in (("centre", (k,)), ("axes", (2, k))):
             array = as_floats(name, getattr(self, name), shape)
-            object.__setattr__(self, name, jnp.asarray(array, jnp.float32))
+            object.__setattr__(self, name, on_device(array))
 
     @classmethod
     def in_plane(
@@ -83,11 +86,12 @@ class PathSampler(ComponentSampler):
         cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         axes = np.zeros((2, k), np.float32)
         axes[:, both] = level * sigma * np.array([[cosine, sine], [-sine, cosine]])
-        centre = jnp.zeros(k, jnp.float32)
+        centre = np.zeros(k, np.float32)
         if base is not None:
             base = as_floats("base", base, pca.mean.shape)
-            centre = pca.transform(base[None])[0].at[np.array(both)].set(0)
-        return cls(pca, centre, jnp.asarray(axes), kind)
+            centre = np.array(pca.transform(base[None])[0])
+            centre[both] = 0
+        return cls(pca, on_device(centre), on_device(axes), kind)
 
     @classmethod
     def fit(
@@ -139,13 +143,18 @@ class PathSampler(ComponentSampler):
     def path_components(self, n: int) -> Float[Array, "{n} k"]:
         """The same vectors in the PCA frame; arguments and errors as for `path`."""
         n = as_count("n", n, 1)
-        return self._at(jnp.linspace(0, 1, n, endpoint=self.kind == "line", dtype=jnp.float32))
+        return _at(self, np.linspace(0, 1, n, endpoint=self.kind == "line", dtype=np.float32))
 
-    def _at(self, t: Float[Array, " b"]) -> Float[Array, "b k"]:
-        if self.kind == "line":
-            return self.centre + (2 * t - 1)[:, None] * self.axes[0]
-        angle = jnp.float32(2 * np.pi) * t[:, None]
-        return self.centre + jnp.cos(angle) * self.axes[0] + jnp.sin(angle) * self.axes[1]
+    def _kept(self, k: int) -> dict[str, Any]:
+        return super()._kept(k) | {"centre": self.centre[:k], "axes": self.axes[:, :k]}
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
-        return self._at(uniforms(seed, index, 0, 1)[0])
+        return _at(self, uniforms(seed, index, 0, 1)[0])
+
+
+@jax.jit
+def _at(path: PathSampler, t: Float[Array, " b"]) -> Float[Array, "b k"]:
+    if path.kind == "line":
+        return path.centre + (2 * t - 1)[:, None] * path.axes[0]
+    angle = jnp.float32(2 * np.pi) * t[:, None]
+    return path.centre + jnp.cos(angle) * path.axes[0] + jnp.sin(angle) * path.axes[1]

@@ -1,7 +1,7 @@
 """New vectors as combinations of a few z-points, with the mean and the covariance of all of them."""
 
 import math
-from typing import Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,15 +10,15 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.base import ComponentSampler
 from jaxlatent.sampling.parents import as_parents, combined, fit_parents
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, directions, distinct_indices
 
 Weights = Literal["equal", "random"]
 
 
 @pytree
-class RecombinationSampler(ComponentSampler):
+class RecombinationSampler(Sampler):
     """Draws sum_i w_i x_i of m distinct, random z-points x_i in the whitened PCA frame, sum_i w_i^2 = 1.
 
     Such weights keep both moments, whatever the law of the z-points. For independent parents, E x = 0 and
@@ -44,6 +44,8 @@ class RecombinationSampler(ComponentSampler):
     Raises:
         ValueError: if `parents` and `pca` differ in k, `n_parents` is out of range or `weights` unknown.
     """
+
+    _INSTEAD: ClassVar[str] = "take BootstrapSampler, or ClusterMixtureSampler, which has one"
 
     pca: PCA
     parents: Float[Array | np.ndarray, "n k"]
@@ -88,6 +90,9 @@ class RecombinationSampler(ComponentSampler):
         """
         pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
         return cls(pca, parents, n_parents, weights)
+
+    def _kept(self, k: int) -> dict[str, Any]:
+        return super()._kept(k) | {"parents": self.parents[:, :k]}
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         m, n = self.n_parents, self.parents.shape[0]

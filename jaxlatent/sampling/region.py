@@ -112,7 +112,7 @@ def fit_region(
 
 
 def _rank(pca: PCA) -> int:
-    return int(jnp.sum(pca.explained_variance > 0))
+    return int(np.count_nonzero(pca.explained_variance))
 
 
 def _warn_of_empty_middle(y: jax.Array | np.ndarray, body: EllipseBody) -> None:

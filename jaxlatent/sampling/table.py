@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt32
 
+from jaxlatent._boundary import on_device
+
 #: The log of a density, not normalised, at places (nodes,) -> (nodes,), in NumPy or `jax.numpy`.
 LogDensity = Callable[[Any], Any]
 
@@ -88,13 +90,13 @@ def tabulate(cells: Cells) -> Table:
     upper: Any
     reached = cells.mass.sum(axis=1).cumsum()
     if isinstance(reached, np.ndarray):
-        upper = np.minimum(np.round(reached * most), most - 1).astype(np.uint32)
+        upper = np.minimum(np.round(reached * most), most - 1)
     else:
         # 256 below is the largest float32.
-        upper = jnp.minimum(reached * most, most - 256).astype(jnp.uint32)
+        upper = jnp.minimum(reached * most, most - 256)
     numbers = (cells.start, cells.width, cells.ratio, cells.log_total)
-    start, width, ratio, log_total = (jnp.asarray(x, jnp.float32) for x in numbers)
-    return Table(start, width, ratio, jnp.asarray(upper), log_total)
+    start, width, ratio, log_total = map(on_device, numbers)
+    return Table(start, width, ratio, on_device(upper, np.uint32), log_total)
 
 
 def integrate(

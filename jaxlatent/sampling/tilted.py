@@ -8,19 +8,20 @@ the other from its conditional law, within the interval that the others leave; a
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_count, as_key, as_positive, is_traced
+from jaxlatent._boundary import as_choice, as_count, as_key, as_positive, as_vectors, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
-from jaxlatent.sampling.base import Sampler, equip, tables
 from jaxlatent.sampling.diagnostics import Diagnostics, Mixing
+from jaxlatent.sampling.draws import equip, tables
 from jaxlatent.sampling.region import FACT
+from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.tilted_body import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
 from jaxlatent.sampling.words import Seed, normals, seed_words, threefry2x32, uniforms, unit_uniform
 
@@ -71,6 +72,8 @@ class TiltedSampler(Sampler):
             a normal density has no inverse.
     """
 
+    _INSTEAD: ClassVar[str] = "unnormalized_log_prob is its log density up to a constant"
+
     body: TiltedBody
     density: Density = static_field(default="uniform")
     sweeps: int | None = static_field(default=None)
@@ -89,7 +92,7 @@ class TiltedSampler(Sampler):
         correlation = self.body.correlation
         if is_traced(self):
             return jnp.linalg.inv(correlation)
-        return jnp.asarray(np.linalg.inv(np.asarray(correlation, np.float64)), jnp.float32)
+        return on_device(np.linalg.inv(np.asarray(correlation, np.float64)))
 
     @classmethod
     def fit(
@@ -170,24 +173,47 @@ class TiltedSampler(Sampler):
         counts = as_count("n_chains", n_chains, 1), as_count("n_draws", n_draws, 4), as_count("thin", thin, 1)
         return _run_chains(self, tables(self), seed_words(as_key(key)), *counts, start)
 
+    @property
+    def n_components(self) -> int:
+        """The number of latent coordinates d."""
+        return self.body.n_components
+
+    def unnormalized_log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
+        """The log density of latent vectors up to a constant, which is the same for all of them.
+
+        0 inside the body under the uniform density; under the normal one -1/2 of the squared Mahalanobis
+        distance in the covariance of the body.
+
+        Args:
+            z: vectors, floating point (n, d).
+
+        Returns:
+            float32 (n,), minus infinity outside the body.
+
+        Raises:
+            TypeError, ValueError: if `z` is not a floating-point array (n, d).
+        """
+        z = as_vectors("z", z, self.n_components)
+        return _unnormalized(self, tables(self), jnp.asarray(z, jnp.float32))
+
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         state = jax.lax.fori_loop(0, self.sweeps, self._sweep(seed, index), self._start(seed, index))
-        return self.body.place(state.t[: self.body.dim])
+        return self.body.place(state.t[: self.body.n_components])
 
     def _start(self, seed: Seed, index: UInt32[Array, " b"]) -> _State:
         body = self.body
         varies = (body.sigma > 0).astype(jnp.float32)[:, None]
         direction = varies * jnp.matmul(
-            body.correlation, varies * normals(seed, index, 0, body.dim), precision="highest"
+            body.correlation, varies * normals(seed, index, 0, body.n_components), precision="highest"
         )
         fraction = uniforms(seed, index, 1, 1)
         t = direction * (fraction / jnp.sqrt(squared_gauge(direction, body.correlation)))
-        t = jnp.pad(t, ((0, -body.dim % GROUPS), (0, 0)))
+        t = jnp.pad(t, ((0, -body.n_components % GROUPS), (0, 0)))
         return _State(arcsin(t), t)
 
     def _sweep(self, seed: Seed, index: UInt32[Array, " b"]) -> _Sweep:
         """The function that takes a tile of chains through the sweep of a given number."""
-        body, d = self.body, self.body.dim
+        body, d = self.body, self.body.n_components
         same, unused = jnp.eye(d, dtype=bool), ((0, 0), (0, -d % GROUPS))
         tilt = jnp.pad(jnp.arcsin(jnp.where(same, 0.0, body.correlation)), unused)
         varies = body.sigma > 0
@@ -263,11 +289,22 @@ def truncated_normal(
 def _check_inverse(body: TiltedBody) -> None:
     least = np.linalg.eigvalsh(np.asarray(body.correlation, np.float64))[0]
     # What rounding to float32 makes of an eigenvalue that is 0.
-    if not least > np.finfo(np.float32).eps * math.sqrt(body.dim):
+    if not least > np.finfo(np.float32).eps * math.sqrt(body.n_components):
         raise ValueError(
             f"density: 'normal' needs a correlation with an inverse, its smallest eigenvalue is {least:.2g}; "
             "use density='uniform', fit more z-points, or draw in a PCA frame"
         )
+
+
+@jax.jit
+def _unnormalized(sampler: TiltedSampler, precision: jax.Array | None, z: jax.Array) -> jax.Array:
+    body = sampler.body
+    inside = body._squared_gauge(z) <= 1
+    if precision is None:
+        return jnp.where(inside, 0.0, -jnp.inf)
+    t = jnp.where(body.sigma > 0, (z - body.mean) / jnp.where(body.sigma > 0, body.sigma, 1), 0)
+    square = jnp.einsum("ni,ij,nj->n", t, precision, t, precision="highest")
+    return jnp.where(inside, -square / 2, -jnp.inf)
 
 
 @partial(jax.jit, static_argnames=("n_chains", "n_draws", "thin", "warmup"))
@@ -285,7 +322,7 @@ def _run_chains(
     sweep, body = sampler._sweep(seed, index), sampler.body
 
     def draw(state: _State, begin: jax.Array) -> tuple[_State, jax.Array]:
-        return jax.lax.fori_loop(begin, begin + thin, sweep, state), body.place(state.t[: body.dim])
+        return jax.lax.fori_loop(begin, begin + thin, sweep, state), body.place(state.t[: body.n_components])
 
     state = jax.lax.fori_loop(0, warmup, sweep, sampler._start(seed, index))
     _, z = jax.lax.scan(draw, state, warmup + thin * jnp.arange(n_draws))

@@ -17,10 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_leaf, as_positive, as_vectors, convert_fields, is_traced
+from jaxlatent._boundary import as_leaf, as_positive, as_vectors, convert_fields, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.moments import moments
 from jaxlatent.latent.subset import subset_moments
+from jaxlatent.sampling.body import Body
 
 # Below it, float32 can no longer tell an ellipse from a line.
 _LEAST_WIDTH = 1e-6
@@ -33,7 +34,7 @@ GROUPS = 8
 
 
 @pytree
-class TiltedBody:
+class TiltedBody(Body):
     """{ z : (z_i - mu_i, z_j - mu_j) lies in the confidence ellipse of its covariance, for all i < j }.
 
     With t_i = (z_i - mu_i) / (level sigma_i), the ellipse of a pair is
@@ -95,47 +96,20 @@ class TiltedBody:
         unit = np.where(alive, sigma, np.inf)
         correlation = found.covariance / np.outer(unit, unit)
         np.fill_diagonal(correlation, 1.0)
-        return cls(
-            jnp.asarray(found.mean, jnp.float32),
-            jnp.asarray(sigma, jnp.float32),
-            jnp.asarray(correlation, jnp.float32),
-            level,
-        )
+        return cls(on_device(found.mean), on_device(sigma), on_device(correlation), level)
 
     @property
-    def dim(self) -> int:
+    def n_components(self) -> int:
         """The number of latent coordinates d."""
         return self.mean.shape[0]
 
-    def gauge(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
-        """The factor by which the body has to be scaled about its mean for each vector to be on its border.
-
-        The square root of the largest quadratic form of all d (d - 1) / 2 pairs: 0 at the mean, 1 on the
-        border. O(d^2) a vector, in blocks of vectors.
-
-        Args:
-            z: latent vectors, floating point (n, d).
-
-        Returns:
-            float32 (n,); NaN for a vector with a NaN.
-
-        Raises:
-            TypeError, ValueError: if `z` is not a floating-point array (n, d).
-        """
-        z = as_vectors("z", z, self.dim)
-        return _gauge(self, jnp.asarray(z))
-
-    def contains(self, z: Float[Array | np.ndarray, "n d"]) -> Bool[Array, " n"]:
-        """Whether each vector fulfils all d (d - 1) / 2 pair conditions; arguments and errors as `gauge`."""
-        return self.gauge(z) <= 1
-
-    def coverage(self, z: Float[Array | np.ndarray, "n d"]) -> float:
-        """The share of the vectors that lie inside; arguments and errors as `gauge`, n >= 1.
-
-        Near 0 for the z-points themselves where d is large: at d = 256 they have 32,640 conditions to fulfil.
-        """
-        inside = self.contains(as_vectors("z", z, self.dim, least=1))
-        return float(jnp.mean(inside.astype(jnp.float32)))
+    def _squared_gauge(self, y: Float[Array, "n d"]) -> Float[Array, " n"]:
+        """The largest quadratic form of all d (d - 1) / 2 pairs: O(d^2) a vector, in blocks of vectors."""
+        n, d = y.shape
+        block = max(1, min(n, _BLOCK))
+        t = self.standardise(jnp.pad(y, ((0, -n % block), (0, 0))))
+        forms = jax.lax.map(lambda rows: squared_gauge(rows.T, self.correlation), t.reshape(-1, block, d))
+        return forms.reshape(-1)[:n]
 
     def standardise(self, z: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         """The vectors t = (z - mean) / (level sigma); a constant coordinate is 0, or huge off the mean."""
@@ -152,7 +126,7 @@ class TiltedBody:
         scale = self.sigma * jnp.float32(self.level)
         digits = jnp.abs(self.mean) / jnp.where(scale > 0, scale, jnp.inf)
         error = jnp.float32(_EPS / 2) * (16 + 2 * jnp.max(digits))
-        others = ~jnp.eye(self.dim, dtype=bool)
+        others = ~jnp.eye(self.n_components, dtype=bool)
         width = 1 - jnp.max(jnp.abs(self.correlation), where=others, initial=0.0)
         return self.mean + scale / (1 + error * jnp.sqrt(2 / width)) * t.T
 
@@ -221,16 +195,6 @@ def _largest(x: jax.Array) -> jax.Array:
 
     rows = jax.lax.reduce(x.reshape(GROUPS, -1, x.shape[1]), np.float32(0), larger, (0,))
     return reduce(larger, list(rows))
-
-
-@jax.jit
-def _gauge(body: TiltedBody, z: jax.Array) -> jax.Array:
-    n, d = z.shape
-    block = max(1, min(n, _BLOCK))
-    t = body.standardise(jnp.pad(z, ((0, -n % block), (0, 0))))
-    blocks = t.reshape(-1, block, d)
-    squared = jax.lax.map(lambda rows: squared_gauge(rows.T, body.correlation), blocks)
-    return jnp.sqrt(squared.reshape(-1)[:n])
 
 
 def _check(mean: np.ndarray, sigma: np.ndarray, correlation: np.ndarray) -> None:

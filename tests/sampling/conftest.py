@@ -2,7 +2,6 @@ import math
 from contextlib import contextmanager
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,7 +16,7 @@ def make_z():
         rng = np.random.default_rng(seed)
         mixing = rng.standard_normal((d, d)) / np.sqrt(d)
         z = rng.standard_normal((n, d)) @ mixing + rng.uniform(-3, 3, d)
-        return jnp.asarray(z, jnp.float32)
+        return jax.device_put(z.astype(np.float32))
 
     return make
 
@@ -48,7 +47,7 @@ def identity_pca():
     """identity_pca(k): a frame that leaves vectors as they are."""
 
     def make(k):
-        return PCA(jnp.zeros(k), jnp.eye(k), jnp.ones(k), jnp.full(k, 1 / k))
+        return PCA(*(np.float32(x) for x in (np.zeros(k), np.eye(k), np.ones(k), np.full(k, 1 / k))))
 
     return make
 

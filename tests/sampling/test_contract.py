@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent.sampling.base import ComponentSampler
+from jaxlatent._pytree import pytree
+from jaxlatent.sampling.words import uniforms
 
 D = 12
 SAMPLERS = {
@@ -57,9 +58,12 @@ CLASSES = [
 ]
 
 
+WITHOUT_FRAME = [jl.BoxSampler, jl.TiltedSampler, jl.InterpolationSampler]
+
+
 def test_every_public_sampler_is_here(make_z):
     public = {x for x in vars(jl).values() if isinstance(x, type) and issubclass(x, jl.Sampler)}
-    assert public - {jl.Sampler, ComponentSampler} == set(CLASSES)
+    assert public - {jl.Sampler} == set(CLASSES)
 
 
 # One of each class, and those whose law is another program; the other options of a class are slow.
@@ -223,13 +227,103 @@ def test_saved_and_loaded(sampler, key, tmp_path):
 
 
 def test_components_are_the_same_vectors(sampler, key):
-    if not isinstance(sampler, ComponentSampler):
-        pytest.skip("draws in the latent frame only")
-    y = sampler.sample_components(key, 60)
-    assert y.shape == (60, sampler.pca.n_components)
-    np.testing.assert_allclose(
-        sampler.pca.inverse_transform(y), sampler.sample(key, 60), rtol=1e-5, atol=1e-5
-    )
+    y, z = sampler.sample_components(key, 60), sampler.sample(key, 60)
+    assert y.shape == (60, sampler.n_components)
+    back = y if sampler.frame is None else sampler.frame.inverse_transform(y)
+    np.testing.assert_allclose(back, z, rtol=1e-5, atol=1e-5)
+
+
+def test_shapes_batches_and_single_indices_are_the_same_vectors(sampler, key):
+    z = np.asarray(sampler.sample(key, 60))
+    np.testing.assert_array_equal(sampler.sample(key, (3, 20)).reshape(60, D), z)
+    parts = list(sampler.batches(key, 50, 32, start=10))
+    assert [len(part) for part in parts] == [32, 18]
+    np.testing.assert_array_equal(np.concatenate(parts), z[10:])
+    index = jnp.asarray([[59, 0], [7, 7]])
+    drawn = jax.jit(lambda s, k, i: s.draw(k, i))(sampler, key, index)
+    np.testing.assert_allclose(drawn, z[np.asarray(index)], rtol=1e-4, atol=1e-5)
+
+
+def test_log_prob_or_what_to_do_instead(sampler, key):
+    if sampler._log_density is None:
+        with pytest.raises(NotImplementedError, match=f"log_prob: {type(sampler).__name__} has no density"):
+            sampler.log_prob(sampler.sample(key, 2))
+        with pytest.raises(NotImplementedError, match="no density"):
+            sampler.sample_and_log_prob(key, 2)
+        assert sampler.score(sampler.sample(key, 2)).log_prob is None
+    else:
+        z, log_prob = sampler.sample_and_log_prob(key, 40)
+        np.testing.assert_allclose(z, sampler.sample(key, 40), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(log_prob, sampler.log_prob(z), rtol=1e-4, atol=1e-2)
+        assert np.isfinite(log_prob).all()
+        far = z.at[:20].add(1e3)
+        assert (np.asarray(sampler.log_prob(far))[:20] < np.asarray(log_prob).min()).all()
+
+
+def test_scores(sampler, key):
+    z = sampler.sample(key, 200)
+    scores = sampler.score(z)
+    assert np.asarray(scores.distance).max() < 1e-4
+    if scores.gauge is None:
+        with pytest.raises(TypeError, match="has no body"):
+            sampler.contains(z)
+    else:
+        assert np.asarray(sampler.contains(z)).all()
+        assert sampler.coverage(z) == 1
+        assert (np.asarray(sampler.score(z + 1e3).gauge) > 1).all()
+    if sampler.n_components < D:
+        normal = np.linalg.svd(np.asarray(sampler.pca.components))[2][-1]
+        off = sampler.score(np.asarray(z) + 5 * normal.astype(np.float32))
+        np.testing.assert_allclose(off.distance, 5, rtol=1e-4)
+
+
+def test_keep(sampler, key):
+    """The first components have the law that they have among all, as far as a body does not bind them."""
+    if sampler.frame is None:
+        with pytest.raises(TypeError, match="has no frame"):
+            sampler.keep(2)
+        return
+    kept = sampler.keep(3)
+    assert type(kept) is type(sampler)
+    assert kept.n_components == 3
+    y = np.asarray(kept.sample_components(key, 20_000))
+    whole = np.asarray(sampler.sample_components(key, 20_000))[:, :3]
+    assert y.shape == whole.shape
+    np.testing.assert_allclose(y.mean(axis=0), whole.mean(axis=0), atol=0.05 * whole.std(axis=0).max())
+    narrower = (jl.PairwiseSampler, jl.ExactSampler, jl.EllipsoidSampler)
+    if not isinstance(sampler, narrower):
+        np.testing.assert_allclose(y.std(axis=0), whole.std(axis=0), rtol=0.03)
+
+
+@pytree
+class Ring(jl.Sampler):
+    """A sampler as a user writes it: a circle of some radius, in the plane of two latent coordinates."""
+
+    radius: float = 1.0
+
+    @classmethod
+    def fit(cls, z):
+        return cls(float(np.linalg.norm(np.asarray(z)[:, :2], axis=1).mean()))
+
+    def _draw(self, seed, index):
+        angle = 2 * jnp.pi * uniforms(seed, index, 0, 1)[0]
+        return self.radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
+
+
+def test_a_sampler_of_a_users_own(make_z, key):
+    ring = Ring.fit(make_z(500, 3))
+    z = ring.sample(key, 5000)
+    assert ring.n_components == 2
+    np.testing.assert_allclose(np.linalg.norm(z, axis=1), ring.radius, rtol=1e-5)
+    np.testing.assert_array_equal(ring.sample(key, 30), z[:30])
+    np.testing.assert_allclose(ring.draw(key, jnp.arange(30)), z[:30], rtol=1e-5, atol=1e-6)
+    slope = jax.grad(lambda s: jnp.sum(jnp.square(s.sample(key, 5))))(ring)
+    assert float(slope.radius) == pytest.approx(10 * ring.radius, rel=1e-4)
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), Ring(jnp.float32(1)), Ring(jnp.float32(2)))
+    lengths = jnp.linalg.norm(jax.vmap(lambda s: s.sample(key, 4))(stacked), axis=-1)
+    np.testing.assert_allclose(lengths, [[1] * 4, [2] * 4], rtol=1e-5)
+    with pytest.raises(NotImplementedError, match=r"Ring has no density .* take a sampler"):
+        ring.log_prob(z)
 
 
 @pytest.mark.usefixtures("as_without_type_checks")
@@ -268,7 +362,7 @@ def test_subset(cls, make_z, key):
     assert np.linalg.norm(drawn.mean(axis=0) - centre) < 10 < np.linalg.norm(z.mean(axis=0) - centre)
 
 
-@pytest.mark.parametrize("cls", [c for c in CLASSES if issubclass(c, ComponentSampler)])
+@pytest.mark.parametrize("cls", [c for c in CLASSES if c not in WITHOUT_FRAME])
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_one_component(cls, make_z, key):
     """A pair needs two; where none is asked for, one is as good as any number."""

@@ -7,7 +7,7 @@ import pytest
 from scipy import special, stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.base import _draw_tiles
+from jaxlatent.sampling.draws import _draw_tiles
 from jaxlatent.sampling.ellipsoid import EllipsoidSampler, radius_law
 from jaxlatent.sampling.table import tabulate
 from jaxlatent.sampling.words import directions, seed_words
@@ -115,14 +115,14 @@ def test_every_vector_inside(density, k):
     square = square_distance(sampler, y)
     assert square.max() <= level**2
     assert square.max() > (1 - 1e-3) * level**2
-    assert sampler.contains(y).all()
-    assert not sampler.contains(1.01 * level / jnp.sqrt(jnp.float32(square.max())) * y).all()
+    assert (sampler._gauge(y) <= 1).all()
+    assert not (sampler._gauge(1.01 * level / jnp.sqrt(jnp.float32(square.max())) * y) <= 1).all()
 
 
 def test_contains(identity_pca):
     sampler = EllipsoidSampler(identity_pca(2), 2.0)
     y = jnp.array([[0.0, 0.0], [2.0, 0.0], [1.4, 1.4], [1.5, 1.4], [jnp.nan, 0.0]])
-    np.testing.assert_array_equal(sampler.contains(y), [True, True, True, False, False])
+    np.testing.assert_array_equal(sampler._gauge(y) <= 1, [True, True, True, False, False])
 
 
 @pytest.mark.parametrize("density", DENSITIES)
@@ -174,7 +174,7 @@ def test_fit_takes_the_level_from_the_coverage(make_z, key):
     z = make_z(20_000, 6)
     sampler = EllipsoidSampler.fit(z, coverage=0.8)
     np.testing.assert_allclose(sampler.level**2, stats.chi2.ppf(0.8, 6), rtol=1e-12)
-    inside = float(jnp.mean(sampler.contains(sampler.pca.transform(z))))
+    inside = float(jnp.mean(sampler.contains(z)))
     assert abs(inside - 0.8) < 5 * math.sqrt(0.8 * 0.2 / len(z))
     assert EllipsoidSampler.fit(z).level ** 2 == pytest.approx(stats.chi2.ppf(0.95, 6))
     assert EllipsoidSampler.fit(z, level=1.5, n_components=2).level == 1.5
@@ -211,7 +211,7 @@ def test_contract(make_z, key, density, tmp_path):
         wide = sampler.sample(key, 400)
         assert wide.dtype == jnp.float32
         assert sampler.log_prob(wide).dtype == jnp.float32
-        assert sampler.contains(sampler.pca.transform(wide)).mean() > 0.99
+        assert sampler.contains(wide).mean() > 0.99
     np.testing.assert_allclose(wide, whole, rtol=1e-5, atol=1e-6)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.base import _draw_tiles
+from jaxlatent.sampling.draws import _draw_tiles
 from jaxlatent.sampling.gaussian import GaussianSampler
 
 

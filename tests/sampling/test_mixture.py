@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 import jaxlatent as jl
-from jaxlatent.sampling.base import _draw_tiles
+from jaxlatent.sampling.draws import _draw_tiles
 from jaxlatent.sampling.mixture import GaussianMixtureSampler
 
 WEIGHTS = np.array([0.5, 0.3, 0.0, 0.2])

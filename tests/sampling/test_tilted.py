@@ -178,7 +178,7 @@ def test_fit_takes_moments_and_level(make_z):
     np.testing.assert_allclose(body.sigma, z.std(axis=0, ddof=1), rtol=1e-5)
     np.testing.assert_allclose(body.correlation, np.corrcoef(z.T), atol=1e-5)
     assert body.level == pytest.approx(0.8 * 2.35482, rel=1e-6)
-    assert body.dim == 10
+    assert body.n_components == 10
 
 
 def test_fit_on_a_subset(make_z):
@@ -319,11 +319,11 @@ def test_errors(make_z, key):
         sampler.sample_chains(key, 2, 9, warmup=-1)
     with pytest.raises(TypeError, match="n_chains: expected an integer"):
         sampler.diagnose(key, n_chains=2.5)
-    with pytest.raises(ValueError, match=r"z: expected an array of shape \(n, 4\)"):
+    with pytest.raises(ValueError, match=r"y: expected an array of shape \(n, 4\)"):
         sampler.body.gauge(z[:, :3])
     with pytest.raises(TypeError, match="int32"):
         sampler.body.contains(jnp.zeros((2, 4), jnp.int32))
-    with pytest.raises(ValueError, match="z: expected at least 1 vector"):
+    with pytest.raises(ValueError, match="y: expected at least 1 vector"):
         sampler.body.coverage(z[:0])
 
 

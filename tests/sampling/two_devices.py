@@ -31,4 +31,8 @@ for name in sys.argv[1:]:
     both = jax.jit(lambda s, k: s.sample(k, 256), out_shardings=sharded)(sampler, key)
     assert len(both.devices()) == 2, name
     np.testing.assert_allclose(both, expected, rtol=1e-4, atol=1e-5, err_msg=name)
+    # The same bits, whichever device draws a part.
+    parts = sampler.sample(key, 256, out_sharding=sharded)
+    assert parts.sharding == sharded, name
+    np.testing.assert_array_equal(parts, expected, err_msg=name)
     print(name)

@@ -1,12 +1,11 @@
-"""The contract of every sampler, and the one place where vectors are batched.
+"""How the vectors of a sampler are drawn: tile by tile, within a program and from the host.
 
-A sampler writes `_draw`: the vectors of one tile of indices. A tile has the same shape whatever `n` is, so
-that vector i has the same bits in every call, and few programs are compiled.
+A tile has the same shape whatever the number of vectors, so that vector i has the same bits in every call,
+and few programs are compiled.
 """
 
-import abc
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,9 @@ from jaxtyping import Array, Float, UInt32
 from jaxlatent._boundary import as_count, as_key, is_traced
 from jaxlatent.sampling.tiles import aligned, fill, map_tiles, to_jax
 from jaxlatent.sampling.words import Seed, seed_words
+
+if TYPE_CHECKING:
+    from jaxlatent.sampling.sampler import Sampler
 
 S = TypeVar("S", bound="Sampler")
 
@@ -27,82 +29,31 @@ _TILES_PER_CALL = {"cpu": 16}
 _DERIVED = "_derived"
 
 
-class Sampler(abc.ABC):
-    """Draws latent vectors; subclasses are frozen pytree dataclasses with a class method `fit(z, ...)`.
-
-    Vector i of a key depends on (key, i) alone: `sampler.sample(key, 1000)[:10]` equals
-    `sampler.sample(key, 10)` bit for bit on the same kind of device, and `sample(key, 5, start=10)` gives
-    vectors 10 to 14 of it.
-    """
-
-    @abc.abstractmethod
-    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
-        """The vectors `index`, in the frame that the sampler draws in."""
-
-    def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, "b d"]:
-        """From the frame that `_draw` uses to the latent frame."""
-        return y
-
-    def _derive(self) -> Any:
-        """Arrays that `_draw` looks up by `tables`, computed from the leaves; None where there are none."""
-        return None
-
-    def sample(self, key: jax.Array, n: int, *, start: int = 0) -> Float[Array, "{n} d"]:
-        """Draws the vectors `start` to `start + n - 1` of `key`, in the latent frame.
-
-        Args:
-            key: a typed key, `jax.random.key(seed)`.
-            n: number of vectors, at least 0.
-            start: index of the first vector; `start + n` is at most 2^32.
-
-        Returns:
-            float32 (n, d).
-
-        Raises:
-            TypeError: if `key` is not a typed key or `n` not an integer.
-            ValueError: if `n` or `start` is out of range.
-        """
-        return _sample(self, key, n, start, latent=True)
-
-
-class ComponentSampler(Sampler):
-    """A sampler that draws in a PCA frame, `pca`, and transforms the vectors back."""
-
-    def sample_components(self, key: jax.Array, n: int, *, start: int = 0) -> Float[Array, "{n} k"]:
-        """Draws the same vectors as `sample`, in the PCA frame; arguments and errors as there.
-
-        Returns:
-            float32 (n, k).
-        """
-        return _sample(self, key, n, start, latent=False)
-
-    def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, "b d"]:
-        return self.pca.inverse_transform(y)  # type: ignore[attr-defined]
-
-
 def tile_size(platform: str) -> int:
     """How many vectors are drawn at once on a platform ("cpu", "gpu", "tpu"); a power of two."""
     return _TILE.get(platform, _TILE_ACCELERATOR)
 
 
-def tables(sampler: Sampler) -> Any:
+def tables(sampler: "Sampler") -> Any:
     """What the sampler's draws look up; derived from its leaves once, where these are known.
 
     In a program whose argument the sampler is, it is derived there, unless `equip` brought it along.
     """
+    if sampler._derive is None:
+        return None
     values = sampler.__dict__
     if _DERIVED not in values:
         if is_traced(sampler):
-            return None if type(sampler)._derive is Sampler._derive else _derive_traced(sampler)
+            return _derive_traced(sampler)
         with jax.ensure_compile_time_eval():
             values[_DERIVED] = sampler._derive()
     return values[_DERIVED]
 
 
 @jax.jit
-def _derive_traced(sampler: Sampler) -> Any:
+def _derive_traced(sampler: "Sampler") -> Any:
     # As one program also where `jax.grad` or `jax.vmap` would go through it step by step.
-    return sampler._derive()
+    return sampler._derive()  # type: ignore[misc]
 
 
 def equip(sampler: S, tables: Any) -> S:
@@ -113,7 +64,7 @@ def equip(sampler: S, tables: Any) -> S:
     return equipped
 
 
-def draw_latent(sampler: Sampler, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
+def draw_latent(sampler: "Sampler", seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
     """The vectors `index` in the latent frame, for use inside `jax.jit`.
 
     A tile of `tile_size` vectors gives the bits of `Sampler.sample`; `seed` is `seed_words(key)`, or a column
@@ -130,16 +81,16 @@ def checked_range(key: jax.Array, n: int, start: int) -> tuple[UInt32[Array, "2"
     return seed_words(key), n, start
 
 
-def _sample(sampler: Sampler, key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
+def sample_range(sampler: "Sampler", key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
+    """The vectors `start` to `start + n - 1`, in the latent frame or in components; errors as in `sample`."""
     seed, n, start = checked_range(key, n, start)
     if is_traced(seed, sampler):
         # Within somebody's program, or one of JAX's transformations: one loop over all tiles, whose length is
         # known, as gradients go backwards through it.
         tile = tile_size(jax.default_backend())
         begin = jnp.uint32(start % 2**32)
-        return _draw_tiles(sampler, tables(sampler), seed, begin, None, max(-(-n // tile), 1), tile, latent)[
-            :n
-        ]
+        tiles = max(-(-n // tile), 1)
+        return _draw_tiles(sampler, tables(sampler), seed, begin, None, tiles, tile, latent)[:n]
     platform = _platform((seed, sampler))
     tile, most = tile_size(platform), _TILES_PER_CALL.get(platform, 1)
     # A Python number would be of another type in a thread without the caller's settings.
@@ -179,7 +130,7 @@ def _joined(blocks: list[jax.Array], n: int) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("most", "tile", "latent"))
 def _draw_tiles(
-    sampler: Sampler,
+    sampler: "Sampler",
     tables: Any,
     seed: jax.Array,
     begin: jax.Array | np.uint32,
@@ -196,3 +147,20 @@ def _draw_tiles(
 
     z = map_tiles(one_tile, begin + jnp.arange(most, dtype=jnp.uint32) * jnp.uint32(tile), count)
     return z.reshape(most * tile, z.shape[-1])
+
+
+def sample_sharded(
+    sampler: "Sampler", key: jax.Array, n: int, start: int, sharding: jax.sharding.Sharding
+) -> jax.Array:
+    """The vectors of `sample_range` in the latent frame, each part drawn on the device that is to hold it."""
+    shape = jax.eval_shape(lambda s, k: s.sample(k, n), sampler, key).shape
+    parts = []
+    for device, place in sharding.addressable_devices_indices_map(shape).items():
+        assert place is not None
+        rows, columns = place
+        first, stop, _ = rows.indices(n)
+        here, key_here = jax.device_put((sampler, key), device)
+        with jax.default_device(device):
+            drawn = sample_range(here, key_here, stop - first, start + first, latent=True)
+            parts.append(drawn[:, columns])
+    return jax.make_array_from_single_device_arrays(shape, sharding, parts)
