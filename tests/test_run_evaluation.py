@@ -106,7 +106,7 @@ def test_classifier_on_the_labels_is_kept(run, tmp_path, monkeypatch):
 
 
 def test_encoder_where_there_are_no_labels(run, tmp_path, caplog):
-    np.save(tmp_path / "images.npy", jl.load_images("synthetic:600", image_size=32))
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 255, (600, 32, 32, 3), np.uint8))
     other = Run(shutil.copytree(run.folder, tmp_path / "run"))
     asked = other.config() | {"data": str(tmp_path / "images.npy")}
     other.path("config.json").write_text(json.dumps(asked))
@@ -119,6 +119,7 @@ def test_encoder_where_there_are_no_labels(run, tmp_path, caplog):
     assert rows[0].n == 500
 
 
+@pytest.mark.slow
 def test_report_has_the_chapter_once_there_is_an_evaluation(evaluated, tmp_path, monkeypatch):
     blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}
     monkeypatch.setattr(document, "_embedded", lambda picture: blank)
@@ -154,6 +155,7 @@ def test_mistakes(run, arguments, status, words, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_missing_opencv_is_told(run, capsys, monkeypatch):
     def missing(images):
         raise ImportError("face detection: needs OpenCV")

@@ -9,7 +9,7 @@ from sklearn.neighbors import KernelDensity
 
 import jaxlatent as jl
 
-SIDE = 700
+SIDE = 500
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def z(make_z):
 
 
 def integral(log_density, z):
-    """Over a square about the points, of 9 standard deviations to each side, by the midpoint rule."""
-    middle, reach = z.mean(axis=0), 9 * z.std(axis=0).max()
+    """Over a square about the points, of 6 standard deviations to each side, by the midpoint rule."""
+    middle, reach = z.mean(axis=0), 6 * z.std(axis=0).max()
     steps = ((np.arange(SIDE) + 0.5) / SIDE * 2 - 1) * reach
     grid = (np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) + middle).astype(np.float32)
     density = np.exp(np.asarray(log_density(grid), np.float64))

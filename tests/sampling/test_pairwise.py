@@ -77,7 +77,7 @@ def test_the_reference_is_the_plain_loop(k):
         assert abs(mean - other) < 4.5 * math.hypot(error, other_error), name
 
 
-@pytest.mark.parametrize("k", [2, 3, 4, 5, 7, 12])
+@pytest.mark.parametrize("k", [2, 3, 4, 5, pytest.param(7, marks=pytest.mark.slow), 12])
 def test_literal_law(identity_pca, k):
     """With one table of coins for all vectors, P(largest > 0.9) is off by 10 standard errors and more."""
     assert_literal_law(draw(identity_pca, k, 400_000, k))
