@@ -15,5 +15,4 @@ if [ ! -x .venv/bin/python ]; then
     [ -n "$python" ] || { echo "setup: no Python 3.11 or newer found; set PYTHON to one" >&2; exit 1; }
     "$python" -m venv .venv
 fi
-# Python compiles what is imported, when it is; all of it would take as long again as the installing.
-.venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --editable ".${1:+[$1]}"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${1:+[$1]}"
