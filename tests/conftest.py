@@ -44,10 +44,9 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 if os.environ.get("JAXLATENT_OPTIMIZED", "0") == "0":
     # Most programs run once or twice, and what XLA spends on optimizing them would be half of all CPU time.
-    _flags = [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=1"]
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     if version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")):  # later ones do not know it
-        _flags.append("--xla_cpu_use_fusion_emitters=false")
-    os.environ["XLA_FLAGS"] = " ".join(_flags)
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
 TYPE_CHECKS = os.environ.get("JAXLATENT_TYPE_CHECKS", "0") != "0"
 if TYPE_CHECKS:
@@ -107,6 +106,11 @@ def pytest_collection_modifyitems(config, items):
         for group in groups:
             numbers.shuffle(group)
         items[:] = [item for group in groups for item in group]
+
+
+def pytest_runtest_setup(item):
+    quick = "JAX_DISABLE_MOST_OPTIMIZATIONS" in os.environ and not item.get_closest_marker("optimized")
+    jax.config.update("jax_disable_most_optimizations", quick)
 
 
 def pytest_runtest_teardown(item, nextitem):

@@ -13,6 +13,8 @@ from jaxlatent.data.synthetic import FACTORS, render_faces, sample_factors, synt
 MIRRORED = ("parting", "yaw", "tilt", "light_direction")
 SIZE = 64
 
+pytestmark = pytest.mark.optimized
+
 
 @pytest.fixture(scope="module")
 def faces() -> tuple[np.ndarray, np.ndarray]:

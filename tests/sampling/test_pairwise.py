@@ -25,6 +25,8 @@ SPEC.loader.exec_module(literal)
 # `python benchmarks/pairwise_law.py --reference tests/sampling/literal.json`.
 EXPECTED = json.loads(SCRIPT.with_suffix(".json").read_text())
 
+pytestmark = pytest.mark.optimized
+
 
 def plain_python(rng, n, k):
     """The method with nothing but loops, in units of the semi-axes: the reference of the reference."""
