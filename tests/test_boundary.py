@@ -322,7 +322,7 @@ _LATENT = {
     "EllipseBody.gauge": Case(lambda y: body().gauge(y), {"y": Z[:, :2]}),
     "EllipseBody.coverage": Case(lambda y: body().coverage(y), {"y": Z[:, :2]}),
     "EllipseBody.at_coverage": Case(jl.EllipseBody.at_coverage, {"y": Z[:, :2], "widths": _AXES}, {"q": 0.5}),
-    "EllipseBody.gaussian_mass": Case(lambda level: body().gaussian_mass(level), {}, {"level": 2.0}),
+    "EllipseBody.log_mass": Case(lambda sigma: body().log_mass(sigma), {"sigma": _AXES}),
     "EllipseBody.keep": Case(lambda n_components: body().keep(n_components), {}, {"n_components": 2}),
     "TiltedBody.fit": Case(jl.TiltedBody.fit, {"z": Z, "where": WHERE}, {"level": 1.5}),
     "TiltedBody.contains": Case(lambda y: fitted("TiltedSampler").body.contains(y), {"y": Z}),

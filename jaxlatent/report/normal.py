@@ -1,5 +1,8 @@
 """How normal the z-points are: sections of the report."""
 
+import math
+
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent.latent import GAUSSIAN_FWHM
@@ -107,9 +110,8 @@ def coverage(data: Latents) -> Section:
     sizes = component_counts(data.pca.n_components)
     curves = coverage_curves(data.y, data.sigma, _LEVELS, sizes)
     at = coverage_curves(data.y, data.sigma, [GAUSSIAN_FWHM], sizes)[:, 0]
-    gaussian = {
-        k: 10 ** EllipseBody(data.pca.explained_variance[:k]).gaussian_mass(GAUSSIAN_FWHM) for k in sizes
-    }
+    widths = {k: jnp.full(k, GAUSSIAN_FWHM, jnp.float32) for k in sizes}
+    gaussian = {k: math.exp(EllipseBody(a).log_mass(np.ones(k))) for k, a in widths.items()}
     alt = (
         "Share of the z-points inside all pair ellipses, by the ellipses' size and the number of components."
     )

@@ -10,9 +10,9 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlatent._boundary import (
     as_count,
+    as_floats,
     as_leaf,
     as_number,
-    as_positive,
     as_vectors,
     convert_fields,
     is_traced,
@@ -180,23 +180,26 @@ class EllipseBody(Body):
         unit = largest_angle(UniformDensity(self.n_components)).log_total
         return float(unit + np.sum(np.log(2 * np.asarray(self.semi_axes, np.float64))))
 
-    def gaussian_mass(self, level: float) -> float:
-        """How probable a vector inside is, were the semi-axes `level` standard deviations of a Gaussian.
+    def log_mass(self, sigma: Float[Array | np.ndarray, " k"]) -> float:
+        """How probable a vector inside is, of independent normal components about 0.
 
-        By quadrature in float64; nothing is drawn. At k = 256 and 2.3548 sigma it is -10.9.
+        By quadrature in float64; nothing is drawn. At k = 256 and semi-axes of 2.3548 sigma it is -25.0, a
+        probability of 1e-11.
 
         Args:
-            level: semi-axes in standard deviations of independent normal components, > 0.
+            sigma: the components' standard deviations, (k,), positive.
 
         Returns:
-            log10 of the probability, far below what a float64 could hold too.
+            The natural logarithm of the probability, far below what a float64 could hold too.
 
         Raises:
-            ValueError: if `level` is not positive.
+            TypeError, ValueError: if `sigma` is not a vector of k positive, finite numbers.
         """
-        level = as_positive("level", level)
-        density = NormalDensity(np.full(self.n_components, 1 / level, np.float64))
-        return float(largest_angle(density).log_total / math.log(10))
+        deviations = np.asarray(as_floats("sigma", sigma, (self.n_components,)), np.float64)
+        if not (np.isfinite(deviations) & (deviations > 0)).all():
+            raise ValueError("sigma: expected positive, finite numbers")
+        density = NormalDensity(deviations / np.asarray(self.semi_axes, np.float64))
+        return float(largest_angle(density).log_total)
 
     def uniform_deviation(self) -> float:
         """Root mean square of a component of vectors uniform on the body, in units of its semi-axis.

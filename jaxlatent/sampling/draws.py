@@ -4,22 +4,21 @@ A tile has the same shape whatever the number of vectors, so that vector i has t
 and few programs are compiled.
 """
 
+import abc
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float, Int32, UInt32
 
 from jaxlatent._boundary import as_count, as_key, is_traced
 from jaxlatent.sampling.tiles import aligned, fill, map_tiles, to_jax
 from jaxlatent.sampling.words import Seed, seed_words
 
-if TYPE_CHECKING:
-    from jaxlatent.sampling.sampler import Sampler
-
-S = TypeVar("S", bound="Sampler")
+L = TypeVar("L", bound="Law")
 
 # On a CPU the state of a tile has to stay in the L2 cache, and XLA splits wider ones among threads at
 # every single step; an accelerator wants enough vectors to fill it.
@@ -29,12 +28,27 @@ _TILES_PER_CALL = {"cpu": 16}
 _DERIVED = "_derived"
 
 
+class Law(abc.ABC):
+    """What draws the components of vectors, and the way from them to the latent frame."""
+
+    #: Computes from the leaves what `_draw` looks up by `tables`.
+    _derive: ClassVar[Callable[..., Any] | None] = None
+
+    @abc.abstractmethod
+    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
+        """The components of the vectors `index`."""
+
+    @abc.abstractmethod
+    def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, "b d"]:
+        """The latent vectors of components."""
+
+
 def tile_size(platform: str) -> int:
     """How many vectors are drawn at once on a platform ("cpu", "gpu", "tpu"); a power of two."""
     return _TILE.get(platform, _TILE_ACCELERATOR)
 
 
-def tables(sampler: "Sampler") -> Any:
+def tables(sampler: Law) -> Any:
     """What the sampler's draws look up; derived from its leaves once, where these are known.
 
     In a program whose argument the sampler is, it is derived there, unless `equip` brought it along.
@@ -51,12 +65,12 @@ def tables(sampler: "Sampler") -> Any:
 
 
 @jax.jit
-def _derive_traced(sampler: "Sampler") -> Any:
+def _derive_traced(sampler: Law) -> Any:
     # As one program also where `jax.grad` or `jax.vmap` would go through it step by step.
     return sampler._derive()  # type: ignore[misc]
 
 
-def equip(sampler: S, tables: Any) -> S:
+def equip(sampler: L, tables: Any) -> L:
     """The same sampler with its `tables`, so that a program it is an argument of need not derive them."""
     leaves, structure = jax.tree.flatten(sampler)
     equipped = jax.tree.unflatten(structure, leaves)
@@ -64,7 +78,7 @@ def equip(sampler: S, tables: Any) -> S:
     return equipped
 
 
-def draw_latent(sampler: "Sampler", seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
+def draw_latent(sampler: Law, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
     """The vectors `index` in the latent frame, for use inside `jax.jit`.
 
     A tile of `tile_size` vectors gives the bits of `Sampler.sample`; `seed` is `seed_words(key)`, or a column
@@ -81,7 +95,7 @@ def checked_range(key: jax.Array, n: int, start: int) -> tuple[UInt32[Array, "2"
     return seed_words(key), n, start
 
 
-def sample_range(sampler: "Sampler", key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
+def sample_range(sampler: Law, key: jax.Array, n: int, start: int, latent: bool) -> jax.Array:
     """The vectors `start` to `start + n - 1`, in the latent frame or in components; errors as in `sample`."""
     seed, n, start = checked_range(key, n, start)
     if is_traced(seed, sampler):
@@ -130,11 +144,11 @@ def _joined(blocks: list[jax.Array], n: int) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("most", "tile", "latent"))
 def _draw_tiles(
-    sampler: "Sampler",
+    sampler: Law,
     tables: Any,
     seed: jax.Array,
     begin: jax.Array | np.uint32,
-    count: np.int32 | None,
+    count: Int32[Array | np.integer, ""] | None,
     most: int,
     tile: int,
     latent: bool,
@@ -150,10 +164,10 @@ def _draw_tiles(
 
 
 def sample_sharded(
-    sampler: "Sampler", key: jax.Array, n: int, start: int, sharding: jax.sharding.Sharding
+    sampler: Law, key: jax.Array, n: int, start: int, sharding: jax.sharding.Sharding
 ) -> jax.Array:
     """The vectors of `sample_range` in the latent frame, each part drawn on the device that is to hold it."""
-    shape = jax.eval_shape(lambda s, k: s.sample(k, n), sampler, key).shape
+    shape = jax.eval_shape(lambda s, k: sample_range(s, k, n, start, latent=True), sampler, key).shape
     parts = []
     for device, place in sharding.addressable_devices_indices_map(shape).items():
         assert place is not None

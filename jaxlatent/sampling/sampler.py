@@ -9,20 +9,21 @@ the latent coordinates. The law lives in the space of components. A sampler writ
 - `_derive`, where it looks up what is computed from its leaves, by `draws.tables`.
 """
 
-import abc
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._boundary import as_count, as_key, as_vectors
+from jaxlatent._boundary import as_count, as_key, as_vectors, on_device
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.draws import draw_latent, equip, sample_range, sample_sharded, tables
-from jaxlatent.sampling.words import Seed, seed_words
+from jaxlatent.sampling.draws import Law, draw_latent, equip, sample_range, sample_sharded, tables
+from jaxlatent.sampling.words import seed_words
+
+S = TypeVar("S", bound="Sampler")
 
 
 class Scores(NamedTuple):
@@ -40,7 +41,7 @@ class Scores(NamedTuple):
     distance: Float[Array, " n"]
 
 
-class Sampler(abc.ABC):
+class Sampler(Law):
     """Draws latent vectors; subclasses are frozen pytree dataclasses with a class method `fit(z, ...)`.
 
     Vector i of a key depends on (key, i) alone: `sampler.sample(key, 1000)[:10]` equals
@@ -52,12 +53,6 @@ class Sampler(abc.ABC):
     _log_density: ClassVar[Callable[..., Any] | None] = None
     #: Where there is none in closed form, what to do instead.
     _INSTEAD: ClassVar[str] = "take a sampler whose law has one, as GaussianMixtureSampler"
-    #: Computes from the leaves what `_draw` and `_log_density` look up by `tables`.
-    _derive: ClassVar[Callable[..., Any] | None] = None
-
-    @abc.abstractmethod
-    def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
-        """The components of the vectors `index`."""
 
     def _gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"] | None:
         """The factor by which the support has to be scaled for each component vector to be on its border."""
@@ -224,7 +219,7 @@ class Sampler(abc.ABC):
         distance = jnp.zeros(len(y), jnp.float32) if frame is None else frame.distance(z)
         return Scores(log_prob, self._gauge(y), distance)
 
-    def keep(self, n_components: int) -> Self:
+    def keep(self: S, n_components: int) -> S:
         """The sampler of the first `n_components` components, with the same law for them.
 
         Raises:
@@ -246,7 +241,7 @@ class Sampler(abc.ABC):
     def _to_components(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n k"]:
         if self.frame is not None:
             return self.frame.transform(z)
-        return as_vectors("z", z, self.n_components).astype(np.float32)
+        return on_device(as_vectors("z", z, self.n_components))
 
 
 @jax.jit

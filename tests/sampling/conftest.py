@@ -47,7 +47,8 @@ def identity_pca():
     """identity_pca(k): a frame that leaves vectors as they are."""
 
     def make(k):
-        return PCA(*(np.float32(x) for x in (np.zeros(k), np.eye(k), np.ones(k), np.full(k, 1 / k))))
+        leaves = np.zeros(k), np.eye(k), np.ones(k), np.full(k, 1 / k)
+        return PCA(*(jax.device_put(leaf.astype(np.float32)) for leaf in leaves))
 
     return make
 

@@ -94,19 +94,22 @@ def test_volume_equals_the_closed_form(k):
         assert volume == pytest.approx(np.log(np.pi * 0.5 * 3), abs=1e-6)
 
 
-def test_gaussian_mass():
-    disc = EllipseBody(jnp.ones(2))
-    assert disc.gaussian_mass(2.0) == pytest.approx(np.log10(1 - np.exp(-2)), abs=1e-12)
-    body = EllipseBody(jnp.ones(6))
-    y = np.random.default_rng(1).standard_normal((200_000, 6))
-    p = (all_pairs(y, np.full(6, 2.0)) <= 1).mean()
-    assert 10 ** body.gaussian_mass(2.0) == pytest.approx(p, abs=5 * np.sqrt(p / 200_000))
-    many = EllipseBody(jnp.ones(256))
-    masses = [many.gaussian_mass(level) for level in (1.5, 1.7, 2.3548, 3.0, 6.0)]
+def test_log_mass():
+    disc = EllipseBody(jnp.full(2, 2.0))
+    assert disc.log_mass(np.ones(2)) == pytest.approx(np.log(1 - np.exp(-2)), abs=1e-12)
+    axes, sigma = np.linspace(1.5, 3, 6), np.linspace(1.2, 0.9, 6)
+    y = sigma * np.random.default_rng(1).standard_normal((200_000, 6))
+    p = (all_pairs(y, axes) <= 1).mean()
+    assert 0.05 < p < 0.95
+    mass = EllipseBody(jnp.asarray(axes, jnp.float32)).log_mass(sigma)
+    assert np.exp(mass) == pytest.approx(p, abs=5 * np.sqrt(p / 200_000))
+    masses = [
+        EllipseBody(jnp.full(256, level)).log_mass(np.ones(256)) for level in (1.5, 1.7, 2.3548, 3.0, 6.0)
+    ]
     assert (np.diff(masses) > 0).all()
-    assert masses[0] < -30
-    assert masses[2] == pytest.approx(-10.92, abs=0.01)  # DESIGN's "10^-11"
-    assert -0.1 < masses[-1] < 0
+    assert masses[0] < -69
+    assert masses[2] == pytest.approx(-25.14, abs=0.02)
+    assert -0.2 < masses[-1] < 0
 
 
 def test_uniform_deviation():
@@ -134,8 +137,10 @@ def test_errors_of_levels():
         EllipseBody.at_coverage(y, 0.0)
     with pytest.raises(ValueError, match="y: expected finite"):
         EllipseBody.at_coverage(y * np.nan, 0.5, widths=np.ones(3, np.float32))
-    with pytest.raises(ValueError, match="level: expected a positive"):
-        EllipseBody(jnp.ones(3)).gaussian_mass(0)
+    with pytest.raises(ValueError, match="sigma: expected positive"):
+        EllipseBody(jnp.ones(3)).log_mass(np.zeros(3))
+    with pytest.raises(ValueError, match=r"sigma: expected shape \(3,\)"):
+        EllipseBody(jnp.ones(3)).log_mass(np.ones(4))
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-4, 0.03])

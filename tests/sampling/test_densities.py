@@ -91,7 +91,7 @@ def test_tilted_up_to_a_constant(density, z, key):
 
 
 def test_box_without_width():
-    sampler = jl.BoxSampler(np.float32([0, 1, -2]), np.float32([2, 1, 2]))
+    sampler = jl.BoxSampler(jnp.array([0.0, 1, -2]), jnp.array([2.0, 1, 2]))
     points = np.float32([[1, 1, 0], [1, 1.5, 0], [3, 1, 0]])
     np.testing.assert_allclose(sampler.log_prob(points), [-np.log(8), -np.inf, -np.inf], rtol=1e-6)
     np.testing.assert_array_equal(sampler.score(points).gauge, [0, np.inf, 2])
