@@ -71,8 +71,7 @@ def generate(folder):
     def decode(z):
         return jax.nn.sigmoid(z[:, :, None, None] * np.ones((1, 1, 4, 3), np.float32))
 
-    sampler = BoxSampler(-np.ones(4, np.float32), np.ones(4, np.float32))
-    key = jax.random.key(3)
+    sampler, key = BoxSampler.cube(1.0, 4), jax.random.key(3)
     generate_to(folder, sampler, decode, 150, key=key, outputs="both", shard_size=40, decoder_id="stripes")
 
 

@@ -110,4 +110,5 @@ class BoxSampler(Sampler):
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
         dim = self.low.shape[0]
         w = uniforms(seed, index, 0, dim).T
-        return self.low + (self.high - self.low) * w
+        # Rounding alone could lead beyond.
+        return jnp.clip(self.low + (self.high - self.low) * w, self.low, self.high)
