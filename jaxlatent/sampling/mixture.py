@@ -185,20 +185,45 @@ class GaussianMixtureSampler(Sampler):
         u = unit_uniform(words(seed, index, 0, 1)[0][0])
         own = jnp.sum(u * bounds[-1] > bounds[:-1, None], axis=0)
         unit = self._temperature * normals(seed, index, 1, self.pca.n_components)
-
-        # Every cluster for all vectors costs c products where one would do, but a gathered factor for each
-        # vector is as slow for the memory that it reads.
-        def add(y: jax.Array, cluster: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-            number, mean, cholesky = cluster
-            drawn = mean[:, None] + jnp.matmul(cholesky, unit, precision="highest")
-            return jnp.where(own == number, drawn, y), None
-
-        clusters = (jnp.arange(self.n_clusters), self.means, self.cholesky)
-        return own, jax.lax.scan(add, jnp.zeros_like(unit), clusters)[0].T
+        # A CPU reads the factor of each vector, an accelerator gives every cluster all vectors at once.
+        laws = (own, unit, self.means, self.cholesky)
+        return own, jax.lax.platform_dependent(*laws, cpu=_by_vector, default=_by_cluster)
 
     @property
     def _temperature(self) -> Float[Array, ""]:
         return jnp.asarray(self.temperature, jnp.float32)
+
+
+def _by_vector(
+    own: Int[Array, " b"],
+    unit: Float[Array, "k b"],
+    means: Float[Array, "c k"],
+    cholesky: Float[Array, "c k k"],
+) -> Float[Array, "b k"]:
+    """Means plus factors times `unit`, of the cluster that each vector is of: one product a vector."""
+
+    def one(vector: tuple[jax.Array, jax.Array]) -> jax.Array:
+        cluster, unit = vector
+        return means[cluster] + jnp.matmul(cholesky[cluster], unit, precision="highest")
+
+    return jax.lax.map(one, (own, unit.T))
+
+
+def _by_cluster(
+    own: Int[Array, " b"],
+    unit: Float[Array, "k b"],
+    means: Float[Array, "c k"],
+    cholesky: Float[Array, "c k k"],
+) -> Float[Array, "b k"]:
+    """The same with c products of all vectors."""
+
+    def add(y: jax.Array, cluster: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        number, mean, factor = cluster
+        drawn = mean[:, None] + jnp.matmul(factor, unit, precision="highest")
+        return jnp.where(own == number, drawn, y), None
+
+    clusters = (jnp.arange(len(means)), means, cholesky)
+    return jax.lax.scan(add, jnp.zeros_like(unit), clusters)[0].T
 
 
 def _full_covariances(mixture: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 import jaxlatent as jl
 from jaxlatent.sampling.draws import _draw_tiles
-from jaxlatent.sampling.mixture import GaussianMixtureSampler
+from jaxlatent.sampling.mixture import GaussianMixtureSampler, _by_cluster, _by_vector
 
 WEIGHTS = np.array([0.5, 0.3, 0.0, 0.2])
 
@@ -231,3 +231,13 @@ def test_errors(fitted, two_clouds):
     for wrong in (2 * weights, jnp.array([1.5, -0.5]), jnp.array([jnp.nan, 1.0])):
         with pytest.raises(ValueError, match="weights: expected shares >= 0 of sum 1"):
             GaussianMixtureSampler(pca, wrong, means, cholesky)
+
+
+def test_the_ways_of_a_cpu_and_of_an_accelerator_give_the_same():
+    rng = np.random.default_rng(0)
+    own = jnp.asarray(rng.integers(0, 5, 128), jnp.int32)
+    laws = (rng.standard_normal(shape).astype(np.float32) for shape in ((9, 128), (5, 9), (5, 9, 9)))
+    unit, means, cholesky = map(jnp.asarray, laws)
+    expected = means[own] + jnp.einsum("bij,jb->bi", cholesky[own], unit, precision="highest")
+    for draw in (_by_vector, _by_cluster):
+        np.testing.assert_allclose(jax.jit(draw)(own, unit, means, cholesky), expected, rtol=1e-5, atol=1e-5)
