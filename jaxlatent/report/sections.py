@@ -6,7 +6,7 @@ from functools import cached_property
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxlatent.latent import GAUSSIAN_FWHM, PCA, Moments, half_width, moments
 from jaxlatent.latent.contours import HALF_MAXIMUM, ContourFit, contour_fits
@@ -23,6 +23,8 @@ from jaxlatent.sampling.region import fit_frame
 PLANE_VECTORS = 20
 
 _LISTED = (0, 1, 2, 4, 9, 19, 49, 104, 149, 199, 255)
+# All pairs of 256 coordinates; of 4,096, the file would have 8.4 million.
+_MOST_IN_CSV = 32_640
 _MOST_PAIRS = 10
 _CONTOUR_PLANES = ((0, 1), (2, 3), (4, 5), (9, 10), (19, 20), (49, 50), (99, 100))
 _PICTURED_PLANES = 3
@@ -112,16 +114,27 @@ def variance(data: Latents) -> Section:
     )
 
 
+def most_correlated(
+    matrix: Float[np.ndarray, "d d"], count: int
+) -> tuple[Int[np.ndarray, " count"], Int[np.ndarray, " count"]]:
+    """The `count` pairs of coordinates of largest |r|, the largest first."""
+    first, second = np.triu_indices(len(matrix), 1)
+    size = -np.abs(matrix[first, second])
+    chosen = np.argpartition(size, count - 1)[:count]
+    chosen = chosen[np.argsort(size[chosen], kind="stable")]
+    return first[chosen], second[chosen]
+
+
 def correlations(data: Latents) -> Section:
     """Pearson's correlation of the latent coordinates, and the tilted ellipses that belong to it."""
     matrix = correlation(data.moments)
     n, dim = data.z.shape
-    first, second = np.triu_indices(dim, 1)
-    order = np.argsort(-np.abs(matrix[first, second]))
-    first, second = first[order], second[order]
+    pairs = dim * (dim - 1) // 2
+    first, second = most_correlated(matrix, min(pairs, _MOST_IN_CSV))
     names = [f"{i + 1} and {j + 1}" for i, j in zip(first, second, strict=True)]
+    strongest = "" if pairs <= _MOST_IN_CSV else f", the {_MOST_IN_CSV:,} most correlated of {pairs:,} pairs"
     table = Table.of_columns(
-        ("coordinates", "correlation r"),
+        (f"coordinates{strongest}", "correlation r"),
         names,
         [matrix[first, second]],
         range(min(_MOST_PAIRS, len(names))),

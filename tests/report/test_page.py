@@ -9,13 +9,14 @@ import subprocess
 from html import escape
 from html.parser import HTMLParser
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import jaxlatent as jl
 from jaxlatent import report
-from jaxlatent.report import document
+from jaxlatent.report import document, sections
 from jaxlatent.report.document import Table
 
 VOID = {"meta", "link", "img", "br"}
@@ -218,3 +219,17 @@ def test_in_a_browser(page, parsed, tmp_path, width):
     assert int(html["data-images"]) == len(parsed.all("img"))
     assert int(html["data-broken"]) == 0
     assert int(html["data-overflow"]) <= 0
+
+
+def test_of_very_many_coordinates_the_file_has_the_most_correlated_pairs(monkeypatch):
+    rng = np.random.default_rng(0)
+    z = (rng.standard_normal((300, 12)) @ rng.standard_normal((12, 12))).astype(np.float32)
+    matrix = np.corrcoef(z.T)
+    first, second = sections.most_correlated(matrix, 9)
+    size = np.abs(matrix[np.triu_indices(12, 1)])
+    assert (first < second).all()
+    np.testing.assert_allclose(np.abs(matrix[first, second]), np.sort(size)[::-1][:9])
+    monkeypatch.setattr(sections, "_MOST_IN_CSV", 9)
+    table = sections.correlations(sections.Latents(z, jl.ExactSampler.fit(z), jax.random.key(0))).table
+    assert len(table.rows) == 9
+    assert table.header[0] == "coordinates, the 9 most correlated of 66 pairs"
