@@ -298,7 +298,8 @@ def test_installed_command():
     assert "--data" in done.stderr
 
 
-def test_demo(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("calls", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_demo(tmp_path, capsys, monkeypatch, calls):
     """The whole job on few faces; a second call finds the training finished and repeats the rest."""
     out = tmp_path / "demo"
     reported = []
@@ -308,12 +309,12 @@ def test_demo(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         report, "build", lambda folder, *_, **__: reported.append(folder) or folder / "a.html"
     )
-    for _ in range(2):
+    for _ in range(calls):
         assert call("demo", "--data", "synthetic:80", "--epochs", "1", "--out", out) == 0
         shown = capsys.readouterr().out
         assert "a.html" in shown
         assert "comparison.png" in shown
-    assert reported == [out / "report"] * 2
+    assert reported == [out / "report"] * calls
     assert {path.name for path in (out / "samples").iterdir()} == {f"vectors-k{k}.npy" for k in (50, 79)}
 
 

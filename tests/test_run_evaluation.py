@@ -93,6 +93,7 @@ def test_read_back(evaluated):
     assert {grid.shape for grid in found.grids.values()} == {(2 * 34 - 2, 8 * 34 - 2, 3)}
 
 
+@pytest.mark.slow
 def test_classifier_on_the_labels_is_kept(run, tmp_path, monkeypatch):
     other = Run(shutil.copytree(run.folder, tmp_path / "run"))
     options = {"count": 30, "tradeoff": False, "faces": False}
@@ -105,6 +106,7 @@ def test_classifier_on_the_labels_is_kept(run, tmp_path, monkeypatch):
     assert [row.frechet for row in other.evaluate(["box"], **options)] == [row.frechet for row in first]
 
 
+@pytest.mark.slow
 def test_encoder_where_there_are_no_labels(run, tmp_path, caplog):
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 255, (600, 32, 32, 3), np.uint8))
     other = Run(shutil.copytree(run.folder, tmp_path / "run"))

@@ -296,6 +296,7 @@ def test_the_digest_of_a_folder_is_that_of_sha256sum(tmp_path):
     assert entry(tmp_path, "a").bytes == 10
 
 
+@pytest.mark.slow
 def test_tfds_bytes_repeat_in_other_processes(tmp_path):
     """The order of a protocol buffer's map differs from process to process if nothing is done about it."""
     code = """

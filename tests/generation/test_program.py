@@ -188,6 +188,7 @@ class TestMemory:
         assert np.abs(found["images"].astype(int) - expected(key, 300)[1]).max() <= 1
         assert "may differ by 1/255" in caplog.text
 
+    @pytest.mark.slow
     def test_not_even_one_record(self, sampler, key):
         def hopeless(z):
             np.array(z)

@@ -131,6 +131,7 @@ def test_findings_follow_the_data(page, tmp_path, undrawn):
     assert "heavier tails" in text
 
 
+@pytest.mark.slow
 def test_fewer_points_than_dimensions(tmp_path, undrawn):
     z = np.random.default_rng(4).standard_normal((20, 24)).astype(np.float32)
     text = report.build(tmp_path, z, jl.PairwiseSampler.fit(z)).read_text(encoding="utf-8")
