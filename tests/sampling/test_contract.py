@@ -376,16 +376,10 @@ def test_one_component(cls, make_z, key):
         cls.fit(z, n_components=5)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        pytest.param(["box", "exact-uniform", "pairwise", "recombination"], id="some"),
-        pytest.param(sorted(SAMPLERS), id="all", marks=pytest.mark.slow),  # compiles for a minute
-    ],
-)
-def test_two_devices(names):
+@pytest.mark.slow  # compiles for a minute
+def test_two_devices():
     """The same bits on either of two devices, the same numbers from a program sharded over both."""
-    script = Path(__file__).with_name("two_devices.py")
+    names, script = sorted(SAMPLERS), Path(__file__).with_name("two_devices.py")
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
     environment = os.environ | {"XLA_FLAGS": flags}
     done = subprocess.run(
