@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key, Shaped
 
-from jaxlatent._boundary import is_traced
+from jaxlatent._boundary import is_traced, on_device
 from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder.config import AutoencoderConfig
 from jaxlatent.autoencoder.conv import strided_conv, transposed_conv
@@ -28,7 +28,7 @@ def _normal(key: Key[Array, ""], shape: Sequence[int], deviation: float) -> Floa
     if is_traced(key):
         return deviation * jax.random.normal(key, shape, jnp.float32)
     numbers = numpy_generator(key).standard_normal(shape, np.float32)
-    return jnp.asarray(np.float32(deviation) * numbers)
+    return on_device(np.float32(deviation) * numbers)
 
 
 def _linear(inputs: int, outputs: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.Linear:

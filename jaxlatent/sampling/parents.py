@@ -15,7 +15,7 @@ from jaxlatent.sampling.region import fit_frame
 
 # Parents that are added in one step of a loop; more would be compiled for longer, and drawn no faster.
 _UNROLLED = 8
-# Of vectors and of parents that are compared at once.
+# Parents that are compared at once.
 _ROWS = 1024
 
 
@@ -102,25 +102,19 @@ def combined(
 def log_mean_kernel(
     x: Float[Array, "n k"], parents: Float16[Array, "m k"], h: Float[Array, ""]
 ) -> Float[Array, " n"]:
-    """The log of the mean over all parents p of exp(-|x - p / h|^2 / 2), block by block of both."""
+    """The log of the mean over all parents p of exp(-|x - p / h|^2 / 2), block by block of the parents."""
     m = parents.shape[0]
     rows = min(m, _ROWS)
     number = jnp.arange(m + -m % rows, dtype=jnp.int32).reshape(-1, rows)
     blocks = jnp.pad(parents, ((0, -m % rows), (0, 0))).reshape(-1, rows, parents.shape[1])
 
-    def one_block(x: jax.Array) -> jax.Array:
-        def add(reached: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-            number, parents = block
-            p = parents.astype(jnp.float32) / h
-            product = jnp.matmul(x, p.T, precision="highest")
-            square = jnp.sum(jnp.square(x), axis=1)[:, None] + jnp.sum(jnp.square(p), axis=1) - 2 * product
-            log_kernel = jnp.where(number < m, -0.5 * jnp.maximum(square, 0), -jnp.inf)
-            return jnp.logaddexp(reached, jax.nn.logsumexp(log_kernel, axis=1)), None
+    def add(reached: jax.Array, block: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        number, parents = block
+        p = parents.astype(jnp.float32) / h
+        product = jnp.matmul(x, p.T, precision="highest")
+        square = jnp.sum(jnp.square(x), axis=1)[:, None] + jnp.sum(jnp.square(p), axis=1) - 2 * product
+        log_kernel = jnp.where(number < m, -0.5 * jnp.maximum(square, 0), -jnp.inf)
+        return jnp.logaddexp(reached, jax.nn.logsumexp(log_kernel, axis=1)), None
 
-        start = jnp.full(x.shape[0], -jnp.inf, jnp.float32)
-        return jax.lax.scan(add, start, (number, blocks))[0]
-
-    n = x.shape[0]
-    size = min(max(n, 1), _ROWS)
-    padded = jnp.pad(x, ((0, -n % size), (0, 0))).reshape(-1, size, x.shape[1])
-    return jax.lax.map(one_block, padded).reshape(-1)[:n] - math.log(m)
+    start = jnp.full(x.shape[0], -jnp.inf, jnp.float32)
+    return jax.lax.scan(add, start, (number, blocks))[0] - math.log(m)

@@ -25,6 +25,9 @@ from jaxlatent.sampling.words import seed_words
 
 S = TypeVar("S", bound="Sampler")
 
+# Vectors whose log density is computed at once.
+_ROWS = 1024
+
 
 class Scores(NamedTuple):
     """How unusual vectors are for a sampler; see `Sampler.score`.
@@ -246,7 +249,11 @@ class Sampler(Law):
 
 @jax.jit
 def _log_density(sampler: Sampler, tables: Any, y: jax.Array) -> jax.Array:
-    return equip(sampler, tables)._log_density(y)  # type: ignore[misc]
+    # In blocks of vectors, so that no law needs memory for all of them times its clusters or points.
+    law, (n, k) = equip(sampler, tables), y.shape
+    rows = min(max(n, 1), _ROWS)
+    blocks = jnp.pad(y, ((0, -n % rows), (0, 0))).reshape(-1, rows, k)
+    return jax.lax.map(law._log_density, blocks).reshape(-1)[:n]
 
 
 @jax.jit
