@@ -65,7 +65,7 @@ def plain_decoder(model: jl.Autoencoder, count: int, batch: int) -> Callable[[],
 
 def pipeline(sampler: jl.Sampler, model: jl.Autoencoder, count: int) -> Callable[[], None]:
     """`count` images from the pipeline, not written."""
-    program = Program(sampler, jax.random.key(2), Decoder.of(model, DIMENSION), IMAGE)
+    program = Program(sampler, jax.random.key(2), Decoder.of(model, (DIMENSION,)), IMAGE)
     shards = [Shard(0, 0, count)]
 
     def run() -> None:

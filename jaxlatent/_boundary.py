@@ -244,19 +244,22 @@ def on_device(x: Any, dtype: Any = np.float32) -> jax.Array:
 def as_vectors(name: str, z: Any, width: int | None = None, *, least: int = 0) -> Any:
     """Vectors (n, d) of floating-point numbers, with d = `width` where that is given and n >= `least`.
 
+    Those of more axes, such as (n, c, h, w), are taken as vectors of d = c h w numbers.
+
     Returns:
-        A JAX array, a plain NumPy array (a memory map stays one), or shards.
+        (n, d): a JAX array, a plain NumPy array (a memory map stays one), or shards.
 
     Raises:
         TypeError: if it is no array of floating-point numbers.
         ValueError: if the shape does not fit, or entries are masked.
     """
-    z = as_array(name, z)
-    if z.ndim != 2 or (width is not None and z.shape[1] != width):
-        wanted = "(n, d)" if width is None else f"(n, {width})"
-        hint = "; flatten each with z.reshape(len(z), -1)" if z.ndim > 2 else ""
-        raise ValueError(f"{name}: expected an array of shape {wanted}, got {z.shape}{hint}")
     z = as_floats(name, z)
+    size = math.prod(z.shape[1:])
+    if z.ndim < 2 or (width is not None and size != width):
+        wanted = "(n, d)" if width is None else f"(n, {width})"
+        raise ValueError(f"{name}: expected an array of shape {wanted}, got {z.shape}")
+    if z.ndim > 2:
+        z = z.reshape(z.shape[0], size)
     _check_number(name, z, least, "vector")
     return z
 

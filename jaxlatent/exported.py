@@ -12,6 +12,7 @@ tiles, whose sizes are the file's, whatever they are in this version of the pack
 """
 
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -58,7 +59,7 @@ class Exported:
         description: what the file says of itself: names, digests, versions.
         sampler: name of the sampler's class.
         platforms: for which it was exported.
-        latent_dim: d.
+        latent_shape: of a latent vector, (d,) or (c, h, w).
         image_shape: (h, w, c).
     """
 
@@ -73,7 +74,8 @@ class Exported:
         self.description = description
         self.sampler: str = description["sampler"]["name"].rpartition(".")[2]
         self.platforms: tuple[str, ...] = tuple(description["platforms"])
-        self._draw_tile, self.latent_dim = programs["sample"].out_avals[0].shape
+        self._draw_tile, *latent_shape = programs["sample"].out_avals[0].shape
+        self.latent_shape: tuple[int, ...] = tuple(latent_shape)
         self._decode_tile, *shape = programs["images"].out_avals[0].shape
         self.image_shape: tuple[int, int, int] = tuple(shape)
         self._programs = programs
@@ -83,10 +85,11 @@ class Exported:
         self._generate_tiles = jax.jit(self._traced_generate)
 
     def __repr__(self) -> str:
-        shape, platforms = "x".join(map(str, self.image_shape)), ", ".join(self.platforms)
-        return f"<Exported: {self.sampler}, d = {self.latent_dim}, images {shape}, for {platforms}>"
+        vector, image = ("x".join(map(str, shape)) for shape in (self.latent_shape, self.image_shape))
+        platforms = ", ".join(self.platforms)
+        return f"<Exported: {self.sampler}, vectors {vector}, images {image}, for {platforms}>"
 
-    def sample(self, key: jax.Array, n: int, *, start: int = 0) -> Float[Array, "{n} d"]:
+    def sample(self, key: jax.Array, n: int, *, start: int = 0) -> Float[Array, " {n} *latent"]:
         """Draws vectors, as `Sampler.sample` does.
 
         Args:
@@ -107,7 +110,7 @@ class Exported:
             return self._arrays, seed, self._begins(start + first, _TILES_A_CALL), np.int32(count)
 
         draw = self._sample_tiles.lower(*arguments(0, 0)).compile()
-        z = aligned((n, self.latent_dim))
+        z = aligned((n, *self.latent_shape))
         fill(
             (z,),
             self._draw_tile,
@@ -117,7 +120,7 @@ class Exported:
         )
         return to_jax(z, seed.sharding)
 
-    def decode(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n h w c"]:
+    def decode(self, z: Float[Array | np.ndarray, " n *latent"]) -> Float[Array, "n h w c"]:
         """Maps latent vectors to images; inside `jax.jit`, all at once.
 
         Args:
@@ -129,18 +132,18 @@ class Exported:
         Raises:
             TypeError, ValueError: if `z` is not a floating-point array (n, d).
         """
-        z = as_vectors("z", z, self.latent_dim)
+        z = as_vectors("z", z, math.prod(self.latent_shape)).reshape(-1, *self.latent_shape)
         if isinstance(z, jax.core.Tracer):
             return self._programs["decode"].call(self._arrays[1], z.astype(jnp.float32))
         rows = np.asarray(z, np.float32)
         tile = self._decode_tile
 
-        shape = jax.ShapeDtypeStruct((_TILES_A_CALL, tile, self.latent_dim), np.float32)
+        shape = jax.ShapeDtypeStruct((_TILES_A_CALL, tile, *self.latent_shape), np.float32)
         program = self._decode_tiles.lower(self._arrays, shape, np.int32(0)).compile()
 
         def compute(first: int, count: int) -> tuple[jax.Array]:
             part = rows[first : first + _TILES_A_CALL * tile]
-            part = np.pad(part, ((0, _TILES_A_CALL * tile - len(part)), (0, 0)))
+            part = np.pad(part, [(0, _TILES_A_CALL * tile - len(part)), *[(0, 0)] * len(self.latent_shape)])
             return (program(self._arrays, part.reshape(shape.shape), np.int32(count)),)
 
         images = aligned((len(rows), *self.image_shape))
@@ -189,7 +192,7 @@ class Exported:
     def _traced_sample(self, arrays: Any, seed: jax.Array, begins: jax.Array, count: jax.Array) -> jax.Array:
         draw = self._programs["sample"].call
         z = map_tiles(lambda begin: draw(arrays[0], seed, begin), begins, count)
-        return z.reshape(-1, self.latent_dim)
+        return z.reshape(-1, *self.latent_shape)
 
     def _traced_decode(self, arrays: Any, z: jax.Array, count: jax.Array) -> jax.Array:
         images = map_tiles(lambda tile: self._programs["decode"].call(arrays[1], tile), z, count)
@@ -200,7 +203,7 @@ class Exported:
     ) -> tuple[jax.Array, jax.Array]:
         drawn = (count * self._decode_tile + self._draw_tile - 1) // self._draw_tile
         z = self._traced_sample(arrays, seed, begins, drawn)[: _TILES_A_CALL * self._decode_tile]
-        z = z.reshape(-1, self._decode_tile, self.latent_dim)
+        z = z.reshape(-1, self._decode_tile, *self.latent_shape)
         images, is_finite = map_tiles(lambda tile: self._programs["images"].call(arrays[1], tile), z, count)
         return images.reshape(-1, *self.image_shape), is_finite.reshape(-1)
 

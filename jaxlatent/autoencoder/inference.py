@@ -47,7 +47,7 @@ def encode(
 
 def decode(
     model: Autoencoder,
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     *,
     batch_size: int = 256,
     progress: bool = False,

@@ -147,7 +147,7 @@ class Autoencoder(nnx.Module):
             x = block(x, train=train)
         return self.to_latent(x.reshape(x.shape[0], -1)).astype(jnp.float32)
 
-    def decode_logits(self, z: Float[Array, "n d"], *, train: bool = False) -> Float[Array, "n h w 3"]:
+    def decode_logits(self, z: Float[Array, " n *latent"], *, train: bool = False) -> Float[Array, "n h w 3"]:
         """Maps latent vectors to images before the sigmoid, float32."""
         side = self.config.image_size // 16
         x = self.from_latent(z.astype(self.config.dtype))
@@ -156,7 +156,7 @@ class Autoencoder(nnx.Module):
             x = block(x, train=train)
         return self.up1(x).astype(jnp.float32)
 
-    def decode(self, z: Float[Array, "n d"]) -> Float[Array, "n h w 3"]:
+    def decode(self, z: Float[Array, " n *latent"]) -> Float[Array, "n h w 3"]:
         """Maps latent vectors to images, float32 in [0, 1]."""
         return jax.nn.sigmoid(self.decode_logits(z))
 

@@ -58,7 +58,7 @@ class ClusterShares:
 
 
 def attribute_shares(
-    z: Float[Array | np.ndarray, "n d"], present: Bool[np.ndarray, "n m"]
+    z: Float[Array | np.ndarray, " n *latent"], present: Bool[np.ndarray, "n m"]
 ) -> AttributeShares:
     """Measures how much of the latent variance attributes explain.
 
@@ -89,7 +89,7 @@ def attribute_shares(
 
 
 def attribute_clusters(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     present: Bool[np.ndarray, "n m"],
     key: jax.Array,
     *,

@@ -112,7 +112,7 @@ class Spec:
         """For people: "pairwise, fact 0.7, 105 components"."""
         return ", ".join([self.name, *(_told(*option) for option in self.options)])
 
-    def fit(self, z: Float[Array | np.ndarray, "n d"]) -> Sampler:
+    def fit(self, z: Float[Array | np.ndarray, " n *latent"]) -> Sampler:
         """Fits the sampler to z-points (n, d).
 
         Raises:

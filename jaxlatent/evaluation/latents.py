@@ -57,7 +57,7 @@ class LatentStatistics:
 
 
 def latent_statistics(
-    z_real: Float[Array | np.ndarray, "n d"], z_new: Float[Array | np.ndarray, "m d"]
+    z_real: Float[Array | np.ndarray, " n *latent"], z_new: Float[Array | np.ndarray, " m *latent"]
 ) -> LatentStatistics:
     """Compares new vectors with z-points by their moments and by their radii.
 

@@ -111,7 +111,7 @@ class References:
             np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(z)]),
         )
 
-    def look(self, z: Float[Array | np.ndarray, "n d"]) -> Seen:
+    def look(self, z: Float[Array | np.ndarray, " n *latent"]) -> Seen:
         """Decodes vectors and looks at the images."""
         return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(z)))
 
@@ -126,7 +126,7 @@ def _blocks(
         yield to_uint8(block, np) if block.ndim == 4 else block
 
 
-def _decoded(model: Autoencoder, z: Float[Array | np.ndarray, "b d"]) -> UInt8[np.ndarray, "b h w 3"]:
+def _decoded(model: Autoencoder, z: Float[Array | np.ndarray, " b *latent"]) -> UInt8[np.ndarray, "b h w 3"]:
     return to_uint8(np.asarray(decode(model, z)), np)
 
 

@@ -47,7 +47,7 @@ class SweepCell:
 
 
 def sweep(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     components: Sequence[int],
     facts: Sequence[float],
     key: jax.Array,

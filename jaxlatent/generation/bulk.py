@@ -94,16 +94,15 @@ def generate_to(
     as_choice("format", format, get_args(FormatName))
     batch_size = None if batch_size is None else as_count("batch_size", batch_size, 1)
     shard_size = None if shard_size is None else as_count("shard_size", shard_size, 1)
-    dimension = jax.eval_shape(lambda s, k: s.sample(k, 1), sampler, key).shape[1]
     decoder = None
     items: dict[str, Item] = {}
     if outputs != "latents":
         if decode is None:
             raise ValueError('decode: needed for images; give one, or ask for outputs="latents"')
-        decoder = Decoder.of(decode, dimension)
+        decoder = Decoder.of(decode, sampler.latent_shape)
         items["images"] = Item(decoder.shape, np.dtype(np.uint8))
     if outputs != "images":
-        items["latents"] = Item((dimension,), np.dtype(np.float32))
+        items["latents"] = Item(sampler.latent_shape, np.dtype(np.float32))
     folder = Path(path)
     layout = Layout(n, shard_size or _shard_size(folder, items), items)
     asked = {

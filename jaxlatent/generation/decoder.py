@@ -20,7 +20,7 @@ class Decoder:
     """A decoder as the batches use it.
 
     Attributes:
-        call: maps (params, z) to images, z of shape (b, d).
+        call: maps (params, z) to images, z of shape (b, d), or (b, c, h, w).
         params: a pytree of arrays, given to the compiled program as an argument; () if the function
             holds its own.
         shape: (h, w, c) of an image.
@@ -34,14 +34,14 @@ class Decoder:
     host: bool
 
     @classmethod
-    def of(cls, decode: Any, dimension: int) -> "Decoder":
+    def of(cls, decode: Any, latent_shape: tuple[int, ...]) -> "Decoder":
         """Finds out what `decode` is.
 
         Args:
             decode: an `Autoencoder`; or a function from latent vectors (b, d) to images (b, h, w, c): of
                 JAX, a `jax.tree_util.Partial` keeping its arrays out of the compiled program's constants;
                 or any other, which gets a `jax.Array` and gives what NumPy can convert, by DLPack too.
-            dimension: d.
+            latent_shape: of a latent vector, (d,) or (c, h, w).
 
         Raises:
             TypeError: if it is neither.
@@ -52,7 +52,7 @@ class Decoder:
         is_tree = isinstance(decode, jax.tree_util.Partial)
         call: Callable[[Any, Any], Any] = _call_tree if is_tree else lambda _, z: decode(z)
         params = decode if is_tree else ()
-        z = jax.ShapeDtypeStruct((2, dimension), jnp.float32)
+        z = jax.ShapeDtypeStruct((2, *latent_shape), jnp.float32)
         try:
             images = jax.eval_shape(call, params, z)
             host = False

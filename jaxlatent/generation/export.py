@@ -71,9 +71,8 @@ def export(
     for platform in platforms:
         as_choice("platforms", platform, _PLATFORMS)
     with _portable():
-        index = jax.ShapeDtypeStruct((1,), np.uint32)
-        dimension = jax.eval_shape(draw_latent, sampler, _SEED, index).shape[1]
-        decoder = Decoder.of(decode, dimension)
+        latent_shape = sampler.latent_shape
+        decoder = Decoder.of(decode, latent_shape)
         if decoder.host:
             raise TypeError(
                 "decode: JAX cannot trace it; expected an Autoencoder, or a function of JAX, to be exported"
@@ -83,10 +82,10 @@ def export(
             function = decoder.params
             decoder = dataclasses.replace(decoder, call=function.func, params=function.args[0])
         drawn = _Arrays(_Equipped(sampler, tables(sampler)))
-        decoded = _Arrays(decoder.params, _used(decoder, dimension))
-        programs = {"decode": _decode_program(decoded, decoder, dimension, platforms)}
+        decoded = _Arrays(decoder.params, _used(decoder, latent_shape))
+        programs = {"decode": _decode_program(decoded, decoder, latent_shape, platforms)}
         for platform in platforms:
-            programs |= _tile_programs(drawn, decoded, decoder, dimension, platform)
+            programs |= _tile_programs(drawn, decoded, decoder, latent_shape, platform)
     description = {
         "format": FORMAT,
         "jaxlatent": version("jaxlatent"),
@@ -94,7 +93,7 @@ def export(
         "platforms": list(platforms),
         "sampler": identity(sampler),
         "decoder": identity(decode),
-        "latent_dim": dimension,
+        "latent_shape": latent_shape,
         "image_shape": decoder.shape,
     }
     members = {
@@ -194,16 +193,18 @@ def _named(tree: Any) -> dict[str, Any]:
     return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
 
 
-def _used(decoder: Decoder, dimension: int) -> list[bool]:
+def _used(decoder: Decoder, latent_shape: tuple[int, ...]) -> list[bool]:
     """Which of the decoder's arrays anything is computed from: none of an encoder's."""
-    z = jax.ShapeDtypeStruct((1, dimension), np.float32)
+    z = jax.ShapeDtypeStruct((1, *latent_shape), np.float32)
     program = jax.make_jaxpr(decoder.call)(decoder.params, z).jaxpr
     read = {id(variable) for equation in program.eqns for variable in equation.invars}
     read |= {id(variable) for variable in program.outvars}
     return [id(variable) in read for variable in program.invars[:-1]]
 
 
-def _decode_program(decoded: _Arrays, decoder: Decoder, dimension: int, platforms: Sequence[str]) -> bytes:
+def _decode_program(
+    decoded: _Arrays, decoder: Decoder, latent_shape: tuple[int, ...], platforms: Sequence[str]
+) -> bytes:
     """The decoder alone, of a batch of any size, for all platforms."""
 
     def decode(arrays: dict[str, Any], z: jax.Array) -> jax.Array:
@@ -212,7 +213,7 @@ def _decode_program(decoded: _Arrays, decoder: Decoder, dimension: int, platform
         images = images.astype(jnp.float32)
         return images / 255 if is_integer else images
 
-    z = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("batch"), dimension), np.float32)
+    z = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("batch"), *latent_shape), np.float32)
     try:
         return _serialise(decode, platforms, decoded.shapes, z)
     except (ValueError, TypeError, NotImplementedError) as error:
@@ -223,7 +224,7 @@ def _decode_program(decoded: _Arrays, decoder: Decoder, dimension: int, platform
 
 
 def _tile_programs(
-    drawn: _Arrays, decoded: _Arrays, decoder: Decoder, dimension: int, platform: str
+    drawn: _Arrays, decoded: _Arrays, decoder: Decoder, latent_shape: tuple[int, ...], platform: str
 ) -> dict[str, bytes]:
     """Those of one tile, for one platform."""
     tile = decode_tile(decoder.shape, platform)
@@ -235,7 +236,7 @@ def _tile_programs(
     def images(arrays: dict[str, Any], z: jax.Array) -> tuple[jax.Array, jax.Array]:
         return decode_tiles(decoder.call, decoded.tree(arrays), z, tile)
 
-    z = jax.ShapeDtypeStruct((tile, dimension), np.float32)
+    z = jax.ShapeDtypeStruct((tile, *latent_shape), np.float32)
     return {
         f"{platform}/sample": _serialise(sample, [platform], drawn.shapes, _SEED, _BEGIN),
         f"{platform}/images": _serialise(images, [platform], decoded.shapes, z),

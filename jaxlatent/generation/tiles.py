@@ -20,7 +20,7 @@ from jaxlatent.sampling.tiles import map_tiles
 from jaxlatent.sampling.words import seed_words
 
 #: A predicate on latent vectors (b, d), traceable by JAX.
-Filter = Callable[[Float[Array, "b d"]], Bool[Array, " b"]]
+Filter = Callable[[Float[Array, " b *latent"]], Bool[Array, " b"]]
 
 #: Draws of a vector after which a filter counts as impossible to pass.
 MAX_TRIES = 10_000
@@ -42,7 +42,7 @@ def draw(
     begins: UInt32[Array, " tiles"],
     tile: int,
     count: Int32[Array, ""] | None = None,
-) -> tuple[Float[Array, "b d"], Int32[Array, " b"]]:
+) -> tuple[Float[Array, " b *latent"], Int32[Array, " b"]]:
     """Tiles of vectors of `key`, which start at `begins`, and how often each vector was drawn.
 
     A vector that `accept` refuses is drawn anew as the vector of the same index under the next key,
@@ -59,10 +59,10 @@ def draw(
     """
     index = begins[:, None] + jnp.arange(tile, dtype=jnp.uint32)
     z = map_tiles(lambda index: draw_latent(sampler, seed_words(key), index), index, count)
-    z, index = z.reshape(-1, z.shape[-1]), index.reshape(-1)
+    z, index = z.reshape(-1, *z.shape[2:]), index.reshape(-1)
     if accept is None:
         return z, jnp.ones(len(index), jnp.int32)
-    accepted = map_tiles(accept, z.reshape(-1, tile, z.shape[-1]), count).reshape(-1)
+    accepted = map_tiles(accept, z.reshape(-1, tile, *z.shape[1:]), count).reshape(-1)
     if count is not None:
         accepted |= jnp.arange(len(index), dtype=jnp.int32) >= count * tile
 
@@ -87,7 +87,7 @@ def draw(
 def decode_tiles(
     call: Callable[[Any, Any], Any],
     params: Any,
-    z: Float[Array, "b d"],
+    z: Float[Array, " b *latent"],
     tile: int,
     count: Int32[Array, ""] | None = None,
 ) -> tuple[Array, Bool[Array, " b"]]:
@@ -103,7 +103,7 @@ def decode_tiles(
             is_finite = jnp.isfinite(images).all(axis=(1, 2, 3))
         return to_uint8(images), is_finite
 
-    images, is_finite = map_tiles(one_tile, z.reshape(-1, tile, z.shape[-1]), count)
+    images, is_finite = map_tiles(one_tile, z.reshape(-1, tile, *z.shape[1:]), count)
     return images.reshape(-1, *images.shape[2:]), is_finite.reshape(-1)
 
 

@@ -32,7 +32,9 @@ class Core:
     iterations: int
 
 
-def robust_core(z: Float[Array | np.ndarray, "n d"], *, keep: float = 0.75, max_iter: int = 30) -> Core:
+def robust_core(
+    z: Float[Array | np.ndarray, " n *latent"], *, keep: float = 0.75, max_iter: int = 30
+) -> Core:
     """Finds mean and covariance by iterative trimming.
 
     Start: the half of the points nearest to the coordinates' medians, in units of their median absolute
@@ -86,7 +88,7 @@ def robust_core(z: Float[Array | np.ndarray, "n d"], *, keep: float = 0.75, max_
     return Core(_corrected(moments(z[inside]), _REWEIGHT), inside, iterations)
 
 
-def squared_radii(z: Float[Array | np.ndarray, "n d"], found: Moments) -> Float[np.ndarray, " n"]:
+def squared_radii(z: Float[Array | np.ndarray, " n *latent"], found: Moments) -> Float[np.ndarray, " n"]:
     """Squared Mahalanobis distances from the mean, float64 (n,); chi-square of d degrees for a Gaussian.
 
     Directions without variance do not count.

@@ -24,8 +24,9 @@ class Direction:
     With labels (n, m), every field has a leading axis of the m attributes.
 
     Attributes:
-        vector: (d,) float32, in latent units. z + vector has an attribute's score, the projection on
-            `vector`, that is higher by the difference between the mean z-points with it and without it.
+        vector: in latent units, float32 of the shape of a latent vector, (d,) or (c, h, w). z + vector has
+            an attribute's score, the projection on `vector`, that is higher by the difference between the
+            mean z-points with it and without it.
         accuracy: balanced accuracy, the mean over both classes, of telling from the score who has the
             attribute, on z-points that were held out; 0.5 is chance, 1 is perfect. NaN where none of the
             held-out points, or all of them, have it.
@@ -37,7 +38,7 @@ class Direction:
         ValueError: if `kind` is unknown.
     """
 
-    vector: Float[Array, "*m d"]
+    vector: Float[Array, "..."]
     accuracy: Float[Array, "*m"]
     separation: Float[Array, "*m"]
     kind: DirectionKind = static_field(default="mean")
@@ -47,7 +48,7 @@ class Direction:
 
 
 def attribute_direction(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     labels: Shaped[Array | np.ndarray, "n ..."],
     *,
     kind: DirectionKind = "mean",
@@ -85,7 +86,8 @@ def attribute_direction(
             finite, or `kind` is unknown.
     """
     as_choice("kind", kind, get_args(DirectionKind))
-    z = as_vectors("z", z)
+    z = as_array("z", z)
+    latent_shape, z = z.shape[1:], as_vectors("z", z)
     present = _presence(labels, z.shape[0])
     y = np.asarray(centred(z) if pca is None else pca.transform(z))
     table = np.column_stack([y, present.astype(np.float32)])
@@ -99,7 +101,7 @@ def attribute_direction(
         accuracy, separation = _measure(*_fit(part, y.shape[1], kind), held_out)
     shape = present.shape[1:]
     return Direction(
-        jnp.asarray(vectors.reshape((*shape, -1)), jnp.float32),
+        jnp.asarray(vectors.reshape((*shape, *latent_shape)), jnp.float32),
         jnp.asarray(accuracy.reshape(shape), jnp.float32),
         jnp.asarray(separation.reshape(shape), jnp.float32),
         kind,

@@ -57,7 +57,7 @@ class Moments:
         )
 
 
-def moments(z: Float[Vectors, "n d"], *, distributed: bool = False, name: str = "z") -> Moments:
+def moments(z: Float[Vectors, " n *latent"], *, distributed: bool = False, name: str = "z") -> Moments:
     """Mean and scatter matrix, streamed in batches of 4,096 vectors with O(d^2) memory.
 
     The vectors are centred on the mean of the first batch, and multiplied, in float64 on the host, whatever
@@ -86,7 +86,7 @@ def moments(z: Float[Vectors, "n d"], *, distributed: bool = False, name: str = 
     return found
 
 
-def float32_moments(z: Float[Vectors, "n d"]) -> tuple[Moments, Float64[np.ndarray, " d"]]:
+def float32_moments(z: Float[Vectors, " n *latent"]) -> tuple[Moments, Float64[np.ndarray, " d"]]:
     """As `moments`, multiplied in float32, in less than half of the time; NaN where `moments` raises.
 
     Returns:
@@ -108,7 +108,7 @@ def _of_all_processes(part: Moments) -> Moments:
     return Moments(int(count), mean, scatter, math.sqrt(squares / max(count, 1)))
 
 
-def _checked(z: Float[Vectors, "n d"], name: str) -> Moments:
+def _checked(z: Float[Vectors, " n *latent"], name: str) -> Moments:
     found, _ = _streamed(as_vectors(name, z), np.float64)
     bad = np.flatnonzero(~(np.isfinite(found.mean) & np.isfinite(np.diag(found.scatter))))
     if bad.size:
@@ -120,7 +120,7 @@ def _checked(z: Float[Vectors, "n d"], name: str) -> Moments:
 
 
 def _streamed(
-    z: Float[Vectors, "n d"], dtype: type[np.floating]
+    z: Float[Vectors, " n *latent"], dtype: type[np.floating]
 ) -> tuple[Moments, Float64[np.ndarray, " d"]]:
     """The moments by products in `dtype`, and the error of these, see `float32_moments`."""
     z = on_host(z)

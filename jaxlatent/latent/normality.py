@@ -44,7 +44,9 @@ class Mardia:
     components: int
 
 
-def mardia(z: Float[Array | np.ndarray, "n d"], *, max_points: int | None = 20_000, seed: int = 0) -> Mardia:
+def mardia(
+    z: Float[Array | np.ndarray, " n *latent"], *, max_points: int | None = 20_000, seed: int = 0
+) -> Mardia:
     """Mardia's multivariate skewness and kurtosis: exact, in blocks, never n x n in memory.
 
     K. V. Mardia, "Measures of multivariate skewness and kurtosis with applications", Biometrika 57, 1970.
@@ -86,7 +88,7 @@ def mardia(z: Float[Array | np.ndarray, "n d"], *, max_points: int | None = 20_0
 
 
 def _random_points(
-    z: Float[Array | np.ndarray, "n d"], max_points: int | None, least: int, seed: int
+    z: Float[Array | np.ndarray, " n *latent"], max_points: int | None, least: int, seed: int
 ) -> Float[Array | np.ndarray, "m d"]:
     """At most `max_points` random rows, in their order; `max_points` has to be at least `least`."""
     seed = as_count("seed", seed)
@@ -99,7 +101,7 @@ def _random_points(
     return z[np.sort(rows)]
 
 
-def _whitened(z: Float[Array | np.ndarray, "n d"]) -> np.ndarray:
+def _whitened(z: Float[Array | np.ndarray, " n *latent"]) -> np.ndarray:
     """Centred, of unit covariance (divisor n), without the directions that have no variance; float32."""
     found = moments(z)
     values, vectors = eigenvectors(found.scatter / found.count)
@@ -238,7 +240,7 @@ class RadiusLaw:
         return float(np.sqrt(2 * self.degrees))
 
 
-def radius_law(z: Float[Array | np.ndarray, "n d"]) -> RadiusLaw:
+def radius_law(z: Float[Array | np.ndarray, " n *latent"]) -> RadiusLaw:
     """Measures the squared Mahalanobis radii (for the chi-square plot).
 
     Args:

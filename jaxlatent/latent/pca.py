@@ -5,9 +5,9 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from jaxlatent._boundary import as_count, as_floats, as_vectors, on_device
+from jaxlatent._boundary import as_array, as_count, as_floats, as_vectors, on_device
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.centred import centred
 from jaxlatent.latent.eigen import eigenvectors, rounding_variance, significant
@@ -27,29 +27,29 @@ class PCA:
     """A centred, rotated frame, its axes in the order of falling variance.
 
     Attributes:
-        mean: (d,) float32.
+        mean: (d,) float32; in the shape of a latent vector, (c, h, w) say, if it was fitted to such.
         components: orthonormal eigenvectors in rows, (k, d) float32; the entry of largest absolute value
             of each is positive, so that results repeat.
         explained_variance: eigenvalues of the unbiased covariance, falling, >= 0, (k,) float32.
         explained_variance_ratio: their shares of the total variance of all d components, (k,) float32.
-        mean_rest: what float32 leaves out of the mean, (d,) float32; none where not given.
+        mean_rest: what float32 leaves out of the mean, of its shape, float32; none where not given.
 
     Raises:
         TypeError: if one is no floating-point array.
         ValueError: if one has another shape.
     """
 
-    mean: Float[Array, " d"]
+    mean: Float[Array, "*latent"]
     components: Float[Array, "k d"]
     explained_variance: Float[Array, " k"]
     explained_variance_ratio: Float[Array, " k"]
-    mean_rest: Float[Array, " d"] | None = None
+    mean_rest: Float[Array, "*latent"] | None = None
 
     def __post_init__(self) -> None:
         mean = as_floats("mean", self.mean)
-        if mean.ndim != 1:
-            raise ValueError(f"mean: expected shape (d,), got {mean.shape}")
-        components = as_vectors("components", self.components, mean.shape[0])
+        if not mean.ndim:
+            raise ValueError("mean: expected shape (d,), got ()")
+        components = as_vectors("components", self.components, mean.size)
         k = components.shape[0]
         leaves = {
             "mean": mean,
@@ -67,7 +67,7 @@ class PCA:
     @classmethod
     def fit(
         cls,
-        z: Float[Vectors, "n d"],
+        z: Float[Vectors, " n *latent"],
         n_components: int | None = None,
         *,
         where: Bool[Array | np.ndarray, " n"] | None = None,
@@ -90,8 +90,8 @@ class PCA:
         an error above 1e-4 in one of the k eigenvalues.
 
         Args:
-            z: z-points, floating point (n, d), n >= 2. Fewer points than dimensions leave n - 1 components
-                of positive variance; constant dimensions get variance 0.
+            z: z-points, floating point (n, d) or (n, c, h, w), n >= 2. Fewer points than dimensions leave
+                n - 1 components of positive variance; constant dimensions get variance 0.
             n_components: k, from 1 to d; d where not given.
             where: mask of a subset, whose frame is fitted, shrunk towards that of all points where it is
                 small: see `jaxlatent.latent.subset`. It excludes the options below.
@@ -115,31 +115,48 @@ class PCA:
             raise ValueError("distributed: excludes where, max_points and within_sigma; leave them out")
         if where is not None and trimmed:
             raise ValueError("where: excludes max_points and within_sigma; choose by the mask alone")
+        z = as_array("z", z)
+        shape = z.shape[1:]
         if distributed:
-            return cls.from_moments(moments(z, distributed=True), n_components)
-        z = as_vectors("z", z)
+            return cls.from_moments(moments(z, distributed=True), n_components, shape=shape)
         if where is not None:
-            return cls.from_moments(subset_moments(z, where), n_components)
+            return cls.from_moments(subset_moments(z, where), n_components, shape=shape)
         if trimmed:
             z = trim(z, max_points=max_points, within_sigma=within_sigma, key=key)
+        z = as_vectors("z", z)
         if z.dtype == np.float32 and z.shape[0] >= _MANY_POINTS:
             found, error = float32_moments(z)
             if np.isfinite(found.scatter).all():
                 values, vectors = eigenvectors(found.covariance)
                 k = _count(n_components, found)
                 if (_TOLERANCE * values[:k] > np.square(vectors[:k]) @ error).all():
-                    return cls._of(found, values, vectors, k)
-        return cls.from_moments(moments(z), n_components)
+                    return cls._of(found, values, vectors, k, shape)
+        return cls.from_moments(moments(z), n_components, shape=shape)
 
     @classmethod
-    def from_moments(cls, found: Moments, n_components: int | None = None) -> "PCA":
-        """The frame that belongs to a mean and a covariance; arguments and errors as for `fit`."""
+    def from_moments(
+        cls, found: Moments, n_components: int | None = None, *, shape: tuple[int, ...] | None = None
+    ) -> "PCA":
+        """The frame that belongs to a mean and a covariance; arguments and errors as for `fit`.
+
+        Args:
+            found: of vectors of d numbers.
+            n_components: k, from 1 to d; d where not given.
+            shape: of a latent vector, d numbers; (d,) where not given.
+        """
         if found.count < 2:
             raise ValueError(f"z: expected at least 2 vectors, got {found.count}")
-        return cls._of(found, *eigenvectors(found.covariance), _count(n_components, found))
+        return cls._of(found, *eigenvectors(found.covariance), _count(n_components, found), shape)
 
     @classmethod
-    def _of(cls, found: Moments, values: np.ndarray, vectors: np.ndarray, k: int) -> "PCA":
+    def _of(
+        cls,
+        found: Moments,
+        values: np.ndarray,
+        vectors: np.ndarray,
+        k: int,
+        shape: tuple[int, ...] | None,
+    ) -> "PCA":
         values = significant(found, values, vectors)
         total, limits = values.sum(), np.finfo(np.float32)
         if total > 0 and not limits.tiny <= values[values > 0][-1] <= values[0] <= limits.max:
@@ -149,13 +166,19 @@ class PCA:
             )
         _warn_of_rounding(found, values[:k], vectors[:k])
         mean = found.mean.astype(np.float32)
-        leaves = (mean, vectors[:k], values[:k], values[:k] / (total or 1.0), found.mean - mean)
+        mean, rest = (x.reshape(shape or x.shape) for x in (mean, found.mean - mean))
+        leaves = (mean, vectors[:k], values[:k], values[:k] / (total or 1.0), rest)
         return cls(*map(on_device, leaves))
 
     @property
     def n_components(self) -> int:
         """The number of components k."""
         return self.components.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        """The number of latent coordinates d."""
+        return self.components.shape[1]
 
     def keep(self, n_components: int) -> "PCA":
         """The frame of the first `n_components` components.
@@ -172,19 +195,34 @@ class PCA:
             self.mean_rest,
         )
 
-    def transform(self, z: Float[Vectors, "n d"]) -> Float[Array, "n k"]:
-        """From the latent frame (n, d) to the components (n, k), float32.
+    def through(
+        self,
+        at: Int[np.ndarray, " g"],
+        values: Float[Array, " g"],
+        rest: Int[np.ndarray, " k"],
+    ) -> "PCA":
+        """The frame of the components `rest`, moved so that its plane goes through `values` of those `at`."""
+        shift = jnp.matmul(values, self.components[at], precision="highest")
+        return type(self)(
+            self.mean + shift.reshape(self.mean.shape),
+            self.components[rest],
+            self.explained_variance[rest],
+            self.explained_variance_ratio[rest],
+            self.mean_rest,
+        )
+
+    def transform(self, z: Float[Vectors, " n *latent"]) -> Float[Array, "n k"]:
+        """From the latent frame, (n, d) or (n, c, h, w), to the components (n, k), float32.
 
         Numbers of float64 are centred in float64.
 
         Raises:
             TypeError, ValueError: if `z` is not a floating-point array (n, d).
         """
-        z = as_vectors("z", z, self.mean.shape[0])
-        return _transform(self, centred(z, self.mean, self.mean_rest))
+        return _transform(self, self._centred(z))
 
-    def inverse_transform(self, y: Float[Vectors, "n k"]) -> Float[Array, "n d"]:
-        """From components (n, k) back to the latent frame (n, d), float32; missing components are 0.
+    def inverse_transform(self, y: Float[Vectors, "n k"]) -> Float[Array, " n *latent"]:
+        """From components (n, k) back to latent vectors in the shape of `mean`, float32.
 
         Raises:
             TypeError, ValueError: if `y` is not a floating-point array (n, k).
@@ -192,7 +230,7 @@ class PCA:
         y = as_vectors("y", y, self.n_components)
         return _inverse_transform(self, centred(y))
 
-    def distance(self, z: Float[Vectors, "n d"]) -> Float[Array, " n"]:
+    def distance(self, z: Float[Vectors, " n *latent"]) -> Float[Array, " n"]:
         """Euclidean distance of each vector from the frame's plane, in latent units, float32 (n,).
 
         The plane is the mean and all that the k components span, that is, all that `inverse_transform` can
@@ -202,8 +240,11 @@ class PCA:
         Raises:
             TypeError, ValueError: if `z` is not a floating-point array (n, d).
         """
-        z = as_vectors("z", z, self.mean.shape[0])
-        return _distance(self, centred(z, self.mean, self.mean_rest))
+        return _distance(self, self._centred(z))
+
+    def _centred(self, z: Float[Vectors, " n *latent"]) -> Float[Array, "n d"]:
+        means = (None if mean is None else mean.reshape(-1) for mean in (self.mean, self.mean_rest))
+        return centred(as_vectors("z", z, self.n_features), *means)
 
 
 def _count(n_components: int | None, found: Moments) -> int:
@@ -236,7 +277,7 @@ def _transform(pca: PCA, centred_z: jax.Array) -> jax.Array:
 
 @jax.jit
 def _inverse_transform(pca: PCA, y: jax.Array) -> jax.Array:
-    offset = jnp.matmul(y, pca.components, precision="highest")
+    offset = jnp.matmul(y, pca.components, precision="highest").reshape(-1, *pca.mean.shape)
     return (offset if pca.mean_rest is None else offset + pca.mean_rest) + pca.mean
 
 

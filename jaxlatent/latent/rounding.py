@@ -66,6 +66,6 @@ def round_trip_rounding(pca: PCA, extent: Float[Array, "*n d"]) -> Float[Array, 
 
 
 def _bound(pca: PCA, extent: jax.Array, of_mean: float, of_extent: float) -> jax.Array:
-    squares = jnp.square(of_mean * jnp.abs(pca.mean) + of_extent * extent)
+    squares = jnp.square(of_mean * jnp.abs(pca.mean.reshape(-1)) + of_extent * extent)
     variance = jnp.matmul(squares, jnp.square(pca.components).T, precision="highest")
     return jnp.finfo(jnp.float32).eps * jnp.sqrt(variance)

@@ -18,7 +18,7 @@ _SHARD = re.compile(r"latents-(\d{5,})\.npy")
 
 @dataclass(frozen=True, eq=False)
 class ShardedVectors:
-    """A folder of shards as one read-only array (n, d); see `open_latents`.
+    """A folder of shards as one read-only array (n, d) or (n, c, h, w); see `open_latents`.
 
     A slice, an integer, an array of integers or a mask gives the chosen vectors as a NumPy array, read from
     their shards then. No file is kept open, however many there are.
@@ -26,7 +26,7 @@ class ShardedVectors:
     Attributes:
         folder: holds latents-00000.npy, latents-00001.npy, ...
         dtype: of the vectors.
-        dim: d.
+        row: shape of a vector.
         shard_size: vectors in a shard; the last one may have fewer.
         total: vectors in the folder.
         start: index in the folder of the first vector that belongs to the array.
@@ -35,7 +35,7 @@ class ShardedVectors:
 
     folder: Path
     dtype: np.dtype
-    dim: int
+    row: tuple[int, ...]
     shard_size: int
     total: int
     start: int
@@ -44,14 +44,18 @@ class ShardedVectors:
     is_sharded_vectors: ClassVar[bool] = True
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(n, d)."""
-        return self.stop - self.start, self.dim
+    def shape(self) -> tuple[int, ...]:
+        """The number of vectors, and their shape."""
+        return self.stop - self.start, *self.row
 
     @property
     def ndim(self) -> int:
-        """2."""
-        return 2
+        """The number of axes."""
+        return 1 + len(self.row)
+
+    def reshape(self, n: int, size: int) -> "ShardedVectors":
+        """The same vectors, of one axis."""
+        return replace(self, row=(size,))
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -66,7 +70,7 @@ class ShardedVectors:
         found = self._choice(self.start + np.atleast_1d(rows))
         return found if rows.ndim else found[0]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Shaped[np.ndarray, "n d"]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Shaped[np.ndarray, " n *latent"]:
         if copy is False:
             raise ValueError("shards: cannot be one array in memory without a copy")
         return self[:].astype(dtype or self.dtype, copy=False)
@@ -86,16 +90,16 @@ class ShardedVectors:
             raise IndexError(f"index {outside[0]} is out of range for {n} vectors")
         return np.where(rows < 0, rows + n, rows)
 
-    def _span(self, begin: int, stop: int) -> Shaped[np.ndarray, "m d"]:
-        found = np.empty((max(stop - begin, 0), self.dim), self.dtype)
+    def _span(self, begin: int, stop: int) -> Shaped[np.ndarray, " m *latent"]:
+        found = np.empty((max(stop - begin, 0), *self.row), self.dtype)
         for number in range(begin // self.shard_size, -(-stop // self.shard_size)):
             base = number * self.shard_size
             first, last = max(begin, base), min(stop, base + self.shard_size)
             found[first - begin : last - begin] = self._shard(number)[first - base : last - base]
         return found
 
-    def _choice(self, rows: Int[np.ndarray, " m"]) -> Shaped[np.ndarray, "m d"]:
-        found = np.empty((rows.size, self.dim), self.dtype)
+    def _choice(self, rows: Int[np.ndarray, " m"]) -> Shaped[np.ndarray, " m *latent"]:
+        found = np.empty((rows.size, *self.row), self.dtype)
         numbers = rows // self.shard_size
         order = np.argsort(numbers, kind="stable")
         for places in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
@@ -104,10 +108,12 @@ class ShardedVectors:
                 found[places] = self._shard(number)[rows[places] - number * self.shard_size]
         return found
 
-    def _shard(self, number: int) -> Shaped[np.ndarray, "m d"]:
+    def _shard(self, number: int) -> Shaped[np.ndarray, " m *latent"]:
         path = _shard_path(self.folder, number)
         z = _open_npy(path)
-        expected = (min(self.shard_size, self.total - number * self.shard_size), self.dim)
+        expected = (min(self.shard_size, self.total - number * self.shard_size), *self.row)
+        if len(z) == expected[0] and len(self.row) == 1:
+            z = as_vectors(str(path), z)
         if z.shape != expected or z.dtype != self.dtype:
             raise ValueError(
                 f"{path}: expected {self.dtype} of shape {expected} as in the other shards, got {z.dtype} of "
@@ -116,11 +122,11 @@ class ShardedVectors:
         return z
 
 
-#: Vectors (n, d) in memory or on disk.
+#: Vectors (n, d), or (n, c, h, w), in memory or on disk.
 Vectors = Array | np.ndarray | ShardedVectors
 
 
-def open_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"] | ShardedVectors:
+def open_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, " n *latent"] | ShardedVectors:
     """Opens latent vectors on disk without reading them.
 
     Args:
@@ -132,7 +138,7 @@ def open_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"] | Sha
 
     Raises:
         OSError: if the file, or a shard among the others, is not there.
-        ValueError: if they are no vectors (n, d), or the folder is not finished.
+        ValueError: if they are no vectors, or the folder is not finished.
         TypeError: if they are not floating point.
     """
     path = Path(path)
@@ -154,12 +160,12 @@ def open_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"] | Sha
     total = numbers[-1] * len(first) + len(last)
     if expected not in (None, total):
         raise ValueError(f"{path}: holds {total} of {expected} vectors; check it with `jaxlatent verify`")
-    vectors = ShardedVectors(path, first.dtype, first.shape[1], len(first), total, 0, total)
+    vectors = ShardedVectors(path, first.dtype, first.shape[1:], len(first), total, 0, total)
     vectors._shard(numbers[-1])
     return vectors
 
 
-def part(z: Float[Vectors, "n d"], index: int, count: int) -> Float[Vectors, "m d"]:
+def part(z: Float[Vectors, " n *latent"], index: int, count: int) -> Float[Vectors, " m *latent"]:
     """The contiguous part `index` of `count`, as one of so many processes takes it; nothing is read.
 
     Raises:
@@ -173,7 +179,7 @@ def part(z: Float[Vectors, "n d"], index: int, count: int) -> Float[Vectors, "m 
     return z[begin:stop]
 
 
-def on_host(z: Float[Vectors, "n d"]) -> Float[np.ndarray | ShardedVectors, "n d"]:
+def on_host(z: Float[Vectors, " n *latent"]) -> Float[np.ndarray | ShardedVectors, " n *latent"]:
     """The vectors where NumPy can read them batch by batch; a memory map, or shards, are not read yet.
 
     Raises:

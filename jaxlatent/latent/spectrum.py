@@ -48,7 +48,7 @@ class Spectrum:
         return min(int(np.searchsorted(self.cumulative, share - 1e-12)) + 1, self.eigenvalues.size)
 
 
-def spectrum(z: Float[Array | np.ndarray, "n d"] | Moments) -> Spectrum:
+def spectrum(z: Float[Array | np.ndarray, " n *latent"] | Moments) -> Spectrum:
     """The eigenvalues of the unbiased covariance, float64.
 
     Args:
@@ -61,7 +61,7 @@ def spectrum(z: Float[Array | np.ndarray, "n d"] | Moments) -> Spectrum:
     return Spectrum(significant(found, *eigenvectors(found.covariance)))
 
 
-def correlation(z: Float[Array | np.ndarray, "n d"] | Moments) -> Float64[np.ndarray, "d d"]:
+def correlation(z: Float[Array | np.ndarray, " n *latent"] | Moments) -> Float64[np.ndarray, "d d"]:
     """Pearson's correlation matrix, float64, in [-1, 1]; 0 between a constant coordinate and any other.
 
     Args:
@@ -78,7 +78,7 @@ def correlation(z: Float[Array | np.ndarray, "n d"] | Moments) -> Float64[np.nda
     return matrix
 
 
-def _moments(z: Float[Array | np.ndarray, "n d"] | Moments) -> Moments:
+def _moments(z: Float[Array | np.ndarray, " n *latent"] | Moments) -> Moments:
     found = z if isinstance(z, Moments) else moments(z)
     if found.count < 2:
         raise ValueError(f"z: expected at least 2 vectors, got {found.count}")

@@ -20,7 +20,7 @@ def subset_weight(count: int, dim: int) -> float:
     return count / (count + dim)
 
 
-def subset_moments(z: Float[Vectors, "n d"], where: Bool[Array | np.ndarray, " n"]) -> Moments:
+def subset_moments(z: Float[Vectors, " n *latent"], where: Bool[Array | np.ndarray, " n"]) -> Moments:
     """Mean and covariance of the points that `where` chooses, shrunk towards those of all points.
 
     Covariance: w S_s + (1 - w) S with w = n_s / (n_s + d) for n_s chosen points; S_s is about their own

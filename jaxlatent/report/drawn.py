@@ -75,7 +75,7 @@ def _others(data: Latents) -> Mapping[str, Sampler]:
     }
 
 
-def _radii(pca: PCA, z: Float[Array | np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+def _radii(pca: PCA, z: Float[Array | np.ndarray, " n *latent"]) -> Float[np.ndarray, " n"]:
     return np.linalg.norm(np.asarray(pca.transform(z)) / np.sqrt(np.asarray(pca.explained_variance)), axis=1)
 
 

@@ -23,7 +23,7 @@ _LEAST_POINTS = 10
 
 def build(
     folder: str | os.PathLike[str],
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     sampler: PairwiseSampler | ExactSampler,
     *,
     title: str = "A latent space",
@@ -50,7 +50,7 @@ def build(
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    z = as_vectors("z", z, sampler.pca.mean.shape[0], least=_LEAST_POINTS)
+    z = as_vectors("z", z, sampler.pca.n_features, least=_LEAST_POINTS)
     key = jax.random.key(0) if key is None else as_key(key)
     data = Latents(np.asarray(z, np.float32), sampler, key)
     plan = _plan(data, pictured)

@@ -73,8 +73,8 @@ def plot_plane(
 
 
 def plot_component_plane(
-    z: Float[Array | np.ndarray, "n d"],
-    z_new: Float[Array | np.ndarray, "m d"],
+    z: Float[Array | np.ndarray, " n *latent"],
+    z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
     body: EllipseBody,
     pair: tuple[int, int] = (0, 1),
@@ -98,7 +98,7 @@ def plot_component_plane(
     """
     if max(pair) >= pca.n_components or min(pair) < 0:
         raise ValueError(f"pair: expected components from 0 to {pca.n_components - 1}, got {pair}")
-    z_new = as_vectors("z_new", z_new, pca.mean.shape[0])[: as_count("count", count)]
+    z_new = as_vectors("z_new", z_new, pca.n_features)[: as_count("count", count)]
     (plane,) = _component_planes(z, z_new, pca, body, [pair])
     points, generated, ellipses, (first, second) = plane
     labels = (f"{first} (latent units)", f"{second} (latent units)")
@@ -108,8 +108,8 @@ def plot_component_plane(
 
 
 def plot_component_planes(
-    z: Float[Array | np.ndarray, "n d"],
-    z_new: Float[Array | np.ndarray, "m d"],
+    z: Float[Array | np.ndarray, " n *latent"],
+    z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
     body: EllipseBody,
     pairs: Sequence[tuple[int, int]] = ((0, 1), (1, 2), (4, 5), (9, 10), (19, 20), (49, 50)),
@@ -127,8 +127,8 @@ def plot_component_planes(
 
 
 def plot_component_grid(
-    z: Float[Array | np.ndarray, "n d"],
-    z_new: Float[Array | np.ndarray, "m d"],
+    z: Float[Array | np.ndarray, " n *latent"],
+    z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
     body: EllipseBody,
     components: Sequence[int] = (0, 4, 9, 14, 19),
@@ -157,7 +157,7 @@ def plot_component_grid(
         raise ValueError(f"components: expected at least 2 below {pca.n_components}, got {list(components)}")
     places = [(row, column) for row in range(1, len(kept)) for column in range(row)]
     pairs = [(kept[column], kept[row]) for row, column in places]
-    z_new = as_vectors("z_new", z_new, pca.mean.shape[0])[: as_count("count", count)]
+    z_new = as_vectors("z_new", z_new, pca.n_features)[: as_count("count", count)]
     planes = _component_planes(z, z_new, pca, body, pairs)
     side = len(kept) - 1
     figure = Figure(figsize=(2.6 * side + 0.6, 2.6 * side + 1.1), layout="constrained")
@@ -177,8 +177,8 @@ def plot_component_grid(
 
 
 def plot_latent_planes(
-    z: Float[Array | np.ndarray, "n d"],
-    z_new: Float[Array | np.ndarray, "m d"],
+    z: Float[Array | np.ndarray, " n *latent"],
+    z_new: Float[Array | np.ndarray, " m *latent"],
     pairs: Sequence[tuple[int, int]] | None = None,
 ) -> "Figure":
     """Planes of latent coordinates, where the ellipses are tilted by the correlations.
@@ -209,14 +209,14 @@ def plot_latent_planes(
 
 
 def _component_planes(
-    z: Float[Array | np.ndarray, "n d"],
-    z_new: Float[Array | np.ndarray, "m d"],
+    z: Float[Array | np.ndarray, " n *latent"],
+    z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
     body: EllipseBody,
     pairs: Sequence[tuple[int, int]],
 ) -> list[_Plane]:
     """What is drawn of each pair that `pca` has."""
-    z, z_new = (as_vectors(name, each, pca.mean.shape[0]) for name, each in (("z", z), ("z_new", z_new)))
+    z, z_new = (as_vectors(name, each, pca.n_features) for name, each in (("z", z), ("z_new", z_new)))
     y, y_new = np.asarray(pca.transform(z)), np.asarray(pca.transform(z_new))
     axes = np.asarray(body.semi_axes).tolist()
     planes: list[_Plane] = []

@@ -44,7 +44,7 @@ class Latents:
         key: of all draws.
     """
 
-    z: Float[np.ndarray, "n d"]
+    z: Float[np.ndarray, " n *latent"]
     sampler: PairwiseSampler | ExactSampler
     key: jax.Array
 

@@ -27,7 +27,7 @@ from jaxlatent.sampling.law import largest_angle, mean_square
 # components and back cannot lead outside.
 LIMIT = 1 - 2**-20
 # Where rounding moves a component by more, float32 cannot hold it, and no margin helps.
-_MOST_ERROR = 0.125
+MOST_ERROR = 0.125
 
 
 class Body(abc.ABC):
@@ -221,7 +221,7 @@ def shrinking(x: Float[Array, "b k"], error: Float[Array, "*#b k"]) -> Float[Arr
     def norm(x: jax.Array) -> jax.Array:
         return jnp.sqrt(largest_two(jnp.square(x)))
 
-    error = jnp.broadcast_to(jnp.minimum(error, _MOST_ERROR), x.shape)
+    error = jnp.broadcast_to(jnp.minimum(error, MOST_ERROR), x.shape)
     limit = jnp.float32(LIMIT)
     factor = (limit - norm(error)) / jnp.maximum(norm(x), limit / 2)
     return jnp.where(norm(jnp.abs(x) + error) > limit, jnp.minimum(factor, 1), 1)

@@ -58,7 +58,7 @@ class BootstrapSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         bandwidth: float | Float[Array, ""] = 0.5,
         n_components: int | None = None,

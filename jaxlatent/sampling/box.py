@@ -1,10 +1,14 @@
 """The naive baseline: independent uniform coordinates in a box, which is what fails."""
 
+import math
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import (
+    as_array,
     as_count,
     as_leaf,
     as_mask,
@@ -25,21 +29,21 @@ class BoxSampler(Sampler):
     """Draws every latent coordinate uniformly between its bounds, independently of the others.
 
     Attributes:
-        low: lower bounds in the latent frame, (d,) float32.
-        high: upper bounds, (d,) float32, each above `low` or equal to it.
+        low: lower bounds in the latent frame, float32 in the shape of a latent vector, (d,) or (c, h, w).
+        high: upper bounds, of the same shape, each above `low` or equal to it.
 
     Raises:
-        ValueError: if the bounds are not two finite vectors of one length with low <= high.
+        ValueError: if the bounds are not two finite arrays of one shape with low <= high.
     """
 
-    low: Float[Array, " d"]
-    high: Float[Array, " d"]
+    low: Float[Array, "*latent"]
+    high: Float[Array, "*latent"]
 
     def __post_init__(self) -> None:
         convert_fields(self, as_leaf, "low", "high")
-        if self.low.ndim != 1 or self.low.shape != self.high.shape:
+        if not self.low.ndim or self.low.shape != self.high.shape:
             shapes = f"{self.low.shape}, {self.high.shape}"
-            raise ValueError(f"low, high: expected two vectors of one length, got {shapes}")
+            raise ValueError(f"low, high: expected two vectors of one shape, got {shapes}")
         if is_traced(self):
             return
         low, high = np.asarray(self.low), np.asarray(self.high)
@@ -59,7 +63,7 @@ class BoxSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         b: float | None = None,
         where: Bool[Array | np.ndarray, " n"] | None = None,
@@ -74,11 +78,13 @@ class BoxSampler(Sampler):
         Raises:
             TypeError, ValueError: if `z` is not such an array, is not finite, or `b` is negative.
         """
-        z = as_vectors("z", z, least=1)
+        z = as_array("z", z)
+        as_vectors("z", z, least=1)
         if where is not None:
             z = z[as_mask("where", where, z.shape[0])]
         if b is not None:
-            return cls.cube(b, z.shape[1])
+            cube = cls.cube(b, math.prod(z.shape[1:]))
+            return cls(cube.low.reshape(z.shape[1:]), cube.high.reshape(z.shape[1:]))
         blocks = [np.asarray(z[i : i + _ROWS], np.float32) for i in range(0, z.shape[0], _ROWS)]
         low = np.min([block.min(axis=0) for block in blocks], axis=0)
         high = np.max([block.max(axis=0) for block in blocks], axis=0)
@@ -89,16 +95,27 @@ class BoxSampler(Sampler):
     @property
     def n_components(self) -> int:
         """The number of latent coordinates d."""
-        return self.low.shape[0]
+        return self.low.size
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of a vector that is drawn."""
+        return self.low.shape
+
+    @property
+    def _bounds(self) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
+        return self.low.reshape(-1), self.high.reshape(-1)
 
     def _log_density(self, y: Float[Array, "n d"]) -> Float[Array, " n"]:
         """On the coordinates whose bounds differ."""
-        inside = jnp.all((y >= self.low) & (y <= self.high), axis=1)
-        width = self.high - self.low
+        low, high = self._bounds
+        inside = jnp.all((y >= low) & (y <= high), axis=1)
+        width = high - low
         return jnp.where(inside, -jnp.sum(jnp.log(jnp.where(width > 0, width, 1.0))), -jnp.inf)
 
     def _gauge(self, y: Float[Array, "n d"]) -> Float[Array, " n"]:
-        middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        low, high = self._bounds
+        middle, half = (low + high) / 2, (high - low) / 2
         away = jnp.abs(y - middle)
         return jnp.max(
             jnp.where(half > 0, away / jnp.where(half > 0, half, 1), away * jnp.inf),
@@ -107,8 +124,20 @@ class BoxSampler(Sampler):
             initial=0,
         )
 
+    def _conditioned(
+        self, at: Int[np.ndarray, " g"], values: Float[Array, " g"], rest: Int[np.ndarray, " r"]
+    ) -> dict[str, Any]:
+        low, high = (np.asarray(bound)[at] for bound in self._bounds)
+        if not is_traced(values) and not ((low <= values) & (values <= high)).all():
+            raise ValueError(f"given: {values} lies outside the box, from {low} to {high}")
+        shape = self.latent_shape
+        return {
+            name: bound.at[at].set(values).reshape(shape)
+            for name, bound in zip(("low", "high"), self._bounds, strict=True)
+        }
+
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
-        dim = self.low.shape[0]
-        w = uniforms(seed, index, 0, dim).T
+        low, high = self._bounds
+        w = uniforms(seed, index, 0, len(low)).T
         # Rounding alone could lead beyond.
-        return jnp.clip(self.low + (self.high - self.low) * w, self.low, self.high)
+        return jnp.clip(low + (high - low) * w, low, high)

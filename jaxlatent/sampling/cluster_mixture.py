@@ -5,12 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
+from jaxlatent.sampling.classes import clusters_of
 from jaxlatent.sampling.clusters import BodyUnion, Clusters, fit_clusters
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.mixture import GaussianMixtureSampler
@@ -48,7 +49,7 @@ class ClusterMixtureSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_clusters: int = 150,
         prior_count: float = 30.0,
@@ -57,6 +58,7 @@ class ClusterMixtureSampler(Sampler):
         n_components: int | None = None,
         key: jax.Array | None = None,
         where: Bool[Array | np.ndarray, " n"] | None = None,
+        labels: Int[Array | np.ndarray, " n"] | None = None,
     ) -> "ClusterMixtureSampler":
         """Groups z-points, see `jaxlatent.sampling.clusters.fit_clusters`, and keeps clusters' moments.
 
@@ -75,6 +77,8 @@ class ClusterMixtureSampler(Sampler):
             n_components: k, from 1 to d; all that have a positive variance where not given.
             key: of the start of k-means; `jax.random.key(0)` where not given.
             where: mask of a subset of the z-points, the only ones that are described.
+            labels: the class of each z-point, an integer, for `condition(label=...)`; no cluster then has
+                points of two classes.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
@@ -82,13 +86,24 @@ class ClusterMixtureSampler(Sampler):
         temperature = as_positive_leaf("temperature", temperature)
         prior_count = as_positive("prior_count", prior_count)
         clusters = fit_clusters(
-            z, n_clusters, coverage=coverage, n_components=n_components, key=key, where=where
+            z,
+            n_clusters,
+            coverage=coverage,
+            n_components=n_components,
+            key=key,
+            where=where,
+            labels=labels,
         )
         shares = (clusters.sizes / clusters.sizes.sum()).astype(np.float32)
         # Unlike jnp.asarray, device_put compiles nothing for another number of clusters.
         weights, factors = jax.device_put((shares, _factors(clusters, prior_count)))
         mixture = GaussianMixtureSampler(
-            clusters.pca, weights, jnp.asarray(clusters.body.centres), factors, temperature
+            clusters.pca,
+            weights,
+            jnp.asarray(clusters.body.centres),
+            factors,
+            temperature,
+            clusters.labels,
         )
         return cls(mixture, clusters.body)
 
@@ -104,6 +119,10 @@ class ClusterMixtureSampler(Sampler):
 
     def _kept(self, k: int) -> dict[str, Any]:
         return {"mixture": self.mixture.keep(k), "body": self.body.keep(k)}
+
+    def _of_class(self, label: int) -> dict[str, Any]:
+        chosen = clusters_of(self.mixture.labels, label)
+        return {"mixture": self.mixture.condition(label=label), "body": self.body.some(chosen)}
 
     def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
         """Of each cluster only where its own body is."""

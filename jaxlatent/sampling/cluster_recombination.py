@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._boundary import as_array, as_count, as_positive_leaf, is_traced
+from jaxlatent._boundary import as_array, as_count, as_positive_leaf, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
+from jaxlatent.sampling.classes import clusters_of
 from jaxlatent.sampling.clusters import FEWEST, BodyUnion, fit_clusters
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.parents import as_parents, combined
@@ -38,6 +39,7 @@ class ClusterRecombinationSampler(Sampler):
         temperature: factor of the distances from the clusters' means, > 0, before the body confines them. A
             leaf of the pytree, so that another value compiles nothing anew.
         n_parents: m, from 1 to the size of the smallest cluster; 1 gives z-points.
+        labels: the class that each cluster belongs to, (c,) int32; none where it was fitted without.
 
     Raises:
         ValueError: if shapes do not fit, or a number is out of range.
@@ -51,6 +53,7 @@ class ClusterRecombinationSampler(Sampler):
     bounds: Int[Array | np.ndarray, " bounds"]
     temperature: float | Float[Array, ""] = 1.03
     n_parents: int = static_field(default=4)
+    labels: Int[Array | np.ndarray, " c"] | None = None
 
     def __post_init__(self) -> None:
         temperature = as_positive_leaf("temperature", self.temperature)
@@ -75,12 +78,15 @@ class ClusterRecombinationSampler(Sampler):
                     f"n_parents: expected at most {smallest}, the size of the smallest cluster, "
                     f"got {n_parents}; take fewer parents"
                 )
-        self.__dict__.update(parents=parents, bounds=bounds, temperature=temperature, n_parents=n_parents)
+        labels = None if self.labels is None else on_device(self.labels, np.int32)
+        self.__dict__.update(
+            parents=parents, bounds=bounds, temperature=temperature, n_parents=n_parents, labels=labels
+        )
 
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_clusters: int = 100,
         n_parents: int = 4,
@@ -89,6 +95,7 @@ class ClusterRecombinationSampler(Sampler):
         n_components: int | None = None,
         key: jax.Array | None = None,
         where: Bool[Array | np.ndarray, " n"] | None = None,
+        labels: Int[Array | np.ndarray, " n"] | None = None,
     ) -> "ClusterRecombinationSampler":
         """Groups z-points, see `jaxlatent.sampling.clusters.fit_clusters`, and keeps them.
 
@@ -105,6 +112,8 @@ class ClusterRecombinationSampler(Sampler):
             n_components: k, from 1 to d; all that have a positive variance where not given.
             key: of the start of k-means; `jax.random.key(0)` where not given.
             where: mask of a subset of the z-points, the only ones that are combined.
+            labels: the class of each z-point, an integer, for `condition(label=...)`; parents then have one
+                class.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
@@ -118,16 +127,27 @@ class ClusterRecombinationSampler(Sampler):
             n_components=n_components,
             key=key,
             where=where,
+            labels=labels,
             fewest=max(FEWEST, 2 * n_parents),
         )
         sigma = np.sqrt(clusters.pca.explained_variance)
         points = [clusters.of(j) / sigma for j in range(len(clusters.sizes))]
         parents = np.concatenate(points).astype(np.float16)
         bounds = clusters.bounds.astype(np.int32)
-        return cls(clusters.pca, clusters.body, parents, bounds, temperature, n_parents)
+        return cls(clusters.pca, clusters.body, parents, bounds, temperature, n_parents, clusters.labels)
 
     def _kept(self, k: int) -> dict[str, Any]:
         return super()._kept(k) | {"parents": self.parents[:, :k]}
+
+    def _of_class(self, label: int) -> dict[str, Any]:
+        chosen, bounds = clusters_of(self.labels, label), np.asarray(self.bounds)
+        rows = np.concatenate([np.arange(bounds[j], bounds[j + 1]) for j in chosen])
+        return {
+            "body": self.body.some(chosen),
+            "parents": self.parents[rows],
+            "bounds": np.concatenate([[0], np.cumsum(np.diff(bounds)[chosen])]),
+            "labels": np.asarray(self.labels)[chosen],
+        }
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         parents, bounds = jnp.asarray(self.parents), jnp.asarray(self.bounds)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import (
+    as_array,
     as_count,
     as_floats,
     as_key,
@@ -24,6 +25,7 @@ from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.sampling.body import Body, shrinking
+from jaxlatent.sampling.classes import by_class
 from jaxlatent.sampling.k_means import k_means, padded
 from jaxlatent.sampling.parents import check_differ
 from jaxlatent.sampling.region import fit_frame
@@ -83,6 +85,10 @@ class BodyUnion(Body):
         k = as_count("n_components", n_components, 2, self.n_components)
         return BodyUnion(self.centres[:, :k], self.semi_axes[:, :k])
 
+    def some(self, chosen: Int[np.ndarray, " m"]) -> "BodyUnion":
+        """The union of only some of the bodies."""
+        return BodyUnion(self.centres[chosen], self.semi_axes[chosen])
+
     def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
         """That of the body that needs to be scaled least."""
 
@@ -125,6 +131,7 @@ class Clusters:
         bounds: cluster j has the rows bounds[j] to bounds[j + 1] - 1, (c + 1,) int64.
         deviations: of each cluster's components, drawn a little towards those of all clusters, (c, k).
         body: one body for each cluster, about its mean.
+        labels: the class of each cluster, (c,) int32; none where there are no classes.
     """
 
     pca: PCA
@@ -132,6 +139,7 @@ class Clusters:
     bounds: Int[np.ndarray, " bounds"]
     deviations: Float[np.ndarray, "c k"]
     body: BodyUnion
+    labels: Int[np.ndarray, " c"] | None
 
     @property
     def sizes(self) -> Int[np.ndarray, " c"]:
@@ -145,13 +153,14 @@ class Clusters:
 
 
 def fit_clusters(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     n_clusters: int,
     *,
     coverage: float,
     n_components: int | None = None,
     key: jax.Array | None = None,
     where: Bool[Array | np.ndarray, " n"] | None = None,
+    labels: Int[Array | np.ndarray, " n"] | None = None,
     fewest: int = FEWEST,
 ) -> Clusters:
     """Groups z-points by k-means on where they lie and how far they spread.
@@ -171,6 +180,8 @@ def fit_clusters(
         n_components: k, from 1 to d; all that have a positive variance where not given.
         key: of the start of k-means; `jax.random.key(0)` where not given.
         where: mask of a subset of the z-points, the only ones grouped.
+        labels: the class of each z-point, an integer: the clusters are shared out among the classes by their
+            sizes, at least one each, and no cluster has points of two.
         fewest: different points of a cluster, at least 1.
 
     Raises:
@@ -179,11 +190,11 @@ def fit_clusters(
     """
     n_clusters, coverage = as_count("n_clusters", n_clusters, 1), as_share("coverage", coverage)
     key = as_key(jax.random.key(0) if key is None else key)
-    z = np.asarray(as_vectors("z", z))
+    z = np.asarray(as_array("z", z))
     if where is not None:
         where = as_mask("where", where, len(z))
     pca = fit_frame(z, n_components, where=where)
-    points = z if where is None else z[where]
+    points = np.asarray(as_vectors("z", z if where is None else z[where]))
     check_differ(pca, points)
     # Components that are kept on request although constant have no spread to compare.
     pca = pca.keep(int(np.count_nonzero(pca.explained_variance)))
@@ -191,7 +202,15 @@ def fit_clusters(
     # clusters is left to NumPy.
     components = pca.transform(padded(points))
     features = _place_and_spread(pca, components, len(points))
-    cluster = _membership(key, features, _different(points), len(points), n_clusters, fewest)
+    cluster, classes = np.empty(len(points), np.int64), list[int]()
+    for part in by_class(labels, where, len(points), n_clusters):
+        rows, seen = part.rows, features
+        if labels is not None:
+            seen = on_device(padded(np.asarray(features)[rows]))
+        cluster[rows] = len(classes) + _membership(
+            key, seen, _different(points[rows]), len(rows), part.n_clusters, fewest
+        )
+        classes += [part.label] * (cluster[rows].max() + 1 - len(classes))
     order = np.argsort(cluster, kind="stable")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(cluster))])
     y = np.asarray(components)[order]
@@ -213,7 +232,7 @@ def fit_clusters(
     # Where so many points lie at the means, any body will do for them.
     level = max(level, _RESOLUTION)
     body = BodyUnion(means.astype(np.float32), (level * deviations).astype(np.float32))
-    return Clusters(pca, y, bounds, deviations, body)
+    return Clusters(pca, y, bounds, deviations, body, None if labels is None else np.array(classes, np.int32))
 
 
 @jax.jit

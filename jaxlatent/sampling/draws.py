@@ -39,7 +39,7 @@ class Law(abc.ABC):
         """The components of the vectors `index`."""
 
     @abc.abstractmethod
-    def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, "b d"]:
+    def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, " b *latent"]:
         """The latent vectors of components."""
 
 
@@ -78,7 +78,7 @@ def equip(sampler: L, tables: Any) -> L:
     return equipped
 
 
-def draw_latent(sampler: Law, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
+def draw_latent(sampler: Law, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, " b *latent"]:
     """The vectors `index` in the latent frame, for use inside `jax.jit`.
 
     A tile of `tile_size` vectors gives the bits of `Sampler.sample`; `seed` is `seed_words(key)`, or a column
@@ -121,11 +121,11 @@ def sample_range(sampler: Law, key: jax.Array, n: int, start: int, latent: bool)
     if n <= most * tile:
         block = _draw_tiles(*arguments, *begin_and_count(0, -(-n // tile)), most, tile, latent)
         # A copy, as a part of the block would keep all of it in memory.
-        drawn = aligned((n, block.shape[1]))
+        drawn = aligned((n, *block.shape[1:]))
         drawn[:] = np.asarray(block)[:n]
         return to_jax(drawn, block.sharding)
     whole = _draw_tiles.lower(*arguments, *begin_and_count(0, most), most, tile, latent).compile()
-    drawn = aligned((n, whole.out_info.shape[1]))
+    drawn = aligned((n, *whole.out_info.shape[1:]))
     fill((drawn,), tile, most, lambda first, count: (whole(*arguments, *begin_and_count(first, count)),))
     return to_jax(drawn, whole.output_shardings)
 
@@ -160,7 +160,7 @@ def _draw_tiles(
         return draw_latent(sampler, seed, index) if latent else sampler._draw(seed, index)
 
     z = map_tiles(one_tile, begin + jnp.arange(most, dtype=jnp.uint32) * jnp.uint32(tile), count)
-    return z.reshape(most * tile, z.shape[-1])
+    return z.reshape(most * tile, *z.shape[2:])
 
 
 def sample_sharded(
@@ -171,10 +171,10 @@ def sample_sharded(
     parts = []
     for device, place in sharding.addressable_devices_indices_map(shape).items():
         assert place is not None
-        rows, columns = place
+        rows, *columns = place
         first, stop, _ = rows.indices(n)
         here, key_here = jax.device_put((sampler, key), device)
         with jax.default_device(device):
             drawn = sample_range(here, key_here, stop - first, start + first, latent=True)
-            parts.append(drawn[:, columns])
+            parts.append(drawn[:, *columns])
     return jax.make_array_from_single_device_arrays(shape, sharding, parts)

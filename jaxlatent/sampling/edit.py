@@ -19,12 +19,12 @@ State = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 def edit(
-    z: Float[Array | np.ndarray, "n d"],
-    direction: Float[Array | np.ndarray, " d"],
+    z: Float[Array | np.ndarray, " n *latent"],
+    direction: Float[Array | np.ndarray, "*latent"],
     strength: int | float | Float[Array | np.ndarray, ""] | Float[Array | np.ndarray, " n"],
     *,
     sampler: Sampler,
-) -> Float[Array, "n d"]:
+) -> Float[Array, " n *latent"]:
     """Moves each vector by `strength` times `direction`, or as far as it stays inside the sampler's body.
 
     The body bounds the components in the sampler's frame, and it is convex: what stays inside is a part of
@@ -58,22 +58,22 @@ def edit(
     if not (isinstance(pca, PCA) and isinstance(body, EllipseBody)):
         found = type(sampler).__name__
         raise TypeError(f"sampler: expected one with a PCA frame and a body, as PairwiseSampler, got {found}")
-    dim = pca.mean.shape[0]
-    z = as_vectors("z", z, dim)
+    shape = pca.mean.shape
+    z = as_vectors("z", z, pca.n_features)
     direction = as_floats("direction", direction)
     strength = as_array("strength", strength)
-    if np.shape(direction) != (dim,):
-        raise ValueError(f"direction: expected shape ({dim},), got {np.shape(direction)}; give one at a time")
+    if np.shape(direction) not in (shape, (pca.n_features,)):
+        raise ValueError(f"direction: expected shape {shape}, got {np.shape(direction)}; give one at a time")
     if np.shape(strength) not in ((), (z.shape[0],)):
         raise ValueError(f"strength: expected one number or ({z.shape[0]},), got {np.shape(strength)}")
     for name, value in (("direction", direction), ("strength", strength)):
         if not is_traced(value) and np.isnan(value).any():
             raise ValueError(f"{name}: expected numbers, got NaN")
     z = jnp.asarray(z, jnp.float32)
-    step = jnp.asarray(direction, jnp.float32)
+    step = jnp.asarray(direction, jnp.float32).reshape(-1)
     strengths = jnp.broadcast_to(jnp.asarray(strength, jnp.float32), z.shape[:1])
     y = pca.transform(z)
-    return _edit(pca, body, z, y, body.contains(y), step, strengths)
+    return _edit(pca, body, z, y, body.contains(y), step, strengths).reshape(-1, *shape)
 
 
 @jax.jit
@@ -86,7 +86,8 @@ def _edit(
     step: jax.Array,
     strength: jax.Array,
 ) -> jax.Array:
-    axes, offset = body.semi_axes, z - pca.mean
+    axes, mean = body.semi_axes, pca.mean.reshape(-1)
+    offset = z - mean
     along = jnp.matmul(pca.components, step, precision="highest")
     # How long vectors can be inside the body, and with what of them is outside the frame.
     reach = jnp.minimum(1, 1 / body.gauge(y))
@@ -95,7 +96,7 @@ def _edit(
     pull = jnp.where(inside, 1, jnp.minimum(reach, _room(jnp.zeros_like(y), y / axes, rounding)))
     way = jnp.where(strength < 0, -1, 1)[:, None] * along
     most = _room(pull[:, None] * y / axes, way / axes, rounding)
-    start = jnp.where(inside[:, None], z, pca.mean + pull[:, None] * offset)
+    start = jnp.where(inside[:, None], z, mean + pull[:, None] * offset)
     moved = jnp.minimum(jnp.abs(strength), most)[:, None] * way
     return start + jnp.matmul(moved, pca.components, precision="highest")
 

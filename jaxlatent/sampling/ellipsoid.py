@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 from scipy import special
 
 from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, convert_fields, is_traced
@@ -103,7 +103,7 @@ class EllipsoidSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_components: int | None = None,
         level: float | None = None,
@@ -160,6 +160,14 @@ class EllipsoidSampler(Sampler):
             unit_sphere = math.log(2) + k / 2 * math.log(math.pi) - math.lgamma(k / 2)
             inside = -square / 2 - (_log_sigmas(self) + radius.log_total + unit_sphere)
         return jnp.where(square <= jnp.square(self.level), inside, -jnp.inf)
+
+    def _conditioned(
+        self, at: Int[np.ndarray, " g"], values: Float[Array, " g"], rest: Int[np.ndarray, " r"]
+    ) -> dict[str, Any]:
+        left = jnp.square(self.level) - jnp.sum(jnp.square(values) / self.pca.explained_variance[at])
+        if not is_traced(left) and not left > 0:
+            raise ValueError(f"given: {values} lies outside the ellipsoid of level {self.level:g}")
+        return {"pca": self.pca.through(at, values, rest), "level": jnp.sqrt(left)}
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.pca.n_components

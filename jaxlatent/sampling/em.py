@@ -70,7 +70,7 @@ class _Floor(NamedTuple):
 
 def fit_mixture(
     key: jax.Array,
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     n_clusters: int,
     *,
     max_iter: int = 100,

@@ -4,9 +4,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import (
+    as_array,
     as_choice,
     as_floats,
     as_mask,
@@ -21,7 +22,7 @@ from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.body import LIMIT, EllipseBody
+from jaxlatent.sampling.body import LIMIT, MOST_ERROR, EllipseBody
 from jaxlatent.sampling.densities import Density, EmpiricalDensity, NormalDensity, UniformDensity
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.law import largest_angle, spread
@@ -55,6 +56,8 @@ class ExactSampler(Sampler):
             root of `pca.explained_variance`; or "empirical", each component with its own measured marginal.
         temperature: scales the standard deviations of "normal", not the body, > 0; 1 leaves them. (The
             measured marginals are scaled by `fit`; a uniform density has no scale.)
+        reach: what |y_i / a_i| is at most, in (0, 1]; less than 1 where `condition` has given components,
+            whose ellipses leave no more to the others.
         marginals: for "empirical", the probability of each component below the edges of equal bins of
             [-a_j, a_j], (k, bins + 1) float32, see `measure_marginals`.
 
@@ -69,10 +72,11 @@ class ExactSampler(Sampler):
     density: DensityName = static_field(default="uniform")
     temperature: float | Float[Array, ""] = 1.0
     marginals: Float[Array | np.ndarray, "k edges"] | None = None
+    reach: float | Float[Array, ""] = 1.0
 
     def __post_init__(self) -> None:
         as_choice("density", self.density, get_args(DensityName))
-        convert_fields(self, as_positive_leaf, "temperature")
+        convert_fields(self, as_positive_leaf, "temperature", "reach")
         self.body.check_frame(self.pca)
         if self.density == "normal":
             check_variance(self.pca)
@@ -92,7 +96,7 @@ class ExactSampler(Sampler):
         return tables(self).table
 
     def _derive(self) -> "_Tables":
-        law = largest_angle(self._density(), jnp if is_traced(self) else np)
+        law = largest_angle(self._density(), jnp if is_traced(self) else np, reach=self.reach)
         return _Tables(tabulate(law), inverse_rounding(self.pca, self.body.semi_axes))
 
     def _density(self) -> Density:
@@ -107,7 +111,7 @@ class ExactSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_components: int | None = None,
         fact: float | None = None,
@@ -134,7 +138,7 @@ class ExactSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        z = as_vectors("z", z)
+        z = as_array("z", z)
         temperature = as_positive("temperature", temperature)
         as_choice("density", density, get_args(DensityName))
         if where is None:
@@ -152,8 +156,33 @@ class ExactSampler(Sampler):
     def _kept(self, k: int) -> dict[str, Any]:
         return super()._kept(k) | {"marginals": None if self.marginals is None else self.marginals[:k]}
 
+    def _conditioned(
+        self, at: Int[np.ndarray, " g"], values: Float[Array, " g"], rest: Int[np.ndarray, " r"]
+    ) -> dict[str, Any]:
+        axes = self.body.semi_axes
+        u = values / axes[at]
+        left = jnp.square(self.reach) - jnp.max(jnp.square(u))
+        if not is_traced(left):
+            whole = jnp.zeros((1, self.n_components)).at[0, at].set(values)
+            if not (self._gauge(whole)[0] < 1 and left > 0):
+                raise ValueError(f"given: {values} lies outside the body, u = {u}")
+            if rest.size < 2:
+                raise ValueError("given: expected to leave at least two components, as a body needs them")
+        # What is left by the largest that is given, and by those given before.
+        reach = jnp.minimum(self.reach, jnp.sqrt(1 - jnp.max(jnp.square(u))))
+        return {
+            "pca": self.pca.through(at, values, rest),
+            "body": EllipseBody(axes[rest]),
+            "marginals": None if self.marginals is None else self.marginals[rest],
+            "reach": reach,
+        }
+
+    def _gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
+        largest = jnp.max(jnp.abs(y / self.body.semi_axes), axis=1)
+        return jnp.maximum(self.body.gauge(y), largest / self.reach)
+
     def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
-        axes, inside = self.body.semi_axes, self.body.contains(y)
+        axes, inside = self.body.semi_axes, self._gauge(y) <= 1
         u = jnp.where(inside[:, None], y / axes, 0.0)
         log_prob = self._density().log_prob(u) - jnp.sum(jnp.log(axes)) - self.table.log_total
         return jnp.where(inside, log_prob, -jnp.inf)
@@ -168,7 +197,11 @@ class ExactSampler(Sampler):
         which, largest = density.largest(m, t, unit_uniform(jnp.stack([first[1], second[1]])))
         u = density.within(t, uniforms(seed, index, 1, k))
         u = jnp.where(jnp.arange(k, dtype=jnp.int32)[:, None] == which, largest, u)
-        return self.body.confine(u.T * (self.body.semi_axes * jnp.float32(LIMIT)), rounding)
+        axes = self.body.semi_axes
+        y = self.body.confine(u.T * (axes * jnp.float32(LIMIT)), rounding)
+        # Where components are given, these leave less.
+        most = self.reach * axes - jnp.minimum(rounding, MOST_ERROR * self.reach * axes)
+        return jnp.clip(y, -most, most)
 
 
 def measure_marginals(

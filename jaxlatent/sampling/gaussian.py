@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import as_positive, as_positive_leaf, convert_fields
 from jaxlatent._pytree import pytree
@@ -57,7 +57,7 @@ class GaussianSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_components: int | None = None,
         temperature: float = 1.0,
@@ -87,6 +87,12 @@ class GaussianSampler(Sampler):
         unit = jnp.where(drawn, deviations, 1.0)
         terms = jnp.square(y / unit) + 2 * jnp.log(unit) + math.log(2 * math.pi)
         return -0.5 * jnp.sum(jnp.where(drawn, terms, 0.0), axis=1)
+
+    def _conditioned(
+        self, at: Int[np.ndarray, " g"], values: Float[Array, " g"], rest: Int[np.ndarray, " r"]
+    ) -> dict[str, Any]:
+        # In this frame, components do not depend on each other.
+        return {"pca": self.pca.through(at, values, rest)}
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         return (self._deviations[:, None] * normals(seed, index, 0, self.pca.n_components)).T

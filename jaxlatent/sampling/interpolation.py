@@ -1,12 +1,13 @@
 """New vectors between two z-points."""
 
+import math
 from typing import Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_floats, as_mask, as_vectors, is_traced, on_device
+from jaxlatent._boundary import as_array, as_choice, as_floats, as_mask, as_vectors, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.draws import tables
@@ -31,9 +32,9 @@ class InterpolationSampler(Sampler):
     ones.
 
     Attributes:
-        points: z-points, (n, d) float32, n >= 2.
+        points: z-points, (n, d) or (n, c, h, w) float32, n >= 2.
         kind: "linear" or "spherical".
-        centre: what "spherical" turns about, (d,) float32; the mean of the points where not given.
+        centre: what "spherical" turns about, float32 (d,), or as the points are; their mean where not given.
 
     Raises:
         ValueError: if `points` are not two or more finite vectors, or `kind` is unknown.
@@ -41,13 +42,14 @@ class InterpolationSampler(Sampler):
 
     _INSTEAD: ClassVar[str] = "take BootstrapSampler, which has one about the same points"
 
-    points: Float[Array | np.ndarray, "n d"]
+    points: Float[Array | np.ndarray, " n *latent"]
     kind: Kind = static_field(default="linear")
-    centre: Float[Array, " d"] | None = None
+    centre: Float[Array, "*latent"] | None = None
 
     def __post_init__(self) -> None:
         as_choice("kind", self.kind, get_args(Kind))
-        points = on_device(as_vectors("points", self.points, least=2))
+        as_vectors("points", self.points, least=2)
+        points = on_device(as_floats("points", self.points))
         object.__setattr__(self, "points", points)
         if self.centre is not None:
             centre = as_floats("centre", self.centre, points.shape[1:])
@@ -67,7 +69,7 @@ class InterpolationSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         kind: Kind = "linear",
         max_points: int | None = None,
@@ -84,23 +86,29 @@ class InterpolationSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        z = as_vectors("z", z, least=2)
+        z = as_array("z", z)
+        as_vectors("z", z, least=2)
         points = z if where is None else z[as_mask("where", where, z.shape[0])]
         return cls(trim(points, max_points=max_points), kind)
 
     @property
     def n_components(self) -> int:
         """The number of latent coordinates d."""
-        return self.points.shape[1]
+        return math.prod(self.latent_shape)
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of a vector that is drawn."""
+        return self.points.shape[1:]
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
-        points = jnp.asarray(self.points)
+        points = jnp.asarray(self.points).reshape(-1, self.n_components)
         first, second = distinct_indices(seed, index, 0, 2, points.shape[0])
         place = uniforms(seed, index, 1, 1)[0][:, None]
         a, b = points[first], points[second]
         if self.kind == "linear":
             return a + place * (b - a)
-        centre = tables(self)
+        centre = tables(self).reshape(-1)
         return centre + interpolate_directions(a - centre, b - centre, place)
 
 

@@ -23,11 +23,12 @@ from jaxlatent.sampling.densities import TINY, Density
 from jaxlatent.sampling.table import Cells, integrate
 
 
-def largest_angle(density: Density, xp: Any = np) -> Cells:
-    """The law of arcsin m; its `log_total` is log Z.
+def largest_angle(density: Density, xp: Any = np, *, reach: Any = 1.0) -> Cells:
+    """The law of arcsin m, given that m <= reach; its `log_total` is log Z.
 
     Args:
         density: of the components, in units of the semi-axes.
+        reach: of the largest component, in (0, 1]; then Z is P(u in the body, and no |u_j| above it).
         xp: `numpy`, or `jax.numpy` where the density's parameters are traced.
 
     Raises:
@@ -42,7 +43,9 @@ def largest_angle(density: Density, xp: Any = np) -> Cells:
     kinks = density.kinks
     if kinks is not None:
         kinks = np.sort(np.concatenate([np.arcsin(kinks), np.arccos(kinks)]))
-    return integrate(log_density, [(0, np.pi / 4), (np.pi / 4, np.pi / 2)], kinks=kinks, xp=xp)
+    most = xp.arcsin(xp.minimum(reach, 1))
+    middle = xp.minimum(most, np.pi / 4)
+    return integrate(log_density, [(0, middle), (middle, most)], kinks=kinks, xp=xp)
 
 
 def spread(angle: Any, xp: Any) -> Any:

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import (
+    as_array,
     as_floats,
     as_mask,
     as_positive,
     as_positive_leaf,
-    as_vectors,
     convert_fields,
     is_traced,
     on_device,
@@ -20,6 +20,7 @@ from jaxlatent._boundary import (
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
+from jaxlatent.sampling.classes import by_class, clusters_of
 from jaxlatent.sampling.em import fit_mixture
 from jaxlatent.sampling.gaussian import inverse_factor, log_normal
 from jaxlatent.sampling.region import fit_frame
@@ -41,6 +42,7 @@ class GaussianMixtureSampler(Sampler):
         cholesky: lower triangular factors L of their covariances L L^T, (c, k, k) float32.
         temperature: factor of the standard deviations within each cluster, > 0; the means stay. A leaf of
             the pytree, so that another value compiles nothing anew.
+        labels: the class that each cluster belongs to, (c,) int32; none where it was fitted without.
 
     Raises:
         ValueError: if shapes do not fit, the weights are no shares, or the temperature is not positive.
@@ -51,6 +53,7 @@ class GaussianMixtureSampler(Sampler):
     means: Float[Array, "c k"]
     cholesky: Float[Array, "c k k"]
     temperature: float | Float[Array, ""] = 1.0
+    labels: Int[Array | np.ndarray, " c"] | None = None
 
     def __post_init__(self) -> None:
         convert_fields(self, as_positive_leaf, "temperature")
@@ -63,6 +66,8 @@ class GaussianMixtureSampler(Sampler):
                     f"{name}: expected shape {shape} for {c} clusters of {k} components, got {array.shape}"
                 )
             object.__setattr__(self, name, on_device(array))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", on_device(self.labels, np.int32))
         if is_traced(self.weights):
             return
         weights = np.asarray(self.weights)
@@ -72,7 +77,7 @@ class GaussianMixtureSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_clusters: int = 10,
         n_components: int | None = None,
@@ -82,6 +87,7 @@ class GaussianMixtureSampler(Sampler):
         tol: float = 1e-3,
         covariance_floor: float = 1e-6,
         where: Bool[Array | np.ndarray, " n"] | None = None,
+        labels: Int[Array | np.ndarray, " n"] | None = None,
     ) -> "GaussianMixtureSampler":
         """Fits the mixture by expectation-maximisation, see `jaxlatent.sampling.em.fit_mixture`.
 
@@ -98,23 +104,39 @@ class GaussianMixtureSampler(Sampler):
             covariance_floor: added to the variances of each cluster, > 0, as a share of them.
             where: mask of a subset of the z-points, at least n_clusters, which alone the mixture is fitted
                 to; only the frame is shrunk towards that of all.
+            labels: the class of each z-point, an integer. The clusters are shared out among the classes by
+                their sizes, and each is fitted to points of one class: `condition(label=...)` draws from it.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         temperature = as_positive("temperature", temperature)
-        z = as_vectors("z", z)
+        z = as_array("z", z)
         pca = fit_frame(z, n_components, where=where)
         y = pca.transform(z if where is None else z[as_mask("where", where, z.shape[0])])
-        found = fit_mixture(
-            jax.random.key(0) if key is None else key,
-            y,
-            n_clusters,
-            max_iter=max_iter,
-            tol=tol,
-            covariance_floor=covariance_floor,
+        parts = by_class(labels, where, len(y), n_clusters)
+        fits = [
+            fit_mixture(
+                jax.random.key(0) if key is None else key,
+                np.asarray(y)[part.rows],
+                part.n_clusters,
+                max_iter=max_iter,
+                tol=tol,
+                covariance_floor=covariance_floor,
+            )
+            for part in parts
+        ]
+        shares = [np.float32(len(part.rows) / len(y)) for part in parts]
+        weights = [share * np.asarray(fit.weights) for share, fit in zip(shares, fits, strict=True)]
+        classes = np.repeat([part.label for part in parts], [len(share) for share in weights])
+        return cls(
+            pca,
+            on_device(np.concatenate(weights)),
+            on_device(np.concatenate([fit.means for fit in fits])),
+            on_device(np.concatenate([fit.cholesky for fit in fits])),
+            temperature,
+            None if labels is None else classes,
         )
-        return cls(pca, found.weights, found.means, found.cholesky, temperature)
 
     @classmethod
     def from_sklearn(cls, mixture: Any, *, temperature: float = 1.0) -> "GaussianMixtureSampler":
@@ -174,6 +196,31 @@ class GaussianMixtureSampler(Sampler):
         # The leading block of a Cholesky factor is the factor of the leading block of the covariance.
         return super()._kept(k) | {"means": self.means[:, :k], "cholesky": self.cholesky[:, :k, :k]}
 
+    def _of_class(self, label: int) -> dict[str, Any]:
+        return self._clusters(clusters_of(self.labels, label))
+
+    def _clusters(self, chosen: Int[np.ndarray, " m"]) -> dict[str, Any]:
+        """The fields of the mixture of some of its clusters."""
+        weights = self.weights[chosen]
+        return {
+            "weights": weights / jnp.sum(weights),
+            "means": self.means[chosen],
+            "cholesky": self.cholesky[chosen],
+            "labels": None if self.labels is None else self.labels[chosen],
+        }
+
+    def _conditioned(
+        self, at: Int[np.ndarray, " g"], values: Float[Array, " g"], rest: Int[np.ndarray, " r"]
+    ) -> dict[str, Any]:
+        order = np.concatenate([at, rest])
+        log_weights, means, cholesky = _given(self, order, values)
+        weights = jax.nn.softmax(log_weights)
+        return {"pca": self.pca.through(at, values, rest)} | {
+            "weights": weights,
+            "means": means,
+            "cholesky": cholesky,
+        }
+
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         return self.draw_clusters(seed, index)[1]
 
@@ -192,6 +239,27 @@ class GaussianMixtureSampler(Sampler):
     @property
     def _temperature(self) -> Float[Array, ""]:
         return jnp.asarray(self.temperature, jnp.float32)
+
+
+@jax.jit
+def _given(
+    sampler: GaussianMixtureSampler, order: Int[Array, " k"], values: Float[Array, " g"]
+) -> tuple[Float[Array, " c"], Float[Array, "c r"], Float[Array, "c r r"]]:
+    """Log weights, not normalised, means and Cholesky factors of what is left; the given ones come first.
+
+    With the components in this order, a factor is [[A, 0], [B, C]]: A A^T is the covariance of those that are
+    given, B A^-1 the regression of the others on them, and C C^T what is left of their covariance.
+    """
+    g = values.shape[0]
+    triangle = jnp.matrix_transpose(jnp.linalg.qr(jnp.matrix_transpose(sampler.cholesky[:, order]), mode="r"))
+    diagonal = jnp.diagonal(triangle, axis1=1, axis2=2)
+    factor = jnp.tril(triangle * jnp.where(diagonal < 0, -1, 1)[:, None, :])
+    inverse = inverse_factor(factor[:, :g, :g])
+    means = sampler.means[:, order]
+    white = jnp.einsum("cij,cj->ci", inverse, values - means[:, :g], precision="highest")
+    moved = jnp.einsum("cij,cj->ci", factor[:, g:, :g], white, precision="highest")
+    densities = jax.vmap(log_normal, (None, 0, 0))(values, means[:, :g], inverse / sampler._temperature)
+    return jnp.log(sampler.weights) + densities, means[:, g:] + moved, factor[:, g:, g:]
 
 
 def _by_vector(

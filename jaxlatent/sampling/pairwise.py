@@ -65,7 +65,7 @@ class PairwiseSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_components: int | None = None,
         fact: float | None = None,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float16, Float32, Int, UInt32
 
-from jaxlatent._boundary import as_mask, as_vectors, is_traced
+from jaxlatent._boundary import as_array, as_mask, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.k_means import padded
@@ -20,7 +20,7 @@ _ROWS = 1024
 
 
 def fit_parents(
-    z: Float[Array | np.ndarray, "n d"],
+    z: Float[Array | np.ndarray, " n *latent"],
     *,
     n_components: int | None = None,
     max_points: int | None = None,
@@ -43,11 +43,12 @@ def fit_parents(
         TypeError, ValueError: if an argument is out of range, or the points are all equal; the message names
             it.
     """
-    z = np.asarray(as_vectors("z", z))
+    z = np.asarray(as_array("z", z))
     if where is not None:
         where = as_mask("where", where, len(z))
     pca = fit_frame(z, n_components, where=where)
-    points = np.asarray(trim(z if where is None else z[where], max_points=max_points))
+    chosen = trim(z if where is None else z[where], max_points=max_points)
+    points = np.asarray(as_vectors("z", chosen))
     check_differ(pca, points)
     y = np.asarray(pca.transform(padded(points)))[: len(points)]
     sigma = np.sqrt(pca.explained_variance)

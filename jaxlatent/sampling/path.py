@@ -58,7 +58,7 @@ class PathSampler(Sampler):
         kind: Kind = "ellipse",
         level: float = GAUSSIAN_FWHM,
         angle: float = 0.0,
-        base: Float[Array | np.ndarray, " d"] | None = None,
+        base: Float[Array | np.ndarray, "*latent"] | None = None,
     ) -> "PathSampler":
         """A path about the mean in the plane of two components of a frame.
 
@@ -96,13 +96,13 @@ class PathSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         plane: tuple[int, int] = (0, 1),
         kind: Kind = "ellipse",
         level: float = GAUSSIAN_FWHM,
         angle: float = 0.0,
-        base: Float[Array | np.ndarray, " d"] | None = None,
+        base: Float[Array | np.ndarray, "*latent"] | None = None,
         n_components: int | None = None,
         where: Bool[Array | np.ndarray, " n"] | None = None,
     ) -> "PathSampler":
@@ -124,7 +124,7 @@ class PathSampler(Sampler):
         pca = fit_frame(z, n_components, where=where)
         return cls.in_plane(pca, plane=plane, kind=kind, level=level, angle=angle, base=base)
 
-    def path(self, n: int) -> Float[Array, "{n} d"]:
+    def path(self, n: int) -> Float[Array, " {n} *latent"]:
         """The path in `n` steps of t, in order, in the latent frame.
 
         A closed path begins at its angle and ends one step before it; a line has both its ends.

@@ -65,7 +65,7 @@ class RecombinationSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_parents: int = 2,
         n_components: int | None = None,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_choice, as_count, as_mask, as_positive, as_vectors, is_traced
+from jaxlatent._boundary import as_array, as_choice, as_count, as_mask, as_positive, is_traced
 from jaxlatent.latent.half_width import HalfWidth, half_width
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.peaks import middle_shares
@@ -24,7 +24,7 @@ FACT = 0.7
 
 
 def fit_frame(
-    z: Float[Vectors, "n d"],
+    z: Float[Vectors, " n *latent"],
     n_components: int | None = None,
     **options: Any,
 ) -> PCA:
@@ -46,7 +46,7 @@ def fit_frame(
 
 
 def fit_region(
-    z: Float[Vectors, "n d"],
+    z: Float[Vectors, " n *latent"],
     *,
     n_components: int | None = None,
     fact: float | None = None,
@@ -78,7 +78,7 @@ def fit_region(
     """
     as_choice("half_width", axes, get_args(Axes))
     fact = as_positive("fact", (1.0 if axes == "matched" else FACT) if fact is None else fact)
-    z = as_vectors("z", z)
+    z = as_array("z", z)
     if n_components is not None:
         n_components = as_count("n_components", n_components, 2)
     if where is None:
@@ -105,7 +105,7 @@ def fit_region(
     else:
         widths = half_width(chosen, axes)
         if mask is not None:
-            widths = _shrunk_widths(widths, chosen, on_host(y)[~mask], axes, z.shape[1])
+            widths = _shrunk_widths(widths, chosen, on_host(y)[~mask], axes, pca.n_features)
     body = EllipseBody(jnp.float32(fact) * widths)
     _warn_of_empty_middle(chosen, body)
     return pca, body

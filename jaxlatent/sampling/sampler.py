@@ -6,11 +6,12 @@ the latent coordinates. The law lives in the space of components. A sampler writ
 - `_draw`: the vectors of some indices, from random words addressed by (seed, index, row);
 - `_log_density`, where it has one, or names in `_INSTEAD` the sampler to take that has;
 - `_gauge`, where its support is bounded, or has a `body`;
-- `_derive`, where it looks up what is computed from its leaves, by `draws.tables`.
+- `_derive`, where it looks up what is computed from its leaves, by `draws.tables`;
+- `_conditioned`, where it knows its law given some components.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._boundary import as_count, as_key, as_vectors, on_device
+from jaxlatent._boundary import as_count, as_key, as_vectors, is_traced, on_device
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.draws import Law, draw_latent, equip, sample_range, sample_sharded, tables
 from jaxlatent.sampling.words import seed_words
@@ -57,6 +58,9 @@ class Sampler(Law):
     #: Where there is none in closed form, what to do instead.
     _INSTEAD: ClassVar[str] = "take a sampler whose law has one, as GaussianMixtureSampler"
 
+    #: Given the values of the components `at`, of which `rest` are left: the fields that change.
+    _conditioned: ClassVar[Callable[..., dict[str, Any]] | None] = None
+
     def _gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"] | None:
         """The factor by which the support has to be scaled for each component vector to be on its border."""
         return self.body.gauge(y) if hasattr(self, "body") else None
@@ -74,6 +78,11 @@ class Sampler(Law):
         seed, index = (jax.ShapeDtypeStruct((n,), np.uint32) for n in (2, 1))
         return jax.eval_shape(lambda *x: self._draw(*x), seed, index).shape[1]
 
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of a vector that is drawn: (d,), or (c, h, w) where the sampler was fitted to such."""
+        return (self.n_components,) if self.frame is None else self.frame.mean.shape
+
     def sample(
         self,
         key: jax.Array,
@@ -81,18 +90,19 @@ class Sampler(Law):
         *,
         start: int = 0,
         out_sharding: jax.sharding.Sharding | None = None,
-    ) -> Float[Array, "*n d"]:
+    ) -> Float[Array, "..."]:
         """Draws the vectors `start` to `start + n - 1` of `key`, in the latent frame.
 
         Args:
             key: a typed key, `jax.random.key(seed)`.
             n: number of vectors, at least 0; or a shape of as many, filled row by row.
             start: index of the first vector; `start + n` is at most 2^32.
-            out_sharding: how the result (n, d) is to lie on devices, each of which draws its own part: the
+            out_sharding: how the result is to lie on devices, each of which draws its own part: the
                 same vectors, in any number of parts.
 
         Returns:
-            float32 (n, d), or the shape and d.
+            float32 (n, d), or the shape and d; (n, c, h, w) if the sampler was fitted to such, here and in
+            all that follows.
 
         Raises:
             TypeError: if `key` is not a typed key or `n` not an integer.
@@ -101,7 +111,7 @@ class Sampler(Law):
         if isinstance(n, tuple):
             shape = tuple(as_count("n", size) for size in n)
             drawn = self.sample(key, int(np.prod(shape)), start=start, out_sharding=out_sharding)
-            return drawn.reshape(*shape, drawn.shape[1])
+            return drawn.reshape(*shape, *drawn.shape[1:])
         if out_sharding is not None:
             return sample_sharded(self, as_key(key), as_count("n", n), as_count("start", start), out_sharding)
         return sample_range(self, key, n, start, latent=True)
@@ -116,17 +126,16 @@ class Sampler(Law):
 
     def sample_and_log_prob(
         self, key: jax.Array, n: int, *, start: int = 0
-    ) -> tuple[Float[Array, "{n} d"], Float[Array, " {n}"]]:
+    ) -> tuple[Float[Array, " {n} *latent"], Float[Array, " {n}"]]:
         """The vectors of `sample`, up to rounding, with their log densities; arguments and errors as there.
 
         Raises:
             NotImplementedError: see `log_prob`.
         """
         y = self.sample_components(key, n, start=start)
-        frame = self.frame
-        return y if frame is None else frame.inverse_transform(y), self.log_prob_components(y)
+        return self._to_latent(y), self.log_prob_components(y)
 
-    def draw(self, key: jax.Array, index: Int[Array, "*b"] | UInt32[Array, "*b"]) -> Float[Array, "*b d"]:
+    def draw(self, key: jax.Array, index: Int[Array, "*b"] | UInt32[Array, "*b"]) -> Float[Array, "..."]:
         """The vectors of `key` whose indices are given, for use within a program of one's own.
 
         Traceable in all arguments, and in the sampler; `jax.vmap`, `jax.grad` and sharded indices work. Up
@@ -146,7 +155,7 @@ class Sampler(Law):
 
     def batches(
         self, key: jax.Array, n: int, batch_size: int, *, start: int = 0
-    ) -> Iterator[Float[Array, "b d"]]:
+    ) -> Iterator[Float[Array, " b *latent"]]:
         """The vectors of `sample(key, n, start=start)`, `batch_size` at a time: for more than memory holds.
 
         Args:
@@ -168,7 +177,7 @@ class Sampler(Law):
             for first in range(0, n, batch_size)
         )
 
-    def log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
+    def log_prob(self, z: Float[Array | np.ndarray, " n *latent"]) -> Float[Array, " n"]:
         """The natural logarithm of the density at latent vectors.
 
         With k < d the vectors drawn fill a k-dimensional plane, and the density is that on the plane, in the
@@ -176,7 +185,7 @@ class Sampler(Law):
         the density of its foot. `score` gives the distance beside it.
 
         Args:
-            z: vectors, floating point (n, d).
+            z: vectors, floating point (n, d) or (n, c, h, w).
 
         Returns:
             float32 (n,), minus infinity outside the support.
@@ -195,7 +204,7 @@ class Sampler(Law):
         y = as_vectors("y", y, self.n_components)
         return _log_density(self, tables(self), y.astype(np.float32))
 
-    def contains(self, z: Float[Array | np.ndarray, "n d"]) -> Bool[Array, " n"]:
+    def contains(self, z: Float[Array | np.ndarray, " n *latent"]) -> Bool[Array, " n"]:
         """Whether the component vectors of latent vectors lie in the support, which is its `body`'s.
 
         Raises:
@@ -207,11 +216,11 @@ class Sampler(Law):
             raise TypeError(f"sampler: {type(self).__name__} has no body; take one that has, as ExactSampler")
         return gauge <= 1
 
-    def coverage(self, z: Float[Array | np.ndarray, "n d"]) -> float:
+    def coverage(self, z: Float[Array | np.ndarray, " n *latent"]) -> float:
         """The share of n >= 1 latent vectors in the support; arguments and errors as for `contains`."""
         return float(jnp.mean(self.contains(as_vectors("z", z, least=1))))
 
-    def score(self, z: Float[Array | np.ndarray, "n d"]) -> Scores:
+    def score(self, z: Float[Array | np.ndarray, " n *latent"]) -> Scores:
         """How unusual latent vectors are: log density, gauge, and distance from the frame's plane.
 
         Raises:
@@ -234,14 +243,62 @@ class Sampler(Law):
         k = as_count("n_components", n_components, 1, self.n_components)
         return dataclasses.replace(self, **self._kept(k))  # type: ignore[type-var]
 
+    def condition(
+        self: S, given: Mapping[int, float | Float[Array, ""]] | None = None, *, label: int | None = None
+    ) -> S:
+        """The sampler of the conditional law, given some components or a class; exact.
+
+        A given component moves to its value and is no longer one: what is left has a frame of the other
+        components, through the point that is given. They count from 0 again, and `sample`, `log_prob` and
+        all else are those of the conditional law, whose density is that in the components left. A
+        `BoxSampler`, which has no frame, keeps its coordinates, and draws the given ones as they are given.
+
+        Args:
+            given: component, from 0 to k - 1, and its value, in the component's unit; in the support. May
+                be traced.
+            label: a class, of a sampler that was fitted with `labels`: only its clusters are drawn from.
+
+        Raises:
+            TypeError, ValueError: if there is no such component, class, or vector in the support, if no
+                component is left, or if the sampler was not fitted with labels.
+            NotImplementedError: if the conditional law is not known in closed form; the message names another
+                sampler.
+        """
+        sampler = self if label is None else dataclasses.replace(self, **self._of_class(label))  # type: ignore[type-var]
+        if not given:
+            return sampler
+        k, name = sampler.n_components, type(self).__name__
+        if sampler._conditioned is None:
+            raise NotImplementedError(
+                f"condition: {name} has no conditional law in closed form; take ExactSampler or "
+                "GaussianMixtureSampler"
+            )
+        at = [as_count("given", i, 0, k - 1) for i in given]
+        known = not is_traced(list(given.values()))
+        values = jnp.stack([jnp.asarray(value, jnp.float32).reshape(()) for value in given.values()])
+        rest = np.setdiff1d(np.arange(k), at)
+        if not rest.size:
+            raise ValueError(f"given: expected fewer than all {k} components, or nothing is left to draw")
+        if known and not np.isfinite(np.asarray(values)).all():
+            raise ValueError(f"given: expected finite numbers, got {values}")
+        fields = sampler._conditioned(np.array(at), values, rest)
+        return dataclasses.replace(sampler, **fields)  # type: ignore[type-var]
+
+    def _of_class(self, label: int) -> dict[str, Any]:
+        """The fields that change where only the clusters of a class are drawn from."""
+        raise TypeError(
+            f"label: {type(self).__name__} knows no classes; fit a cluster sampler with labels, or this one "
+            "with where=labels == label"
+        )
+
     def _kept(self, k: int) -> dict[str, Any]:
         """The fields that change where k components are kept."""
         return {name: getattr(self, name).keep(k) for name in ("pca", "body") if hasattr(self, name)}
 
-    def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, "b d"]:
-        return y if self.frame is None else self.frame.inverse_transform(y)
+    def _to_latent(self, y: Float[Array, "b k"]) -> Float[Array, " b *latent"]:
+        return y.reshape(-1, *self.latent_shape) if self.frame is None else self.frame.inverse_transform(y)
 
-    def _to_components(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, "n k"]:
+    def _to_components(self, z: Float[Array | np.ndarray, " n *latent"]) -> Float[Array, "n k"]:
         if self.frame is not None:
             return self.frame.transform(z)
         return on_device(as_vectors("z", z, self.n_components))
@@ -259,4 +316,4 @@ def _log_density(sampler: Sampler, tables: Any, y: jax.Array) -> jax.Array:
 @jax.jit
 def _draw_at(sampler: Sampler, tables: Any, seed: jax.Array, index: jax.Array) -> jax.Array:
     drawn = draw_latent(equip(sampler, tables), seed, index.reshape(-1))
-    return drawn.reshape(*index.shape, drawn.shape[1])
+    return drawn.reshape(*index.shape, *drawn.shape[1:])

@@ -97,7 +97,7 @@ class TiltedSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         fact: float = FACT,
         density: Density = "uniform",
@@ -178,7 +178,12 @@ class TiltedSampler(Sampler):
         """The number of latent coordinates d."""
         return self.body.n_components
 
-    def unnormalized_log_prob(self, z: Float[Array | np.ndarray, "n d"]) -> Float[Array, " n"]:
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of a vector that is drawn."""
+        return self.body.mean.shape
+
+    def unnormalized_log_prob(self, z: Float[Array | np.ndarray, " n *latent"]) -> Float[Array, " n"]:
         """The log density of latent vectors up to a constant, which is the same for all of them.
 
         0 inside the body under the uniform density; under the normal one -1/2 of the squared Mahalanobis
@@ -302,7 +307,7 @@ def _unnormalized(sampler: TiltedSampler, precision: jax.Array | None, z: jax.Ar
     inside = body._squared_gauge(z) <= 1
     if precision is None:
         return jnp.where(inside, 0.0, -jnp.inf)
-    t = jnp.where(body.sigma > 0, (z - body.mean) / jnp.where(body.sigma > 0, body.sigma, 1), 0)
+    t = jnp.where(body.sigma > 0, (z - body.mean.reshape(-1)) / jnp.where(body.sigma > 0, body.sigma, 1), 0)
     square = jnp.einsum("ni,ij,nj->n", t, precision, t, precision="highest")
     return jnp.where(inside, -square / 2, -jnp.inf)
 

@@ -17,7 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from jaxlatent._boundary import as_leaf, as_positive, as_vectors, convert_fields, is_traced, on_device
+from jaxlatent._boundary import (
+    as_array,
+    as_leaf,
+    as_positive,
+    as_vectors,
+    convert_fields,
+    is_traced,
+    on_device,
+)
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.moments import moments
 from jaxlatent.latent.subset import subset_moments
@@ -44,7 +52,7 @@ class TiltedBody(Body):
     they are not tilted.
 
     Attributes:
-        mean: mu, (d,) float32, d >= 2, in latent units.
+        mean: mu, float32 in latent units and the shape of a latent vector, (d,) or (c, h, w), d >= 2.
         sigma: standard deviations, (d,), >= 0. A coordinate with 0 keeps the value of the mean.
         correlation: rho, (d, d), symmetric, ones on the diagonal, |rho| < 1 elsewhere.
         level: Mahalanobis distance of the ellipses, > 0; of a normal density, the ellipse of one pair holds
@@ -55,7 +63,7 @@ class TiltedBody(Body):
             so closely that their ellipse is a line.
     """
 
-    mean: Float[Array, " d"]
+    mean: Float[Array, "*latent"]
     sigma: Float[Array, " d"]
     correlation: Float[Array, "d d"]
     level: float = static_field()
@@ -70,7 +78,7 @@ class TiltedBody(Body):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, "n d"],
+        z: Float[Array | np.ndarray, " n *latent"],
         *,
         level: float,
         where: Bool[Array | np.ndarray, " n"] | None = None,
@@ -87,7 +95,8 @@ class TiltedBody(Body):
             TypeError, ValueError: if `z`, `where` or `level` is not as above, or two coordinates are copies
                 of each other.
         """
-        z = as_vectors("z", z, least=3)
+        z = as_array("z", z)
+        as_vectors("z", z, least=3)
         found = moments(z) if where is None else subset_moments(z, where)
         variance = np.diag(found.covariance)
         # A constant float32 coordinate may be left with a variance of the square of its last digit.
@@ -96,12 +105,14 @@ class TiltedBody(Body):
         unit = np.where(alive, sigma, np.inf)
         correlation = found.covariance / np.outer(unit, unit)
         np.fill_diagonal(correlation, 1.0)
-        return cls(on_device(found.mean), on_device(sigma), on_device(correlation), level)
+        return cls(
+            on_device(found.mean.reshape(z.shape[1:])), on_device(sigma), on_device(correlation), level
+        )
 
     @property
     def n_components(self) -> int:
         """The number of latent coordinates d."""
-        return self.mean.shape[0]
+        return self.sigma.shape[0]
 
     def _squared_gauge(self, y: Float[Array, "n d"]) -> Float[Array, " n"]:
         """The largest quadratic form of all d (d - 1) / 2 pairs: O(d^2) a vector, in blocks of vectors."""
@@ -113,7 +124,7 @@ class TiltedBody(Body):
 
     def standardise(self, z: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         """The vectors t = (z - mean) / (level sigma); a constant coordinate is 0, or huge off the mean."""
-        centred = z.astype(jnp.float32) - self.mean
+        centred = z.astype(jnp.float32) - self.mean.reshape(-1)
         return centred / jnp.maximum(self.sigma * jnp.float32(self.level), jnp.float32(1e-30))
 
     def place(self, t: Float[Array, "d b"]) -> Float[Array, "b d"]:
@@ -124,11 +135,11 @@ class TiltedBody(Body):
         correlated or a mean is many standard deviations from 0.
         """
         scale = self.sigma * jnp.float32(self.level)
-        digits = jnp.abs(self.mean) / jnp.where(scale > 0, scale, jnp.inf)
+        digits = jnp.abs(self.mean.reshape(-1)) / jnp.where(scale > 0, scale, jnp.inf)
         error = jnp.float32(_EPS / 2) * (16 + 2 * jnp.max(digits))
         others = ~jnp.eye(self.n_components, dtype=bool)
         width = 1 - jnp.max(jnp.abs(self.correlation), where=others, initial=0.0)
-        return self.mean + scale / (1 + error * jnp.sqrt(2 / width)) * t.T
+        return self.mean.reshape(-1) + scale / (1 + error * jnp.sqrt(2 / width)) * t.T
 
 
 def squared_gauge(t: Float[Array, "d b"], correlation: Float[Array, "d d"]) -> Float[Array, " b"]:
@@ -199,7 +210,7 @@ def _largest(x: jax.Array) -> jax.Array:
 
 def _check(mean: np.ndarray, sigma: np.ndarray, correlation: np.ndarray) -> None:
     dim = mean.size
-    if mean.ndim != 1 or dim < 2 or sigma.shape != (dim,) or correlation.shape != (dim, dim):
+    if not mean.ndim or dim < 2 or sigma.shape != (dim,) or correlation.shape != (dim, dim):
         raise ValueError(
             "mean, sigma, correlation: expected shapes (d,), (d,) and (d, d) with d >= 2, "
             f"got {mean.shape}, {sigma.shape} and {correlation.shape}"

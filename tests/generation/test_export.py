@@ -90,12 +90,12 @@ def describe(path, **changes):
 
 
 def test_says_what_it_is(exported):
-    assert (exported.sampler, exported.latent_dim) == ("PairwiseSampler", 5)
+    assert (exported.sampler, exported.latent_shape) == ("PairwiseSampler", (5,))
     assert exported.image_shape == (32, 32, 3)
     assert exported.platforms == ("cpu", "cuda", "tpu")
     assert exported.description["jax"] == jax.__version__
     assert len(exported.description["decoder"]["sha256"]) == 64
-    assert repr(exported) == "<Exported: PairwiseSampler, d = 5, images 32x32x3, for cpu, cuda, tpu>"
+    assert repr(exported) == "<Exported: PairwiseSampler, vectors 5, images 32x32x3, for cpu, cuda, tpu>"
 
 
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000, 5000])

@@ -121,7 +121,7 @@ def test_decoders_by_way_of_numpy(run, module, direct):
 def test_channels_that_come_first(module):
     wide = torch.nn.Sequential(*module, torch.nn.Upsample(scale_factor=2))
     with pytest.raises(ValueError, match=r"got \(2, 3, 8, 8\), which looks like .*permute\(0, 2, 3, 1\)"):
-        Decoder.of(lambda z: wide(torch.from_dlpack(z)), 5)
+        Decoder.of(lambda z: wide(torch.from_dlpack(z)), (5,))
 
 
 def test_latents_of_pytorch_by_dlpack(key):

@@ -31,7 +31,7 @@ def collect(program, *shards):
 @pytest.mark.parametrize("batch_size", [1, 300, 1000, None])
 def test_records_do_not_depend_on_the_batch(sampler, decode, expected, key, batch_size):
     z, images = expected(key, 700)
-    program = Program(sampler, key, Decoder.of(decode, 5), IMAGES | LATENTS, batch_size=batch_size)
+    program = Program(sampler, key, Decoder.of(decode, (5,)), IMAGES | LATENTS, batch_size=batch_size)
     first, second = collect(program, Shard(0, 0, 333), Shard(1, 333, 367))
     np.testing.assert_array_equal(np.concatenate([first["latents"], second["latents"]]), z)
     found = np.concatenate([first["images"], second["images"]])
@@ -46,7 +46,7 @@ def test_images_of_an_autoencoder_are_the_same_bits_in_every_batch(key):
     items = {"images": Item((32, 32, 3), np.dtype(np.uint8))}
 
     def images(batch_size, *shards):
-        program = Program(sampler, key, Decoder.of(model, 5), items, batch_size=batch_size)
+        program = Program(sampler, key, Decoder.of(model, (5,)), items, batch_size=batch_size)
         return np.concatenate([part["images"] for part in collect(program, *shards)])
 
     whole = images(512, Shard(0, 0, 512))
@@ -64,7 +64,7 @@ def test_one_compilation_whatever_the_number_of_shards(sampler, decode, key):
         traced.append(z.shape)
         return decode(z)
 
-    program = Program(sampler, key, Decoder.of(counted, 5), IMAGES, batch_size=128)
+    program = Program(sampler, key, Decoder.of(counted, (5,)), IMAGES, batch_size=128)
     collect(program, Shard(0, 0, 100))
     assert traced[-1] == (decode_tile((4, 4, 3), "cpu"), 5)
     before = list(traced)
@@ -82,7 +82,7 @@ def test_functions_that_jax_cannot_trace_run_on_the_host(sampler, decode, expect
     def foreign(z):
         return np.asarray(decode(np.array(z)))  # np.array refuses tracers
 
-    decoder = Decoder.of(foreign, 5)
+    decoder = Decoder.of(foreign, (5,))
     assert decoder.host
     program = Program(sampler, key, decoder, IMAGES, batch_size=128)
     (found,) = collect(program, Shard(0, 0, 200))
@@ -96,7 +96,7 @@ def test_8_bit_images_pass_unchanged(sampler, key):
         return jnp.broadcast_to(jnp.uint8(7), (z.shape[0], 2, 2, 1))
 
     items = {"images": Item((2, 2, 1), np.dtype(np.uint8))}
-    (found,) = collect(Program(sampler, key, Decoder.of(decode, 5), items), Shard(0, 0, 3))
+    (found,) = collect(Program(sampler, key, Decoder.of(decode, (5,)), items), Shard(0, 0, 3))
     assert (found["images"] == 7).all()
     assert found["images"].shape == (3, 2, 2, 1)
 
@@ -183,7 +183,7 @@ class TestMemory:
                 raise MemoryError("not enough")
             return np.asarray(decode(np.array(z)))
 
-        program = Program(sampler, key, Decoder.of(hungry, 5), IMAGES, batch_size=512)
+        program = Program(sampler, key, Decoder.of(hungry, (5,)), IMAGES, batch_size=512)
         (found,) = collect(program, Shard(0, 0, 300))
         assert np.abs(found["images"].astype(int) - expected(key, 300)[1]).max() <= 1
         assert "may differ by 1/255" in caplog.text
@@ -198,7 +198,7 @@ class TestMemory:
             return np.zeros((2, 4, 4, 3), np.float32)
 
         calls = []
-        program = Program(sampler, key, Decoder.of(hopeless, 5), IMAGES, batch_size=256)
+        program = Program(sampler, key, Decoder.of(hopeless, (5,)), IMAGES, batch_size=256)
         with pytest.raises(MemoryError, match="not even one record at a time fits"):
             collect(program, Shard(0, 0, 3))
 
@@ -210,7 +210,7 @@ class TestMemory:
             return np.zeros((2, 4, 4, 3), np.float32)
 
         with pytest.raises(RuntimeError, match="no such layer"):
-            collect(Program(sampler, key, Decoder.of(broken, 5), IMAGES), Shard(0, 0, 3))
+            collect(Program(sampler, key, Decoder.of(broken, (5,)), IMAGES), Shard(0, 0, 3))
 
 
 def test_pixels_that_are_no_numbers(sampler, decode, key):
@@ -218,13 +218,13 @@ def test_pixels_that_are_no_numbers(sampler, decode, key):
         return jnp.where(jnp.arange(z.shape[0])[:, None, None, None] == 3, jnp.nan, decode(z))
 
     with pytest.raises(ValueError, match="decode: image 3 has pixels that are NaN or infinite"):
-        collect(Program(sampler, key, Decoder.of(faulty, 5), IMAGES), Shard(0, 0, 10))
+        collect(Program(sampler, key, Decoder.of(faulty, (5,)), IMAGES), Shard(0, 0, 10))
 
 
 class TestDecoder:
     def test_of_a_model(self, key):
         config = jl.AutoencoderConfig(image_size=32, latent_dim=5, filters=(4, 4, 4, 4))
-        decoder = Decoder.of(make_autoencoder(key, config), 5)
+        decoder = Decoder.of(make_autoencoder(key, config), (5,))
         assert (decoder.shape, decoder.host) == ((32, 32, 3), False)
         assert sum(leaf.size for leaf in jax.tree.leaves(decoder.params)) > 1000
 
@@ -243,14 +243,14 @@ class TestDecoder:
     )
     def test_errors(self, decode, error, message):
         with pytest.raises(error, match=message):
-            Decoder.of(decode, 5)
+            Decoder.of(decode, (5,))
 
     def test_a_fault_of_the_function_itself_is_shown(self):
         def faulty(z):
             raise ValueError("no weights loaded")
 
         with pytest.raises(ValueError, match="no weights loaded"):
-            Decoder.of(faulty, 5)
+            Decoder.of(faulty, (5,))
 
 
 def test_a_decoder_that_uses_its_memory_again(sampler, decode, key, expected):
@@ -262,6 +262,6 @@ def test_a_decoder_that_uses_its_memory_again(sampler, decode, key, expected):
         return images
 
     (found,) = collect(
-        Program(sampler, key, Decoder.of(reusing, 5), IMAGES, batch_size=512), Shard(0, 0, 500)
+        Program(sampler, key, Decoder.of(reusing, (5,)), IMAGES, batch_size=512), Shard(0, 0, 500)
     )
     assert np.abs(found["images"].astype(int) - expected(key, 500)[1]).max() <= 1
