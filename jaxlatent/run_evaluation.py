@@ -49,7 +49,7 @@ def evaluate_run(
     most = fit_frame(z).n_components
     chosen = specs(samplers, most)
     training = run.images(asked, "train")
-    unseen = _unseen(run, asked, min(count, len(training)))
+    unseen = unseen_images(run, asked, min(count, len(training)))
     function = _features(run, asked, training, features)
     if faces is None:
         faces = _can_detect(unseen[:1])
@@ -85,7 +85,7 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     return Evaluated(rows, traded, grids)
 
 
-def _unseen(run: RunFolder, asked: dict[str, Any], most: int) -> np.ndarray:
+def unseen_images(run: RunFolder, asked: dict[str, Any], most: int) -> np.ndarray:
     """Validation and test images, at most so many."""
     validation = run.images(asked, "validation", most)
     if len(validation) == most:

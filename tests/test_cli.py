@@ -413,3 +413,63 @@ def test_export_can_be_loaded(run, tmp_path, capsys):
     loaded = jl.load_exported(tmp_path / "model.jlx")
     expected = jl.load(run / "sampler.npz").keep(4).sample(jax.random.key(0), 10)
     np.testing.assert_array_equal(loaded.sample(jax.random.key(0), 10), expected)
+
+
+class TestScore:
+    def test_images_of_a_run(self, run, tmp_path, capsys):
+        images = np.random.default_rng(1).integers(0, 255, (20, 32, 32, 3), np.uint8)
+        np.save(tmp_path / "noise.npy", images)
+        out = tmp_path / "scores.csv"
+        assert call("score", run, tmp_path / "noise.npy", "--out", out, "--rate", "0.2") == 0
+        lines = out.read_text().splitlines()
+        assert lines[0] == "index,gauge,distance,outlier"
+        assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(20)]
+        count = sum(line.endswith(",1") for line in lines[1:])
+        said = capsys.readouterr().out
+        assert said.startswith(f"{count} of 20 are outliers: gauge above ")
+        assert "for false alarms of 20 % at most" in said
+
+    def test_latents_of_a_run(self, run, tmp_path):
+        z = np.load(run / "latents.npy")
+        np.save(tmp_path / "z.npy", np.concatenate([z, z[:2] + 100]))
+        out = tmp_path / "scores.csv"
+        assert (
+            call(
+                "score",
+                run,
+                tmp_path / "z.npy",
+                "--out",
+                out,
+                "--calibration",
+                run / "latents.npy",
+                "--rate",
+                "0.1",
+            )
+            == 0
+        )
+        decided = [line.rsplit(",", 1)[1] for line in out.read_text().splitlines()[1:]]
+        assert decided[-2:] == ["1", "1"]
+        assert decided.count("1") <= 2 + 0.1 * len(z)
+
+    def test_a_sampler_file(self, tmp_path, capsys):
+        z = np.random.default_rng(0).normal(size=(400, 2, 2, 3)).astype(np.float32)
+        np.save(tmp_path / "train.npy", z)
+        np.save(tmp_path / "new.npy", 3 * z[:50])
+        jl.save(tmp_path / "s.npz", jl.GaussianSampler.fit(z[:200]))
+        jl.save(tmp_path / "pca.npz", jl.PCA.fit(z))
+        asked = ["score", tmp_path / "s.npz", tmp_path / "new.npy", "--out", tmp_path / "scores.csv"]
+        assert call(*asked, "--calibration", tmp_path / "train.npy", "--by", "log_prob") == 0
+        assert "50 of 50 are outliers: log_prob below" in capsys.readouterr().out
+        assert (tmp_path / "scores.csv").read_text().startswith("index,log_prob,distance,outlier\n0,-")
+        for arguments, message in [
+            (asked, "calibration: a sampler's file has no vectors"),
+            ([*asked, "--calibration", tmp_path / "none.npy"], "none.npy"),
+            ([*asked, "--calibration", tmp_path / "train.npy", "--rate", "0.001"], "at least 999 vectors"),
+            ([*asked, "--calibration", tmp_path / "train.npy", "--by", "gauge"], "has no gauge"),
+            (["score", tmp_path / "pca.npz", tmp_path / "new.npy"], "expected a sampler, or a run folder"),
+        ]:
+            assert call(*arguments) == 1
+            assert message in capsys.readouterr().err
+        np.save(tmp_path / "narrow.npy", z.reshape(400, 12)[:, :5])
+        assert call(*asked, "--calibration", tmp_path / "narrow.npy") == 1
+        assert "narrow.npy: expected an array of shape (n, 12), got (400, 5)" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from jaxlatent.autoencoder.train import DivergenceError
 from jaxlatent.cli import bulk, steps
 from jaxlatent.cli.console import close_log
 from jaxlatent.cli.evaluate import evaluate
+from jaxlatent.cli.score import score
 
 _MISTAKES = (ValueError, TypeError, OSError, RuntimeError, MemoryError, ImportError, DivergenceError)
 
@@ -24,7 +25,8 @@ def cli(ctx: click.Context, debug: bool) -> None:
     Trains a convolutional autoencoder, finds the region that its latent vectors fill, draws new vectors
     inside that region and decodes them. The steps work on a run folder, each on what the one before wrote:
     train, encode, fit, sample, report. `demo` does them all; `report --latents` needs nothing but vectors;
-    `evaluate` compares samplers by the images they give, and the report then shows it.
+    `evaluate` compares samplers by the images they give, and the report then shows it; `score` finds
+    outliers.
     `generate` makes images in bulk, on every device there is; `verify` checks and mends what it wrote.
     """
     ctx.obj = debug
@@ -38,6 +40,7 @@ for command in (
     steps.sample,
     steps.sweep,
     evaluate,
+    score,
     steps.report,
     bulk.generate,
     bulk.verify,

@@ -10,14 +10,14 @@ from jaxtyping import Float
 from jaxlatent._boundary import as_vectors
 
 
-def load_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"]:
-    """Reads latent vectors from a .npy file, or from a .npz file that holds one array (n, d).
+def load_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, " n *latent"]:
+    """Reads latent vectors from a .npy file, or from a .npz file that holds one array (n, d) or (n, c, h, w).
 
     Args:
         path: of the file; floating-point numbers.
 
     Returns:
-        float32 (n, d).
+        float32, in the shape that they have.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -33,15 +33,15 @@ def load_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, "n d"]:
             raise ValueError(
                 f"{path}: not a .npy or .npz file of numbers; write it with numpy.save"
             ) from error
-    tables = [array for array in arrays.values() if array.ndim == 2]
+    tables = [array for array in arrays.values() if array.ndim > 1]
     if len(tables) != 1:
         shapes = ", ".join(f"{name} {array.shape}".strip() for name, array in arrays.items())
         raise ValueError(
             f"{path}: expected one array (n, d), found {shapes or 'nothing'}; write it with numpy.save"
         )
     (z,) = tables
-    z = as_vectors(Path(path).name, z)
-    bad = np.flatnonzero(~np.isfinite(z).all(axis=1))
+    flat = as_vectors(Path(path).name, z)
+    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
     if bad.size:
         raise ValueError(f"{path}: {bad.size} vectors are not finite, the first is {bad[0]}; remove them")
-    return np.asarray(z, np.float32)
+    return np.asarray(flat, np.float32).reshape(z.shape)

@@ -18,5 +18,7 @@ from jaxlatent.sampling.pairwise import PairwiseSampler as PairwiseSampler
 from jaxlatent.sampling.path import PathSampler as PathSampler
 from jaxlatent.sampling.recombination import RecombinationSampler as RecombinationSampler
 from jaxlatent.sampling.sampler import Sampler as Sampler
+from jaxlatent.sampling.scores import Scores as Scores
+from jaxlatent.sampling.scores import Threshold as Threshold
 from jaxlatent.sampling.tilted import TiltedSampler as TiltedSampler
 from jaxlatent.sampling.tilted_body import TiltedBody as TiltedBody

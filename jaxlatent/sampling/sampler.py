@@ -12,7 +12,7 @@ the latent coordinates. The law lives in the space of components. A sampler writ
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,27 +22,13 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import as_count, as_key, as_vectors, is_traced, on_device
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.draws import Law, draw_latent, equip, sample_range, sample_sharded, tables
+from jaxlatent.sampling.scores import ScoreName, Scores, Threshold
 from jaxlatent.sampling.words import seed_words
 
 S = TypeVar("S", bound="Sampler")
 
 # Vectors whose log density is computed at once.
 _ROWS = 1024
-
-
-class Scores(NamedTuple):
-    """How unusual vectors are for a sampler; see `Sampler.score`.
-
-    Attributes:
-        log_prob: log density of the component vectors, (n,) float32; None where the law has none.
-        gauge: factor by which the support has to be scaled to reach each vector, (n,) float32, at most 1
-            inside; None where the support is not bounded.
-        distance: from the frame's plane, in latent units, (n,) float32; 0 without a frame.
-    """
-
-    log_prob: Float[Array, " n"] | None
-    gauge: Float[Array, " n"] | None
-    distance: Float[Array, " n"]
 
 
 class Sampler(Law):
@@ -230,6 +216,24 @@ class Sampler(Law):
         log_prob = None if self._log_density is None else self.log_prob_components(y)
         distance = jnp.zeros(len(y), jnp.float32) if frame is None else frame.distance(z)
         return Scores(log_prob, self._gauge(y), distance)
+
+    def threshold(
+        self, z: Float[Array | np.ndarray, " n *latent"], rate: float = 0.01, *, by: ScoreName | None = None
+    ) -> Threshold:
+        """From where on vectors count as outliers: `threshold(z).exceeded(score(new))`.
+
+        Args:
+            z: usual vectors that the sampler was NOT fitted to, floating point (n, d), n >= 1 / rate - 1.
+                Those of a fit would give a limit that is too tight, and a higher rate.
+            rate: the probability that another such vector counts as an outlier, at most, in (0, 1).
+            by: "log_prob", "gauge" or "distance"; the first of them that the sampler has where not given.
+
+        Raises:
+            TypeError: if `z` is not floating point.
+            ValueError: if an argument is out of range, the sampler has no such score, or too many of the
+                vectors lie outside its support for a limit.
+        """
+        return Threshold.of(self.score(z), rate, by)
 
     def keep(self: S, n_components: int) -> S:
         """The sampler of the first `n_components` components, with the same law for them.

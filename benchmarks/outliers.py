@@ -1,0 +1,139 @@
+"""How well scores tell images of another kind, beside two outlier detectors of scikit-learn.
+
+An autoencoder is trained on images; then the latents of images that it has not seen, and of images of another
+kind, are scored. Printed is the area under the ROC curve: the probability that an image of the other kind is
+scored as more unusual than an unseen one. 0.5 is chance, 1 perfect.
+
+    python benchmarks/outliers.py --data celeba:DIR --others cifar10.zip
+    python benchmarks/outliers.py --data mnist.npz --leave-out 4
+
+A .npz file of digits (`x_train`, `y_train`, `x_test`, `y_test`, gray) may stand for images; `--leave-out`
+takes one of its classes out of the training and makes it the other kind.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from common import machine
+from sklearn.covariance import EllipticEnvelope
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+
+import jaxlatent as jl
+
+COUNT = 4000  # of unseen images, and of others, at most
+RATE = 0.01
+
+
+def digits(path: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, 32, 32, 3) uint8 and their classes."""
+    with np.load(path) as file:
+        x, y = file[f"x_{split}"], file[f"y_{split}"]
+    x = np.pad(x, ((0, 0), (2, 2), (2, 2)))
+    return np.repeat(x[..., None], 3, axis=3), y
+
+
+def latents(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of training images, of unseen ones, and of others."""
+    if arguments.data.endswith(".npz"):
+        (train, labels), (unseen, kinds) = digits(arguments.data, "train"), digits(arguments.data, "test")
+        train, unseen, others = (
+            train[labels != arguments.leave_out],
+            unseen[kinds != arguments.leave_out],
+            unseen[kinds == arguments.leave_out],
+        )
+    else:
+        train, unseen = (jl.load_images(arguments.data, split=split) for split in ("train", "validation"))
+        others = np.zeros((0,))
+    if arguments.others:
+        others = jl.load_images(arguments.others, image_size=train.shape[1], limit=COUNT)
+    config = jl.AutoencoderConfig(image_size=train.shape[1], latent_dim=arguments.latent_dim)
+    model, _ = jl.fit_autoencoder(
+        jax.random.key(0), train, config, jl.TrainConfig(epochs=arguments.epochs), progress=True
+    )
+    return tuple(np.asarray(jl.encode(model, x)) for x in (train, unseen[:COUNT], others[:COUNT]))
+
+
+def contestants(
+    z: np.ndarray, arguments: argparse.Namespace
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What is fitted to latents, and how unusual it finds vectors: more is more unusual."""
+    options = {"n_components": arguments.components}
+    samplers = {
+        "GaussianSampler": lambda: jl.GaussianSampler.fit(z, **options),
+        "GaussianMixtureSampler, 10 clusters": lambda: jl.GaussianMixtureSampler.fit(
+            z, n_clusters=10, **options
+        ),
+        "BootstrapSampler": lambda: jl.BootstrapSampler.fit(z, **options),
+        "ClusterMixtureSampler": lambda: jl.ClusterMixtureSampler.fit(z, coverage=1.0, **options),
+        "ExactSampler": lambda: jl.ExactSampler.fit(z, **options),
+    }
+    found: dict[str, Callable] = {}
+    for name, fit in samplers.items():
+        start = time.perf_counter()
+        sampler = fit()
+        print(f"{name}: fitted in {time.perf_counter() - start:.1f} s", flush=True)
+        for by in ("log_prob", "gauge", "distance"):
+            scores = getattr(sampler.score(z[:2]), by)
+            if scores is None or (by == "log_prob" and name == "ExactSampler"):
+                continue
+            if by == "distance" and name != "GaussianSampler":
+                continue
+            sign = -1 if by == "log_prob" else 1
+            found[f"{name}, {by}"] = lambda x, sampler=sampler, by=by, sign=sign: (
+                sign * np.asarray(getattr(sampler.score(x), by))
+            )
+    peers = {
+        "EllipticEnvelope": EllipticEnvelope(random_state=0),
+        "IsolationForest": IsolationForest(random_state=0),
+    }
+    for name, peer in peers.items():
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            peer.fit(z)
+        print(f"{name}: fitted in {time.perf_counter() - start:.1f} s", flush=True)
+        found[f"scikit-learn, {name}"] = lambda x, peer=peer: -peer.score_samples(x)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, help="the images, as for load_images, or digits")
+    parser.add_argument("--others", help="images of another kind")
+    parser.add_argument("--leave-out", type=int, help="class of digits that is the other kind")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--latent-dim", type=int, default=256)
+    parser.add_argument("--components", type=int, help="of the samplers; all by default")
+    parser.add_argument("--keep", type=Path, help="a .npz file for the latents, read where it exists")
+    arguments = parser.parse_args()
+    print(machine())
+    if arguments.keep and arguments.keep.exists():
+        with np.load(arguments.keep) as file:
+            z, unseen, others = (file[name] for name in ("train", "unseen", "others"))
+    else:
+        z, unseen, others = latents(arguments)
+        if arguments.keep:
+            np.savez(arguments.keep, train=z, unseen=unseen, others=others)
+    print(f"{len(z)} latents of {z.shape[1]} numbers; {len(unseen)} unseen, {len(others)} others")
+    truth = np.repeat([0, 1], [len(unseen), len(others)])
+    for name, unusual in contestants(z, arguments).items():
+        unusual(unseen)
+        unusual(others)  # compiled before it counts
+        start = time.perf_counter()
+        scores = np.concatenate([unusual(unseen), unusual(others)])
+        rate = len(truth) / (time.perf_counter() - start)
+        # log_prob may be -inf, where nothing is left to compare.
+        scores = np.nan_to_num(scores, posinf=np.finfo(np.float32).max)
+        print(f"{name:45} area {roc_auc_score(truth, scores):.4f}   {rate:10,.0f} vectors/s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

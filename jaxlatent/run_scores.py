@@ -1,0 +1,97 @@
+"""How unusual images or latent vectors are for a sampler: of a run folder, or of a file."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxlatent import storage
+from jaxlatent._boundary import as_vectors
+from jaxlatent._files import write_table
+from jaxlatent.autoencoder import encode
+from jaxlatent.data import load_images
+from jaxlatent.data.arrays import read_array
+from jaxlatent.report.latents import load_latents
+from jaxlatent.run_evaluation import unseen_images
+from jaxlatent.run_folder import RunFolder
+from jaxlatent.sampling import Sampler
+from jaxlatent.sampling.scores import ScoreName, Scores, Threshold
+
+_CALIBRATION = 10_000
+
+
+def score_file(
+    source: str | os.PathLike[str],
+    file: str,
+    *,
+    calibration: str | None = None,
+    rate: float = 0.01,
+    by: ScoreName | None = None,
+    progress: bool = False,
+) -> tuple[Scores, Threshold]:
+    """Scores what is in a file, and sets the threshold by vectors that the sampler was not fitted to.
+
+    Args:
+        source: a run folder, or a file with a sampler that `jaxlatent.save` wrote.
+        file: latent vectors, a .npy or .npz file; with a run folder images, too, all that
+            `jaxlatent.load_images` takes, which its model encodes.
+        calibration: the same, of usual vectors or images that the sampler was not fitted to. Where not given,
+            up to 10,000 validation and test images of the run's own data; a sampler's file has none.
+        rate: of false alarms, see `Sampler.threshold`.
+        by: the score that decides, see there.
+        progress: show bars where standard error is a terminal.
+
+    Raises:
+        OSError: if a file cannot be read.
+        TypeError, ValueError: if a file holds something else, or an argument is out of range; the message
+            names it.
+    """
+    if Path(source).is_dir():
+        run = RunFolder(source, progress=progress)
+        sampler: Sampler = run.sampler()
+        if calibration is None:
+            known = np.asarray(encode(run.model(), unseen_images(run, run.config(), _CALIBRATION)))
+        else:
+            known = _vectors(calibration, sampler, run)
+    else:
+        run, sampler = None, storage.load(source)
+        if not isinstance(sampler, Sampler):
+            raise TypeError(f"{source}: expected a sampler, or a run folder, got {type(sampler).__name__}")
+        if calibration is None:
+            raise ValueError(
+                "calibration: a sampler's file has no vectors that it was not fitted to; name a file of such"
+            )
+        known = _vectors(calibration, sampler, None)
+    threshold = sampler.threshold(known, rate, by=by)
+    return sampler.score(_vectors(file, sampler, run)), threshold
+
+
+def write_scores(path: str | os.PathLike[str], scores: Scores, threshold: Threshold) -> int:
+    """Writes a CSV file, a line a vector: its number, its scores, and 1 or 0 for outlier or not.
+
+    Returns:
+        The number of outliers.
+    """
+    named = {name: np.asarray(x) for name, x in scores._asdict().items() if x is not None}
+    outlier = np.asarray(threshold.exceeded(scores)).astype(int)
+    rows = zip(range(len(outlier)), *(x.tolist() for x in (*named.values(), outlier)), strict=True)
+    write_table(path, ["index", *named, "outlier"], rows)
+    return int(outlier.sum())
+
+
+def _vectors(file: str, sampler: Sampler, run: RunFolder | None) -> Float[np.ndarray, " n *latent"]:
+    dim, path = math.prod(sampler.latent_shape), Path(file)
+    is_array = path.suffix.lower() in (".npy", ".npz")
+    if run is None or (is_array and path.is_file() and _are_latents(read_array(path), dim)):
+        z = load_latents(path)
+        as_vectors(file, z, dim)
+        return z
+    model = run.model()
+    images = load_images(file, image_size=model.config.image_size, progress=run.progress)
+    return np.asarray(encode(model, images))
+
+
+def _are_latents(array: np.ndarray, dim: int) -> bool:
+    return array.dtype.kind == "f" and array.ndim > 1 and math.prod(array.shape[1:]) == dim
