@@ -27,6 +27,9 @@ from jaxlatent.sampling.region import fit_frame
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, normals, unit_uniform, words
 
+# On a CPU: vectors that a factor is multiplied with at once, and rows of a block of it.
+_GROUP, _SIDE = 8, 512
+
 
 @pytree
 class GaussianMixtureSampler(Sampler):
@@ -232,9 +235,9 @@ class GaussianMixtureSampler(Sampler):
         u = unit_uniform(words(seed, index, 0, 1)[0][0])
         own = jnp.sum(u * bounds[-1] > bounds[:-1, None], axis=0)
         unit = self._temperature * normals(seed, index, 1, self.pca.n_components)
-        # A CPU reads the factor of each vector, an accelerator gives every cluster all vectors at once.
+        # A CPU groups the vectors, an accelerator gives every cluster all of them at once.
         laws = (own, unit, self.means, self.cholesky)
-        return own, jax.lax.platform_dependent(*laws, cpu=_by_vector, default=_by_cluster)
+        return own, jax.lax.platform_dependent(*laws, cpu=_in_groups, default=_by_cluster)
 
     @property
     def _temperature(self) -> Float[Array, ""]:
@@ -262,19 +265,60 @@ def _given(
     return jnp.log(sampler.weights) + densities, means[:, g:] + moved, factor[:, g:, g:]
 
 
-def _by_vector(
+def _in_groups(
     own: Int[Array, " b"],
     unit: Float[Array, "k b"],
     means: Float[Array, "c k"],
     cholesky: Float[Array, "c k k"],
 ) -> Float[Array, "b k"]:
-    """Means plus factors times `unit`, of the cluster that each vector is of: one product a vector."""
+    """Means plus factors times `unit`, of the cluster that each vector is of.
 
-    def one(vector: tuple[jax.Array, jax.Array]) -> jax.Array:
-        cluster, unit = vector
-        return means[cluster] + jnp.matmul(cholesky[cluster], unit, precision="highest")
+    The vectors are sorted by cluster, and a factor is multiplied with a few of its vectors at once, block by
+    block of its triangle: it is read from memory once for all of them, and a block stays in the cache.
+    """
+    (k, b), c = unit.shape, len(means)
+    size = _GROUP if k <= 2 * _SIDE else 2 * _GROUP
+    order = jnp.argsort(own)
+    own = own[order]
+    unit = jnp.pad(unit[:, order], ((0, 0), (0, size)))
+    stop = jnp.sum(own[:, None] >= own, axis=1, dtype=jnp.int32)
 
-    return jax.lax.map(one, (own, unit.T))
+    def following(first: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+        return jnp.where(first < b, jnp.minimum(first + size, stop[first]), b), first
+
+    # At most so many groups, of which the last may be empty.
+    firsts = jax.lax.scan(following, jnp.int32(0), length=min(b, c + b // size))[1]
+
+    side = min(k, _SIDE)
+    lower = np.array([(i, j) for i in range(-(-k // side)) for j in range(i + 1)], np.int32) * side
+    # The last row of blocks, and the last column, begin early enough to be whole.
+    places, begins = jnp.asarray(np.minimum(lower, k - side)), jnp.asarray(lower)
+    inside = jnp.arange(side, dtype=jnp.int32)
+
+    def multiply(first: jax.Array) -> jax.Array:
+        right = jax.lax.dynamic_slice(unit, (0, first), (k, size))
+        cluster = own[first]
+
+        def add(block: jax.Array, left: jax.Array) -> jax.Array:
+            (row, column), (row_begin, column_begin) = places[block], begins[block]
+            factor = jax.lax.dynamic_slice(cholesky, (cluster, row, column), (1, side, side))[0]
+            part = jax.lax.dynamic_slice(right, (column, 0), (side, size))
+            part = jnp.where((column + inside >= column_begin)[:, None], part, 0.0)
+            more = jnp.matmul(factor, part, precision="highest")
+            more = jnp.where((row + inside >= row_begin)[:, None], more, 0.0)
+            reached = jax.lax.dynamic_slice(left, (row, 0), (side, size))
+            return jax.lax.dynamic_update_slice(left, reached + more, (row, 0))
+
+        left = jax.lax.fori_loop(0, len(lower), add, jnp.zeros((k, size), jnp.float32))
+        return left.T + means[cluster]
+
+    def group(first: jax.Array) -> jax.Array:
+        return jax.lax.cond(first < b, multiply, lambda _: jnp.zeros((size, k), jnp.float32), first)
+
+    drawn = jax.lax.map(group, firsts).reshape(-1, k)
+    number = jnp.arange(b, dtype=jnp.int32)
+    mine = jnp.sum(firsts <= number[:, None], axis=1, dtype=jnp.int32) - 1
+    return drawn[(mine * size + number - firsts[mine])[jnp.argsort(order)]]
 
 
 def _by_cluster(
