@@ -578,6 +578,7 @@ EXCEPTIONS = {
     "abstract": {"Sampler"},
     "an error": {"DivergenceError"},
     "a result": {
+        *("Scores", "Threshold"),
         *("evaluation.Row", "evaluation.SweepCell", "evaluation.TradeoffPoint"),
         *("latent.Direction", "latent.Ellipse", "latent.Moments", "latent.ShardedVectors"),
     },

@@ -53,9 +53,25 @@ def _signed(m: jax.Array, w: jax.Array) -> jax.Array:
 
 def _choose(weight: Float[Array, "k b"], w: Float[Array, " b"]) -> Int[Array, " b"]:
     """A row with probability proportional to its weight, column by column."""
-    k = weight.shape[0]
+    # First a block of rows, then one of its rows: a cumulated sum of all takes log2(k) passes.
+    weight, w = jax.lax.stop_gradient((weight, w))
+    k, b = weight.shape
+    rows = math.isqrt(k - 1) + 1
+    blocks = jnp.pad(weight, ((0, -k % rows), (0, 0))).reshape(-1, rows, b)
+    block, rest = _passed(jnp.sum(blocks, axis=1), w)
+    found = block * rows + _passed(jnp.take_along_axis(blocks, block[None, None], axis=0)[0], rest)[0]
+    return jnp.minimum(found, k - 1)
+
+
+def _passed(
+    weight: Float[Array, "m b"], w: Float[Array, " b"]
+) -> tuple[Int[Array, " b"], Float[Array, " b"]]:
+    """Where the cumulated weights pass the share w of them all, and the share of that weight to go."""
     reached = jnp.cumsum(weight, axis=0)
-    return jnp.minimum(jnp.sum(reached <= w * reached[-1], axis=0, dtype=jnp.int32), k - 1)
+    sought = w * reached[-1]
+    found = jnp.minimum(jnp.sum(reached <= sought, axis=0, dtype=jnp.int32), weight.shape[0] - 1)
+    last, own = (jnp.take_along_axis(x, found[None], axis=0)[0] for x in (reached, weight))
+    return found, jnp.clip((sought - (last - own)) / jnp.maximum(own, TINY), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -104,8 +120,9 @@ class NormalDensity(Density):
     def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See `Density`."""
         scale = jnp.asarray(self.scale)[:, None]
-        log_weight = -0.5 * jnp.square(m / scale) - jnp.log(scale * erf(t / (scale * math.sqrt(2))))
-        weight = jnp.exp(log_weight - jnp.max(log_weight, axis=0))
+        # From the largest scale, whose term falls least, so that it is not lost where m is large.
+        fall = 0.5 * (1 / jnp.square(scale) - 1 / jnp.square(jnp.max(scale)))
+        weight = jnp.exp(-fall * jnp.square(m)) / (scale * erf(t / (scale * math.sqrt(2))))
         return _choose(weight, w[0]), _signed(m, w[1])
 
     def within(self, t: jax.Array, w: jax.Array) -> jax.Array:

@@ -43,7 +43,8 @@ def largest_angle(density: Density, xp: Any = np, *, reach: Any = 1.0) -> Cells:
     kinks = density.kinks
     if kinks is not None:
         kinks = np.sort(np.concatenate([np.arcsin(kinks), np.arccos(kinks)]))
-    most = xp.arcsin(xp.minimum(reach, 1))
+    # At 1 the arc sine has no slope.
+    most = xp.where(reach < 1, xp.arcsin(xp.where(reach < 1, reach, 0)), np.pi / 2)
     middle = xp.minimum(most, np.pi / 4)
     return integrate(log_density, [(0, middle), (middle, most)], kinks=kinks, xp=xp)
 

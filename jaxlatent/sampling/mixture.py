@@ -278,10 +278,11 @@ def _in_groups(
     """
     (k, b), c = unit.shape, len(means)
     size = _GROUP if k <= 2 * _SIDE else 2 * _GROUP
-    order = jnp.argsort(own)
-    own = own[order]
+    order = jnp.argsort(own).astype(jnp.int32)
+    own = own[order].astype(jnp.int32)
     unit = jnp.pad(unit[:, order], ((0, 0), (0, size)))
-    stop = jnp.sum(own[:, None] >= own, axis=1, dtype=jnp.int32)
+    sizes = jnp.sum(own[:, None] == jnp.arange(c, dtype=jnp.int32), axis=0, dtype=jnp.int32)
+    stop = jnp.cumsum(sizes, dtype=jnp.int32)[own]
 
     def following(first: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
         return jnp.where(first < b, jnp.minimum(first + size, stop[first]), b), first
@@ -293,21 +294,21 @@ def _in_groups(
     lower = np.array([(i, j) for i in range(-(-k // side)) for j in range(i + 1)], np.int32) * side
     # The last row of blocks, and the last column, begin early enough to be whole.
     places, begins = jnp.asarray(np.minimum(lower, k - side)), jnp.asarray(lower)
-    inside = jnp.arange(side, dtype=jnp.int32)
+    inside, zero = jnp.arange(side, dtype=jnp.int32), jnp.int32(0)
 
     def multiply(first: jax.Array) -> jax.Array:
-        right = jax.lax.dynamic_slice(unit, (0, first), (k, size))
+        right = jax.lax.dynamic_slice(unit, (zero, first), (k, size))
         cluster = own[first]
 
         def add(block: jax.Array, left: jax.Array) -> jax.Array:
             (row, column), (row_begin, column_begin) = places[block], begins[block]
             factor = jax.lax.dynamic_slice(cholesky, (cluster, row, column), (1, side, side))[0]
-            part = jax.lax.dynamic_slice(right, (column, 0), (side, size))
+            part = jax.lax.dynamic_slice(right, (column, zero), (side, size))
             part = jnp.where((column + inside >= column_begin)[:, None], part, 0.0)
             more = jnp.matmul(factor, part, precision="highest")
             more = jnp.where((row + inside >= row_begin)[:, None], more, 0.0)
-            reached = jax.lax.dynamic_slice(left, (row, 0), (side, size))
-            return jax.lax.dynamic_update_slice(left, reached + more, (row, 0))
+            reached = jax.lax.dynamic_slice(left, (row, zero), (side, size))
+            return jax.lax.dynamic_update_slice(left, reached + more, (row, zero))
 
         left = jax.lax.fori_loop(0, len(lower), add, jnp.zeros((k, size), jnp.float32))
         return left.T + means[cluster]
@@ -317,7 +318,7 @@ def _in_groups(
 
     drawn = jax.lax.map(group, firsts).reshape(-1, k)
     number = jnp.arange(b, dtype=jnp.int32)
-    mine = jnp.sum(firsts <= number[:, None], axis=1, dtype=jnp.int32) - 1
+    mine = jnp.searchsorted(firsts, number, side="right").astype(jnp.int32) - 1
     return drawn[(mine * size + number - firsts[mine])[jnp.argsort(order)]]
 
 

@@ -8,7 +8,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 import jaxlatent as jl
 from jaxlatent.sampling.draws import _draw_tiles
-from jaxlatent.sampling.mixture import GaussianMixtureSampler, _by_cluster, _by_vector
+from jaxlatent.sampling.mixture import GaussianMixtureSampler, _by_cluster, _in_groups
 
 WEIGHTS = np.array([0.5, 0.3, 0.0, 0.2])
 
@@ -239,5 +239,5 @@ def test_the_ways_of_a_cpu_and_of_an_accelerator_give_the_same():
     laws = (rng.standard_normal(shape).astype(np.float32) for shape in ((9, 128), (5, 9), (5, 9, 9)))
     unit, means, cholesky = map(jnp.asarray, laws)
     expected = means[own] + jnp.einsum("bij,jb->bi", cholesky[own], unit, precision="highest")
-    for draw in (_by_vector, _by_cluster):
+    for draw in (_in_groups, _by_cluster):
         np.testing.assert_allclose(jax.jit(draw)(own, unit, means, cholesky), expected, rtol=1e-5, atol=1e-5)
