@@ -2,6 +2,7 @@
 
 import abc
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,8 @@ from jaxlatent.sampling.law import largest_angle, mean_square
 LIMIT = 1 - 2**-20
 # Where rounding moves a component by more, float32 cannot hold it, and no margin helps.
 MOST_ERROR = 0.125
+# Of the length of an interval, 2^-32 of which float32 no longer tells apart.
+_HALVINGS = 32
 
 
 class Body(abc.ABC):
@@ -41,6 +44,24 @@ class Body(abc.ABC):
     @abc.abstractmethod
     def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
         """The squares of `gauge`, traceable."""
+
+    @property
+    @abc.abstractmethod
+    def extent(self) -> Float[Array, " k"]:
+        """How far from 0 a component can be inside, of `EllipseBody` from the centre."""
+
+    @abc.abstractmethod
+    def nearest(self, y: Float[Array, "n k"]) -> tuple[Float[Array, "n k"], Float[Array, " n"]]:
+        """The centre of the body, of several of the one that each vector reaches first, and the gauge."""
+
+    @abc.abstractmethod
+    def room(
+        self, y: Float[Array, "n k"], way: Float[Array, "#n k"], rounding: Float[Array, "#n k"]
+    ) -> Float[Array, " n"]:
+        """The largest t up to which all of y + t way is inside, whatever errors of `rounding` it has.
+
+        0 where no t > 0 is.
+        """
 
     def gauge(self, y: Float[Array | np.ndarray, "n k"]) -> Float[Array, " n"]:
         """The factor by which the body has to be scaled about its centre to have each vector on its border.
@@ -129,17 +150,28 @@ class EllipseBody(Body):
         # The largest left side of all pair conditions: all of them hold exactly when it is at most 1.
         return largest_two(jnp.square(y / self.semi_axes))
 
-    def confine(self, y: Float[Array, "b k"], rounding: Float[Array, " k"]) -> Float[Array, "b k"]:
-        """Draws what rounding could lead outside straight towards the centre, as far as it takes.
+    @property
+    def extent(self) -> Float[Array, " k"]:
+        """The semi-axes."""
+        return self.semi_axes
 
-        Args:
-            y: vectors in the frame and units of the semi-axes, (b, k).
-            rounding: by how much each component may yet be moved, see `jaxlatent.latent.rounding`.
+    def nearest(self, y: Float[Array, "n k"]) -> tuple[Float[Array, "n k"], Float[Array, " n"]]:
+        """0, and the gauge."""
+        return jnp.zeros_like(y), largest_pair(y / self.semi_axes)
 
-        Returns:
-            float32 (b, k): inside, and inside still when each component is moved by as much.
+    def room(
+        self, y: Float[Array, "n k"], way: Float[Array, "#n k"], rounding: Float[Array, "#n k"]
+    ) -> Float[Array, " n"]:
+        """See `Body`."""
+        x, w, error = (v / self.semi_axes for v in (y, way, rounding))
+        return room_within(largest_pair, x, w, largest_pair(error))
+
+    def inner_gauge(self, rounding: Float[Array, " k"]) -> Float[Array, ""]:
+        """The gauge up to which a vector stays inside when each component is moved by as much as `rounding`.
+
+        The gauge is a norm: with the error e, that of y + e is at most gauge(y) + gauge(e).
         """
-        return y * shrinking(y / self.semi_axes, rounding / self.semi_axes)[:, None]
+        return LIMIT - largest_pair(jnp.minimum(rounding / self.semi_axes, MOST_ERROR)[None])[0]
 
     @classmethod
     def at_coverage(
@@ -211,16 +243,44 @@ class EllipseBody(Body):
         return math.sqrt(mean_square(largest_angle(UniformDensity(k)), k))
 
 
+def room_within(
+    norm: Callable[[jax.Array], jax.Array],
+    x: Float[Array, "n k"],
+    way: Float[Array, "#n k"],
+    error: Float[Array, "#n"],
+) -> Float[Array, " n"]:
+    """The largest t >= 0 with norm(x + t way) <= 1 - error, by bisection; 0 for no way, or an x outside.
+
+    What a norm bounds is convex, so that all of the line up to there is inside. Vectors that differ by t way
+    are t norm(way) apart, so that t is at most 2 / norm(way).
+    """
+    limit = LIMIT - error
+
+    def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = bounds
+        middle = (low + high) / 2
+        inside = norm(x + middle[:, None] * way) <= limit
+        return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
+
+    length = jnp.broadcast_to(norm(way), x.shape[:1])
+    most = jnp.where(length > 0, 2 / jnp.where(length > 0, length, 1), 0)
+    found = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.zeros_like(most), most))[0]
+    # On the boundary, which is where such a way ends and the next begins, rounding may say either.
+    return jnp.where(norm(x) <= limit * (1 + 2**-21), found, 0)
+
+
+def largest_pair(x: Float[Array, "n k"]) -> Float[Array, " n"]:
+    """The largest Euclidean norm of a pair of components: the norm whose unit ball is the body of axes 1."""
+    return jnp.sqrt(largest_two(jnp.square(x)))
+
+
 def shrinking(x: Float[Array, "b k"], error: Float[Array, "*#b k"]) -> Float[Array, " b"]:
     """The factor, at most 1, that keeps vectors inside the body of semi-axes 1 whatever errors they have.
 
-    The root N(x) of the sum of the two largest squares is the largest of the pairs' Euclidean norms, itself a
-    norm: N(|t x| + e) <= t N(x) + N(e), which is at most 1 for t = (1 - N(e)) / N(x).
+    The largest of the pairs' Euclidean norms is itself a norm, N(x), and N(|t x| + e) <= t N(x) + N(e), which
+    is at most 1 for t = (1 - N(e)) / N(x).
     """
-
-    def norm(x: jax.Array) -> jax.Array:
-        return jnp.sqrt(largest_two(jnp.square(x)))
-
+    norm = largest_pair
     error = jnp.broadcast_to(jnp.minimum(error, MOST_ERROR), x.shape)
     limit = jnp.float32(LIMIT)
     factor = (limit - norm(error)) / jnp.maximum(norm(x), limit / 2)

@@ -24,7 +24,7 @@ from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.body import Body, shrinking
+from jaxlatent.sampling.body import Body, EllipseBody, largest_pair, shrinking
 from jaxlatent.sampling.classes import by_class
 from jaxlatent.sampling.k_means import k_means, padded
 from jaxlatent.sampling.parents import check_differ
@@ -40,6 +40,8 @@ _SPREAD_PRIOR = 20
 _RESOLUTION = 1e-6
 # By how much more than the level asked for, so that the point that sets it is inside whatever the rounding.
 _SLACK = 2**-18
+# A step from one body into the next that is shorter, relative to the way so far, is rounding.
+_GAIN = 1e-5
 
 
 @pytree
@@ -92,12 +94,46 @@ class BodyUnion(Body):
     def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
         """That of the body that needs to be scaled least."""
 
-        def one(least: jax.Array, cluster: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-            centre, axes = cluster
+        def one(least: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            centre, axes = part
             return jnp.minimum(least, largest_two(jnp.square((y - centre) / axes))), None
 
-        start = jnp.full(y.shape[0], jnp.inf, jnp.float32)
-        return jax.lax.scan(one, start, (jnp.asarray(self.centres), jnp.asarray(self.semi_axes)))[0]
+        return jax.lax.scan(one, jnp.full(y.shape[0], jnp.inf, jnp.float32), self._parts)[0]
+
+    @property
+    def extent(self) -> Float[Array, " k"]:
+        """See `Body`."""
+        return jnp.max(jnp.abs(jnp.asarray(self.centres)) + jnp.asarray(self.semi_axes), axis=0)
+
+    def nearest(self, y: Float[Array, "n k"]) -> tuple[Float[Array, "n k"], Float[Array, " n"]]:
+        """See `Body`."""
+        gauges = jax.lax.map(lambda part: largest_pair((y - part[0]) / part[1]), self._parts)
+        first = jnp.argmin(gauges, axis=0)
+        return self._parts[0][first], jnp.min(gauges, axis=0)
+
+    def room(
+        self, y: Float[Array, "n k"], way: Float[Array, "#n k"], rounding: Float[Array, "#n k"]
+    ) -> Float[Array, " n"]:
+        """See `Body`; through all bodies that follow each other without a gap."""
+
+        def further(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            t = state[0]
+            here = y + t[:, None] * way
+
+            def through(most: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+                centre, axes = part
+                more = EllipseBody(axes).room(here - centre, way, rounding)
+                return jnp.maximum(most, t + more), None
+
+            most, _ = jax.lax.scan(through, t, self._parts)
+            return most, (most > t * (1 + _GAIN)) & jnp.isfinite(most)
+
+        start = jnp.zeros(y.shape[0], jnp.float32), jnp.ones(y.shape[0], bool)
+        return jax.lax.while_loop(lambda state: jnp.any(state[1]), further, start)[0]
+
+    @property
+    def _parts(self) -> tuple[Float[Array, "c k"], Float[Array, "c k"]]:
+        return jnp.asarray(self.centres), jnp.asarray(self.semi_axes)
 
     def confine(
         self,
@@ -117,8 +153,7 @@ class BodyUnion(Body):
 
     def rounding(self, pca: PCA) -> Float[Array, " k"]:
         """How far float32 moves the components of a vector on its way to the latent frame; see there."""
-        reach = jnp.abs(jnp.asarray(self.centres)) + jnp.asarray(self.semi_axes)
-        return inverse_rounding(pca, jnp.max(reach, axis=0))
+        return inverse_rounding(pca, self.extent)
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,8 +38,11 @@ _ROWS = 8192
 
 
 class _Tables(NamedTuple):
+    """The law of the largest component's angle, and what rounding leaves to two components and to one."""
+
     table: Table
-    rounding: Float[Array, " k"]
+    most: Float[Array, ""]
+    most_alone: Float[Array, ""]
 
 
 @pytree
@@ -97,7 +100,9 @@ class ExactSampler(Sampler):
 
     def _derive(self) -> "_Tables":
         law = largest_angle(self._density(), jnp if is_traced(self) else np, reach=self.reach)
-        return _Tables(tabulate(law), inverse_rounding(self.pca, self.body.semi_axes))
+        rounding = inverse_rounding(self.pca, self.body.semi_axes)
+        error = jnp.minimum(jnp.max(rounding / self.body.semi_axes), MOST_ERROR * self.reach)
+        return _Tables(tabulate(law), self.body.inner_gauge(rounding), self.reach * LIMIT - error)
 
     def _density(self) -> Density:
         if self.density == "uniform":
@@ -191,17 +196,15 @@ class ExactSampler(Sampler):
         k = self.pca.n_components
         density = self._density()
         first, second = words(seed, index, 0, 2)
-        table, rounding = tables(self)
+        table, most, most_alone = tables(self)
         angle = table.draw(first[0], unit_uniform(second[0]))
         m, t = jnp.sin(angle), spread(angle, jnp)
         which, largest = density.largest(m, t, unit_uniform(jnp.stack([first[1], second[1]])))
         u = density.within(t, uniforms(seed, index, 1, k))
         u = jnp.where(jnp.arange(k, dtype=jnp.int32)[:, None] == which, largest, u)
-        axes = self.body.semi_axes
-        y = self.body.confine(u.T * (axes * jnp.float32(LIMIT)), rounding)
-        # Where components are given, these leave less.
-        most = self.reach * axes - jnp.minimum(rounding, MOST_ERROR * self.reach * axes)
-        return jnp.clip(y, -most, most)
+        # No pair is longer than (m, t); what rounding could lead outside is drawn towards the centre.
+        shrink = jnp.minimum(jnp.minimum(most / jnp.hypot(m, t), most_alone / m), 1)
+        return (u * shrink).T * self.body.semi_axes
 
 
 def measure_marginals(

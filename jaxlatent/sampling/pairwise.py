@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxlatent._boundary import as_choice
 from jaxlatent._pytree import pytree, static_field
+from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.sampling.body import LIMIT, EllipseBody
@@ -95,19 +96,22 @@ class PairwiseSampler(Sampler):
         k = self.body.n_components
         start, other = words(seed, index, 0, k + 1)
         q = jnp.square(unit_uniform(start[:k])) * jnp.float32(LIMIT)
-        negative = (start[:k] & 1 == 1).T
+        negative = start[:k] & 1 == 1
         if self.order == "permutation":
-            u = jnp.sqrt(permutation_pass(q, seed, index, 2, LIMIT)).T
+            q = permutation_pass(q, seed, index, 2, LIMIT)
+            pair, u = largest_two(q.T), jnp.sqrt(q)
         else:
             if k > _MOST_WITHOUT_ROUNDS:
                 q = round_robin(q, other[: k // 2 + 1], LIMIT, k // _COMPONENTS_A_ROUND)
             q = redraw_violated(descending(q)[:k], seed, index, 2, LIMIT)
             # The components are exchangeable, so any order of them is as good as the one lost by sorting.
             labels = random_labels(words(seed, index, 1, k)[0])
-            u = jnp.take_along_axis(jnp.sqrt(q), labels, axis=0, mode="promise_in_bounds").T
-        y = jnp.where(negative, -u, u) * self.body.semi_axes
-        return self.body.confine(y, tables(self))
+            pair = q[0] + q[1]
+            u = jnp.take_along_axis(jnp.sqrt(q), labels, axis=0, mode="promise_in_bounds")
+        # What rounding could lead outside is drawn towards the centre.
+        u = u * jnp.minimum(tables(self) / jnp.sqrt(pair), 1)
+        return jnp.where(negative, -u, u).T * self.body.semi_axes
 
-    def _derive(self) -> Float[Array, " k"]:
-        """How far rounding moves a vector on its way to the latent frame."""
-        return inverse_rounding(self.pca, self.body.semi_axes)
+    def _derive(self) -> Float[Array, ""]:
+        """The gauge up to which rounding, on the way to the latent frame, does not lead outside."""
+        return self.body.inner_gauge(inverse_rounding(self.pca, self.body.semi_axes))

@@ -29,7 +29,7 @@ from jaxlatent._boundary import (
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.moments import moments
 from jaxlatent.latent.subset import subset_moments
-from jaxlatent.sampling.body import Body
+from jaxlatent.sampling.body import Body, room_within
 
 # Below it, float32 can no longer tell an ellipse from a line.
 _LEAST_WIDTH = 1e-6
@@ -122,6 +122,35 @@ class TiltedBody(Body):
         forms = jax.lax.map(lambda rows: squared_gauge(rows.T, self.correlation), t.reshape(-1, block, d))
         return forms.reshape(-1)[:n]
 
+    @property
+    def extent(self) -> Float[Array, " d"]:
+        """See `Body`."""
+        return jnp.abs(self.mean.reshape(-1)) + jnp.float32(self.level) * self.sigma
+
+    def nearest(self, y: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+        """See `Body`."""
+        return jnp.broadcast_to(self.mean.reshape(-1), y.shape), jnp.sqrt(self._squared_gauge(y))
+
+    def room(
+        self, y: Float[Array, "n d"], way: Float[Array, "#n d"], rounding: Float[Array, "#n d"]
+    ) -> Float[Array, " n"]:
+        """See `Body`."""
+        scale = jnp.maximum(self.sigma * jnp.float32(self.level), jnp.float32(1e-30))
+        x, w = (y - self.mean.reshape(-1)) / scale, jnp.where(self.sigma > 0, way / scale, 0)
+        error = jnp.max(jnp.where(self.sigma > 0, rounding / scale, 0), axis=1)
+
+        def norm(t: jax.Array) -> jax.Array:
+            return jnp.sqrt(squared_gauge(t.T, self.correlation))
+
+        return room_within(norm, x, w, error * self._sensitivity)
+
+    @property
+    def _sensitivity(self) -> Float[Array, ""]:
+        """By how much an error of 1 in every t can change the gauge, at most."""
+        others = ~jnp.eye(self.n_components, dtype=bool)
+        width = 1 - jnp.max(jnp.abs(self.correlation), where=others, initial=0.0)
+        return jnp.sqrt(2 / width)
+
     def standardise(self, z: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         """The vectors t = (z - mean) / (level sigma); a constant coordinate is 0, or huge off the mean."""
         centred = z.astype(jnp.float32) - self.mean.reshape(-1)
@@ -137,9 +166,7 @@ class TiltedBody(Body):
         scale = self.sigma * jnp.float32(self.level)
         digits = jnp.abs(self.mean.reshape(-1)) / jnp.where(scale > 0, scale, jnp.inf)
         error = jnp.float32(_EPS / 2) * (16 + 2 * jnp.max(digits))
-        others = ~jnp.eye(self.n_components, dtype=bool)
-        width = 1 - jnp.max(jnp.abs(self.correlation), where=others, initial=0.0)
-        return self.mean.reshape(-1) + scale / (1 + error * jnp.sqrt(2 / width)) * t.T
+        return self.mean.reshape(-1) + scale / (1 + error * self._sensitivity) * t.T
 
 
 def squared_gauge(t: Float[Array, "d b"], correlation: Float[Array, "d d"]) -> Float[Array, " b"]:

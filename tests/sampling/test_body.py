@@ -5,6 +5,8 @@ import pytest
 from scipy import special
 
 from jaxlatent import EllipseBody
+from jaxlatent.latent.coverage import largest_two
+from jaxlatent.sampling.body import shrinking
 
 
 def all_pairs(y, a):
@@ -143,26 +145,48 @@ def test_errors_of_levels():
         EllipseBody(jnp.ones(3)).log_mass(np.ones(4))
 
 
+def confine(y, axes, rounding):
+    return y * np.asarray(shrinking(jnp.asarray(y / axes), jnp.asarray(rounding / axes)))[:, None]
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-4, 0.03])
-def test_confined_vectors_stay_inside_however_rounding_moves_them(size):
+def test_shrunk_vectors_stay_inside_however_rounding_moves_them(size):
     rng = np.random.default_rng(3)
     axes = np.geomspace(2, 0.01, 7).astype(np.float32)
-    body, rounding = EllipseBody(jnp.asarray(axes)), (size * axes * rng.uniform(0, 1, 7)).astype(np.float32)
+    rounding = (size * axes * rng.uniform(0, 1, 7)).astype(np.float32)
     y = (0.6 * axes * rng.standard_normal((4000, 7))).astype(np.float32)
-    confined = np.asarray(body.confine(jnp.asarray(y), jnp.asarray(rounding)), np.float64)
-    worst = confined + np.sign(confined) * rounding
+    shrunk = confine(y, axes, rounding).astype(np.float64)
+    worst = shrunk + np.sign(shrunk) * rounding
     assert all_pairs(worst, axes).max() <= 1
     # Nothing is moved that need not be, and the rest no further than by the rounding of a pair.
     safe = all_pairs(y + np.sign(y) * rounding, axes) < 0.9999
-    np.testing.assert_array_equal(confined[safe], y[safe])
-    gauge = np.sqrt(all_pairs(confined, axes))
+    np.testing.assert_array_equal(shrunk[safe], y[safe])
+    gauge = np.sqrt(all_pairs(shrunk, axes))
     assert (gauge[~safe] > 1 - 2 * size - 1e-4).all()
+    # What a sampler gets that knows the largest pair of its vectors.
+    most = float(EllipseBody(jnp.asarray(axes)).inner_gauge(jnp.asarray(rounding)))
+    edge = most * y / np.sqrt(all_pairs(y, axes))[:, None]
+    assert all_pairs(edge + np.sign(edge) * rounding, axes).max() <= 1
 
 
-def test_confined_where_float32_cannot_hold_a_component():
+def test_shrunk_where_float32_cannot_hold_a_component():
     """There is no margin that helps, and the others are not given up for it."""
-    body = EllipseBody(jnp.array([1.0, 1.0, 1e-9]))
-    y = jnp.array([[0.6, 0.6, 0.0], [0.9, 0.4, 1e-10]])
-    confined = body.confine(y, jnp.full(3, 1e-6))
-    assert float(jnp.abs(confined - y)[:, :2].max()) < 0.2
-    assert body.contains(confined).all()
+    axes = np.array([1.0, 1.0, 1e-9], np.float32)
+    y = np.array([[0.6, 0.6, 0.0], [0.9, 0.4, 1e-10]], np.float32)
+    shrunk = confine(y, axes, np.full(3, 1e-6, np.float32))
+    assert np.abs(shrunk - y)[:, :2].max() < 0.2
+    assert EllipseBody(jnp.asarray(axes)).contains(shrunk).all()
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 7, 16, 61, 300])
+def test_two_largest(k):
+    """Whatever XLA makes of the squares: one that is computed twice can be rounded in two ways."""
+    rng = np.random.default_rng(k)
+    x = rng.standard_normal((20_000, k)).astype(np.float32)
+    x[:100] = np.abs(x[:100, :1])  # ties
+    w, t = rng.standard_normal(k).astype(np.float32), rng.random((20_000, 1)).astype(np.float32)
+    found = jax.jit(lambda x, w, t: largest_two(jnp.square((x + t * w) / 1.7)))(x, w, t)
+    exact = np.sort(np.square((x.astype(np.float64) + t.astype(np.float64) * w) / 1.7), axis=1)
+    np.testing.assert_allclose(found, exact[:, -2:].sum(axis=1), rtol=2e-5, atol=1e-6)
+    assert np.isnan(largest_two(jnp.asarray([[1.0] * (k - 1) + [np.nan]]))).all()
+    assert largest_two(jnp.zeros((0, k))).shape == (0,)

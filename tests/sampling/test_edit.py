@@ -148,7 +148,7 @@ def test_no_direction_and_vectors_on_the_boundary(unit_sampler):
     for strength in (1.0, np.inf):
         np.testing.assert_array_equal(edit(z, jnp.zeros(4), strength, sampler=sampler), z)
     axis = jnp.eye(4)[0]
-    np.testing.assert_array_equal(edit(z, axis, 1.0, sampler=sampler)[0], z[0])
+    np.testing.assert_allclose(edit(z, axis, 1.0, sampler=sampler)[0], z[0], atol=1e-5)
     np.testing.assert_allclose(edit(z, -axis, 9.0, sampler=sampler)[0], -axis, atol=1e-4)
     assert edit(z[:0], axis, 1.0, sampler=sampler).shape == (0, 4)
 
@@ -186,6 +186,70 @@ def test_an_attribute_found_in_z_points_is_given_and_taken(kind):
     assert shares[3] > 0.8
 
 
+BODIES = {
+    "exact": lambda z: jl.ExactSampler.fit(z, density="normal", fact=1.0),
+    "cluster-mixture": lambda z: jl.ClusterMixtureSampler.fit(z, n_clusters=5, coverage=0.9),
+    "cluster-recombination": lambda z: jl.ClusterRecombinationSampler.fit(z, n_clusters=5, coverage=0.9),
+    "fewer-components": lambda z: jl.ClusterMixtureSampler.fit(z, n_clusters=5, n_components=3, coverage=0.9),
+    "tilted": jl.TiltedSampler.fit,
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("mean", [0.0, 300.0])
+def test_every_sampler_with_a_body(name, mean, skewed):
+    z = np.asarray(skewed(3000, 6)) + np.float32(mean)
+    sampler = BODIES[name](z)
+    direction = np.random.default_rng(1).standard_normal(6).astype(np.float32)
+    inside = np.asarray(sampler.contains(z))
+    assert 0.02 < inside.mean() < 0.99
+    for strength in (0.0, 0.3, -np.inf):
+        edited = edit(z, direction, strength, sampler=sampler)
+        assert sampler.contains(edited).all()
+        if strength == 0:
+            np.testing.assert_array_equal(np.asarray(edited)[inside], z[inside])
+    at_the_end = np.asarray(sampler.score(edited).gauge)
+    np.testing.assert_allclose(at_the_end, 1, atol=1e-3 + 1e-4 * mean)
+    # As far as possible: a little further would be outside.
+    along = (
+        direction
+        if sampler.frame is None
+        else direction @ np.asarray(sampler.frame.components.T @ sampler.frame.components)
+    )
+    beyond = np.asarray(edited) - (2e-3 + 3e-4 * mean) * along
+    assert np.asarray(sampler.contains(beyond)).mean() < (0.1 if mean else 0.02)
+
+
+def test_through_bodies_that_overlap_and_not_across_a_gap(identity_pca):
+    centres = np.array([[0, 0], [1.5, 0], [3, 0], [8, 0]], np.float32)
+    body = jl.BodyUnion(centres, np.ones((4, 2), np.float32))
+    mixture = jl.GaussianMixtureSampler(
+        identity_pca(2),
+        jnp.full(4, 0.25),
+        jnp.asarray(centres),
+        jnp.broadcast_to(jnp.eye(2), (4, 2, 2)) + jnp.zeros((4, 2, 2)),
+    )
+    sampler = jl.ClusterMixtureSampler(mixture, body)
+    z, right = jnp.array([[0.0, 0.0], [-0.5, 0.5], [7.5, 0.1], [5.2, 0.0]]), jnp.array([1.0, 0.0])
+    edited = np.asarray(edit(z, right, np.inf, sampler=sampler))
+    np.testing.assert_allclose(edited[0], [4, 0], atol=1e-4)
+    np.testing.assert_allclose(edited[1], [3 + np.sqrt(0.75), 0.5], atol=1e-4)
+    np.testing.assert_allclose(edited[2], [8 + np.sqrt(0.99), 0.1], atol=1e-4)
+    # From outside, to the body that is reached first.
+    np.testing.assert_allclose(edit(z, right, 0.0, sampler=sampler)[3], [4, 0], atol=1e-4)
+    high = jnp.array([[0.0, 0.9]])
+    np.testing.assert_allclose(edit(high, right, np.inf, sampler=sampler)[0], [np.sqrt(0.19), 0.9], atol=1e-4)
+
+
+def test_vectors_of_any_shape(make_z):
+    z = np.asarray(make_z(400, 12))
+    shaped = z.reshape(400, 3, 2, 2)
+    direction = np.ones((3, 2, 2), np.float32)
+    found = edit(shaped, direction, 0.5, sampler=jl.ExactSampler.fit(shaped))
+    expected = edit(z, direction.ravel(), 0.5, sampler=jl.ExactSampler.fit(z))
+    np.testing.assert_array_equal(np.asarray(found).reshape(400, 12), expected)
+
+
 def test_dtypes_tracing_and_compilation(unit_sampler):
     sampler = unit_sampler(4)
     z = vectors_inside(sampler, 40)
@@ -208,7 +272,9 @@ def test_dtypes_tracing_and_compilation(unit_sampler):
 def test_errors(make_z, unit_sampler):
     sampler, z, v = unit_sampler(4), jnp.zeros((5, 4)), jnp.ones(4)
     box = jl.BoxSampler.fit(make_z(50, 4))
-    with pytest.raises(TypeError, match=r"sampler: expected one with a PCA frame .* got BoxSampler"):
+    with pytest.raises(
+        TypeError, match="sampler: expected one with a body, as PairwiseSampler, got BoxSampler"
+    ):
         edit(z, v, 1.0, sampler=box)
     with pytest.raises(ValueError, match=r"z: .*\(n, 4\), got \(5, 3\)"):
         edit(z[:, :3], v, 1.0, sampler=sampler)
