@@ -89,7 +89,7 @@ def test_the_exact_sampler(run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     options = ("--sampler", "exact", "--density", "empirical", "--temperature", "0.9")
-    assert call("fit", folder, *options, "--half-width", "matched") == 0
+    assert call("fit", folder, *options, "--fact", "matched") == 0
     sampler = jl.load(folder / "sampler.npz")
     assert isinstance(sampler, jl.ExactSampler)
     assert (sampler.density, sampler.temperature) == ("empirical", 0.9)

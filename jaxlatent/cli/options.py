@@ -39,21 +39,21 @@ class Numbers(click.ParamType):
             self.fail(f"expected {kind} between commas, got {value!r}", param, ctx)
 
 
-class OptionalNumber(click.ParamType):
-    """A number, or the word "none"."""
+class NumberOr(click.ParamType):
+    """A number, or one of some words, of which "none" is None."""
 
-    def __init__(self, number: type):
-        self._number = number
-        self.name = f"{'integer' if number is int else 'float'}|none"
+    def __init__(self, words: tuple[str, ...], number: type = float):
+        self._number, self._words = number, words
+        self.name = "|".join(["integer" if number is int else "float", *words])
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.ParamType.convert`."""
-        if value is None or value == "none":
-            return None
+        if value is None or value in self._words:
+            return None if value == "none" else value
         try:
             return self._number(value)
         except ValueError:
-            self.fail(f"expected a number or none, got {value!r}", param, ctx)
+            self.fail(f"expected a number or {' or '.join(self._words)}, got {value!r}", param, ctx)
 
 
 def config_options(record: type) -> Callable[[Callable], Callable]:
@@ -75,7 +75,7 @@ def config_options(record: type) -> Callable[[Callable], Callable]:
             else:
                 kinds = (field.type, *get_args(field.type))
                 number = int if int in kinds else float
-                options["type"] = OptionalNumber(number) if type(None) in kinds else number
+                options["type"] = NumberOr(("none",), number) if type(None) in kinds else number
             command = click.option(flag, **options)(command)
         return command
 

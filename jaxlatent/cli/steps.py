@@ -8,6 +8,7 @@ import click
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.cli.console import open_run
 from jaxlatent.cli.options import (
+    NumberOr,
     Numbers,
     components_option,
     config_options,
@@ -17,11 +18,12 @@ from jaxlatent.cli.options import (
     take_record,
 )
 from jaxlatent.cli.tables import print_table
+from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
 from jaxlatent.runs import report_latents
-from jaxlatent.sampling.exact import DensityName
+from jaxlatent.sampling.densities import DensityName
 from jaxlatent.sampling.pairwise import Order
-from jaxlatent.sampling.region import FACT, Axes
+from jaxlatent.sampling.region import FACT, Matched
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"
@@ -97,18 +99,19 @@ def encode(run: Path) -> None:
 )
 @click.option(
     "--fact",
-    type=float,
+    type=NumberOr(get_args(Matched)),
     default=None,
     show_default=str(FACT),
-    help="Semi-axes in units of the half-width; smaller gives cleaner and less varied images. 1 if matched.",
+    help="Semi-axes in units of the half-width; smaller gives cleaner and less varied images. Or matched: "
+    "vectors uniform in the region keep the data's variances.",
 )
 @click.option(
     "--half-width",
-    type=click.Choice(get_args(Axes)),
+    type=click.Choice(get_args(HalfWidth)),
     default="fwhm",
     show_default=True,
-    help="What semi-axes are measured by: full or half width at half maximum of a component's density, its "
-    "standard deviation, or matched: vectors uniform in the region keep the data's variances.",
+    help="What semi-axes are measured by: full or half width at half maximum of a component's density, or "
+    "its standard deviation.",
 )
 @click.option(
     "--sampler",

@@ -4,7 +4,7 @@ import inspect
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -53,7 +53,7 @@ ALL = (
     "gaussian:temperature=0.8",
     "pairwise:fact=0.7:n_components=105",
     "pairwise:fact=1.0:n_components=105",
-    "exact:half_width=matched",
+    "exact:fact=matched",
     "exact:density=normal:fact=2.0",
     "exact:density=empirical:fact=2.0",
     "tilted:fact=1.0",
@@ -153,7 +153,7 @@ def specs(texts: Sequence[str], most: int) -> list[Spec]:
     return list(dict.fromkeys(found))
 
 
-def _options(name: str) -> dict[str, Any]:
+def _options(name: str) -> dict[str, "_Kind"]:
     """The options that can be written as text, with their types."""
     fit = SAMPLERS[name].fit  # type: ignore[attr-defined]
     kinds = get_type_hints(fit)
@@ -162,23 +162,31 @@ def _options(name: str) -> dict[str, Any]:
     return {option: kind for option, kind in found.items() if kind is not None}
 
 
-def _kind(annotation: Any) -> Any:
-    """int, float, or a Literal; None for what is no such thing."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        kinds = [_kind(each) for each in get_args(annotation)]
-        return next((kind for kind in kinds if kind is not None), None)
-    return annotation if annotation in (int, float) or get_origin(annotation) is Literal else None
+class _Kind(NamedTuple):
+    """What an option may be: a number of a type, or one of some words, or either."""
+
+    number: type[int] | type[float] | None
+    words: tuple[str, ...]
 
 
-def _read(where: str, text: str, kind: Any) -> int | float | str:
-    if get_origin(kind) is Literal:
-        if text not in get_args(kind):
-            raise ValueError(f"{where}: expected one of {', '.join(get_args(kind))}, got {text!r}")
+def _kind(annotation: Any) -> _Kind | None:
+    """None for what cannot be written as text."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    number = next((kind for kind in kinds if kind in (int, float)), None)
+    words = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
+    return _Kind(number, words) if number or words else None
+
+
+def _read(where: str, text: str, kind: _Kind) -> int | float | str:
+    if text in kind.words:
         return text
+    if kind.number is None:
+        raise ValueError(f"{where}: expected one of {', '.join(kind.words)}, got {text!r}")
     try:
-        value = kind(text)
+        value = kind.number(text)
     except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
+        wanted = "a whole number" if kind.number is int else "a number"
+        wanted = " or ".join([wanted, *kind.words])
         raise ValueError(f"{where}: expected {wanted}, got {text!r}") from None
     if not np.isfinite(value):
         raise ValueError(f"{where}: expected a finite number, got {text!r}")

@@ -6,13 +6,13 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 
 from jaxlatent._boundary import as_vectors
+from jaxlatent.latent.histogram import component_counts
 from jaxlatent.latent.moments import moments
 
 # To each side of the median, in robust standard deviations; what is farther away is counted, not shown.
 _REACH = 6.0
 _IQR = 1.349  # interquartile range of a standard normal
 _QUARTILE_POINTS = 8192
-_ROWS = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def number_distribution(y: Float[Array | np.ndarray, "n k"]) -> NumberDistributi
         TypeError, ValueError: if `y` is not such an array, or is not finite.
     """
     y = as_vectors("y", y, least=2)
-    n, k = y.shape
+    n = y.shape[0]
     found = moments(y)
     sigma = np.sqrt(np.diag(found.covariance))
     some = np.asarray(y[:: -(-n // _QUARTILE_POINTS)], np.float64)
@@ -75,13 +75,7 @@ def number_distribution(y: Float[Array | np.ndarray, "n k"]) -> NumberDistributi
     bins = 2 * int(np.ceil(_REACH / (2 * _IQR * n ** (-1 / 3))))
     width = 2 * _REACH * scale / bins
     start = median - _REACH * scale
-    counts = np.zeros(k * (bins + 2), np.int64)
-    column = np.arange(k) * (bins + 2)
-    for begin in range(0, n, _ROWS):
-        place = np.floor((np.asarray(y[begin : begin + _ROWS], np.float64) - start) / width) + 1
-        slot = np.clip(place, 0, bins + 1).astype(np.int64) + column
-        counts += np.bincount(slot.ravel(), minlength=counts.size)
-    rows = counts.reshape(k, bins + 2)
+    rows = component_counts(y, start, width, bins)
     edges = start[:, None] + width[:, None] * np.arange(bins + 1)
     density = rows[:, 1:-1] / (n * width[:, None])
     return NumberDistribution(edges, density, (rows[:, 0] + rows[:, -1]) / n, found.mean, sigma)

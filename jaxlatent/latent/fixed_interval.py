@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_choice, as_positive, as_vectors
 from jaxlatent.latent.half_width import width_at_half_maximum
+from jaxlatent.latent.histogram import component_counts
 
-_ROWS = 8192
 _MOST_BINS = 20_000
 
 
@@ -40,7 +40,6 @@ def fixed_interval_half_width(
     """
     as_choice("kind", kind, get_args(Literal["fwhm", "hwhm"]))
     y = as_vectors("y", y, least=1)
-    n, k = y.shape
     interval = as_positive("interval", interval)
     largest = float(max(np.max(y), -np.min(y)))
     if not np.isfinite(largest):
@@ -53,12 +52,8 @@ def fixed_interval_half_width(
             f"interval: {interval:g} makes {bins} bins of values up to {largest:g}; take at least "
             f"{2.1 * largest / _MOST_BINS:.2g}"
         )
-    counts = np.zeros(k * bins, np.int64)
-    column = np.arange(k) * bins + reach
-    for begin in range(0, n, _ROWS):
-        place = np.floor(np.asarray(y[begin : begin + _ROWS], np.float64) / interval + 0.5)
-        counts += np.bincount((place.astype(np.int64) + column).ravel(), minlength=counts.size)
-    histogram = jnp.asarray(counts.reshape(k, bins), jnp.float32)
+    width = np.full(y.shape[1], interval)
+    histogram = jnp.asarray(component_counts(y, -(reach + 0.5) * width, width, bins)[:, 1:-1], jnp.float32)
     fwhm = _widths(histogram) * jnp.float32(interval)
     return fwhm if kind == "fwhm" else fwhm / 2
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._boundary import as_choice, as_vectors
+from jaxlatent._boundary import as_choice, as_vectors, on_device
 from jaxlatent.latent.centred import centred
+from jaxlatent.latent.histogram import component_counts
 from jaxlatent.latent.sharded import Vectors, on_host
 
 HalfWidth = Literal["fwhm", "hwhm", "sigma"]
@@ -64,7 +65,10 @@ def half_width(y: Float[Vectors, "n k"], kind: HalfWidth = "fwhm") -> Float[Arra
         return deviation
     robust = ((quartiles[2] - quartiles[0]) / 1.349).astype(np.float32)
     # More than half of the values equal: the quartiles say nothing, and the peak is that value.
-    fwhm = _fwhm(y, np.where(robust > 0, robust, deviation))
+    scale = np.where(robust > 0, robust, np.asarray(deviation))
+    width = np.where(scale > 0, scale, 1) / _BINS_PER_SIGMA
+    counts = component_counts(y, -width * (_BINS // 2), width, _BINS)[:, 1:-1]
+    fwhm = _fwhm(on_device(counts), on_device(scale), max(_LEAST_BANDWIDTH, 1.06 * y.shape[0] ** -0.2))
     return fwhm if kind == "fwhm" else fwhm / 2
 
 
@@ -73,17 +77,8 @@ def _deviation(y: jax.Array) -> jax.Array:
     return jnp.std(y, axis=0, ddof=1)
 
 
-@jax.jit
-def _fwhm(y: jax.Array, scale: jax.Array) -> jax.Array:
-    n, k = y.shape
-    unit = jnp.where(scale > 0, scale, 1.0)
-    place = y / unit * _BINS_PER_SIGMA + _BINS // 2
-    inside = (place >= 0) & (place < _BINS)
-    column = jnp.arange(k, dtype=jnp.int32) * (_BINS + 1)
-    slot = jnp.where(inside, place, _BINS).astype(jnp.int32) + column
-    counts = jnp.zeros(k * (_BINS + 1), jnp.float32).at[slot.ravel()].add(1.0)
-    histogram = counts.reshape(k, _BINS + 1)[:, :_BINS]
-    bandwidth = max(_LEAST_BANDWIDTH, 1.06 * n**-0.2)
+@partial(jax.jit, static_argnames="bandwidth")
+def _fwhm(histogram: jax.Array, scale: jax.Array, bandwidth: float) -> jax.Array:
     density = jax.vmap(partial(jnp.convolve, mode="same"), (0, None))(histogram, _kernel(bandwidth))
     width = jax.vmap(width_at_half_maximum)(density) / _BINS_PER_SIGMA
     square = jnp.square(width) - (GAUSSIAN_FWHM * bandwidth) ** 2

@@ -7,7 +7,7 @@ to choose which component is the largest and to draw the others within [-t, t].
 import abc
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,15 @@ import scipy.special
 from jax.scipy.special import erf, erfinv
 from jaxtyping import Array, Float, Float64, Int
 
+#: The densities that have a name, and those of them that need no points.
+DensityName = Literal["uniform", "normal", "empirical"]
+ParametricDensity = Literal["uniform", "normal"]
+
 #: Stands for 0 in a logarithm, in float32 too.
 TINY = 1e-30
 
 
-class Density(abc.ABC):
+class ProductDensity(abc.ABC):
     """A density of k independent components u_j."""
 
     @property
@@ -75,37 +79,37 @@ def _passed(
 
 
 @dataclass(frozen=True)
-class UniformDensity(Density):
+class UniformDensity(ProductDensity):
     """p_j = 1/2 on [-1, 1]."""
 
     k: int
 
     def log_max_density(self, m: Any, t: Any, xp: Any) -> Any:
-        """See `Density`; k t^(k-1)."""
+        """See `ProductDensity`; k t^(k-1)."""
         return math.log(self.k) + (self.k - 1) * xp.log(xp.maximum(t, TINY))
 
     def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """See `Density`; every component alike."""
+        """See `ProductDensity`; every component alike."""
         index = jnp.minimum((w[0] * self.k).astype(jnp.int32), self.k - 1)
         return index, _signed(m, w[1])
 
     def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
-        """See `Density`."""
+        """See `ProductDensity`."""
         return t * (2 * w - 1)
 
     def log_prob(self, u: jax.Array) -> jax.Array:
-        """See `Density`."""
+        """See `ProductDensity`."""
         return jnp.full(u.shape[0], -self.k * math.log(2), jnp.float32)
 
 
 @dataclass(frozen=True, eq=False)
-class NormalDensity(Density):
+class NormalDensity(ProductDensity):
     """Normal with mean 0 and standard deviation `scale` (k,), on the whole line."""
 
     scale: Float[Array | np.ndarray, " k"]
 
     def log_max_density(self, m: Any, t: Any, xp: Any) -> Any:
-        """See `Density`; where they are known, components of the same scale are computed once."""
+        """See `ProductDensity`; where they are known, components of the same scale are computed once."""
         special = scipy.special if xp is np else jax.scipy.special
         scale: Any
         count: Any
@@ -118,7 +122,7 @@ class NormalDensity(Density):
         return special.logsumexp(log_pair - log_mass, axis=1, b=count) + xp.sum(log_mass * count, axis=1)
 
     def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """See `Density`."""
+        """See `ProductDensity`."""
         scale = jnp.asarray(self.scale)[:, None]
         # From the largest scale, whose term falls least, so that it is not lost where m is large.
         fall = 0.5 * (1 / jnp.square(scale) - 1 / jnp.square(jnp.max(scale)))
@@ -126,19 +130,19 @@ class NormalDensity(Density):
         return _choose(weight, w[0]), _signed(m, w[1])
 
     def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
-        """See `Density`."""
+        """See `ProductDensity`."""
         scale = jnp.asarray(self.scale)[:, None] * jnp.float32(math.sqrt(2))
         return jnp.clip(scale * erfinv((2 * w - 1) * erf(t / scale)), -t, t)
 
     def log_prob(self, u: jax.Array) -> jax.Array:
-        """See `Density`."""
+        """See `ProductDensity`."""
         scale = jnp.asarray(self.scale)
         constant = jnp.sum(jnp.log(scale)) + u.shape[1] * 0.5 * math.log(2 * math.pi)
         return -0.5 * jnp.sum(jnp.square(u / scale), axis=1) - constant
 
 
 @dataclass(frozen=True, eq=False)
-class EmpiricalDensity(Density):
+class EmpiricalDensity(ProductDensity):
     """Constant in each of an even number of equal bins of [-1, 1].
 
     Attributes:
@@ -158,7 +162,7 @@ class EmpiricalDensity(Density):
         return np.linspace(0, 1, self.bins // 2 + 1)
 
     def log_max_density(self, m: Any, t: Any, xp: Any) -> Any:
-        """See `Density`."""
+        """See `ProductDensity`."""
         special, dtype = (scipy.special, np.float64) if xp is np else (jax.scipy.special, jnp.float32)
         cumulative = xp.asarray(self.cumulative, dtype)
         half = self.bins // 2
@@ -186,7 +190,7 @@ class EmpiricalDensity(Density):
         return low + (place - floor)[:, None] * (high - low), high - low
 
     def largest(self, m: jax.Array, t: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """See `Density`; the sign by the densities at m and -m."""
+        """See `ProductDensity`; the sign by the densities at m and -m."""
         mass = self._rows(t)[0] - self._rows(-t)[0]
         right, left = self._rows(m)[1], self._rows(-m)[1]
         index = _choose(((right + left) / jnp.maximum(mass, 1e-30)).T, w[0])
@@ -194,7 +198,7 @@ class EmpiricalDensity(Density):
         return index, jnp.where(w[1] * (both[0] + both[1]) < both[0], m, -m)
 
     def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
-        """See `Density`; inverts the piecewise linear distribution function by bisection."""
+        """See `ProductDensity`; inverts the piecewise linear distribution function by bisection."""
         table = jnp.asarray(self.cumulative)
         k, edges = table.shape
         flat = table.ravel()
@@ -212,7 +216,7 @@ class EmpiricalDensity(Density):
         return jnp.clip(u.T, -t, t)
 
     def log_prob(self, u: jax.Array) -> jax.Array:
-        """See `Density`."""
+        """See `ProductDensity`."""
         table = jnp.asarray(self.cumulative)
         cell = jnp.clip(((u + 1) * (self.bins / 2)).astype(jnp.int32), 0, self.bins - 1)
         component = jnp.arange(u.shape[1], dtype=jnp.int32)

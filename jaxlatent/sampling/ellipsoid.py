@@ -1,7 +1,7 @@
 """The joint confidence ellipsoid of all components: the ball of Mahalanobis distances up to a level."""
 
 import math
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +13,14 @@ from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, convert_
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.densities import TINY
+from jaxlatent.sampling.densities import TINY, ParametricDensity
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.region import check_variance, fit_frame
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.table import Cells, Table, integrate, tabulate
 from jaxlatent.sampling.words import Seed, directions, unit_uniform, words
 
-Density = Literal["uniform", "normal"]
-
-_COVERAGE = 0.95
+_CONFIDENCE = 0.95
 _FAR = 9.5  # standard deviations, beyond which a normal number lies once in 5e20 times
 
 
@@ -80,10 +78,10 @@ class EllipsoidSampler(Sampler):
 
     pca: PCA
     level: float | Float[Array, ""]
-    density: Density = static_field(default="uniform")
+    density: ParametricDensity = static_field(default="uniform")
 
     def __post_init__(self) -> None:
-        as_choice("density", self.density, get_args(Density))
+        as_choice("density", self.density, get_args(ParametricDensity))
         convert_fields(self, as_positive_leaf, "level")
         check_variance(self.pca)
 
@@ -107,8 +105,8 @@ class EllipsoidSampler(Sampler):
         *,
         n_components: int | None = None,
         level: float | None = None,
-        coverage: float | None = None,
-        density: Density = "uniform",
+        confidence: float | None = None,
+        density: ParametricDensity = "uniform",
         where: Bool[Array | np.ndarray, " n"] | None = None,
         **trimming: Any,
     ) -> "EllipsoidSampler":
@@ -117,8 +115,8 @@ class EllipsoidSampler(Sampler):
         Args:
             z: z-points, floating point (n, d), n >= 2.
             n_components: k, from 1 to d; all that have a positive variance where not given.
-            level: see the class; it excludes `coverage`.
-            coverage: the probability, in (0, 1), that a Gaussian with the z-points' covariance gives to the
+            level: see the class; it excludes `confidence`.
+            confidence: the probability, in (0, 1), that a Gaussian with the z-points' covariance gives to the
                 ellipsoid; level^2 is that quantile of the chi-square law of k degrees. 0.95 where neither
                 is given. Of z-points with heavier tails than a Gaussian, a smaller fraction is inside.
             density: see the class.
@@ -128,14 +126,14 @@ class EllipsoidSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        if level is not None and coverage is not None:
-            raise ValueError(f"coverage: got {coverage} beside level {level}; give one of them")
-        coverage = _COVERAGE if coverage is None else as_number("coverage", coverage)
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage: expected a probability in (0, 1), got {coverage}")
+        if level is not None and confidence is not None:
+            raise ValueError(f"confidence: got {confidence} beside level {level}; give one of them")
+        confidence = _CONFIDENCE if confidence is None else as_number("confidence", confidence)
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence: expected a probability in (0, 1), got {confidence}")
         pca = fit_frame(z, n_components, where=where, **trimming)
         if level is None:
-            level = math.sqrt(2 * special.gammaincinv(pca.n_components / 2, coverage))
+            level = math.sqrt(2 * special.gammaincinv(pca.n_components / 2, confidence))
         return cls(pca, level, density)
 
     def log_volume(self) -> Float[Array, ""]:

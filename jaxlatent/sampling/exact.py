@@ -1,6 +1,6 @@
 """Independent, exact draws from a product density restricted to the ellipse body, without rejection."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,22 +19,27 @@ from jaxlatent._boundary import (
     on_device,
 )
 from jaxlatent._pytree import pytree, static_field
+from jaxlatent.latent.half_width import HalfWidth
+from jaxlatent.latent.histogram import component_counts
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.body import LIMIT, MOST_ERROR, EllipseBody
-from jaxlatent.sampling.densities import Density, EmpiricalDensity, NormalDensity, UniformDensity
+from jaxlatent.sampling.densities import (
+    DensityName,
+    EmpiricalDensity,
+    NormalDensity,
+    ProductDensity,
+    UniformDensity,
+)
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.law import largest_angle, spread
-from jaxlatent.sampling.region import Axes, check_variance, fit_region
+from jaxlatent.sampling.region import FACT, Matched, check_variance, fit_region
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.table import Table, tabulate
 from jaxlatent.sampling.words import Seed, uniforms, unit_uniform, words
 
-DensityName = Literal["uniform", "normal", "empirical"]
-
 _LEAST_BINS, _MOST_BINS = 64, 256
-_ROWS = 8192
 
 
 class _Tables(NamedTuple):
@@ -104,7 +109,7 @@ class ExactSampler(Sampler):
         error = jnp.minimum(jnp.max(rounding / self.body.semi_axes), MOST_ERROR * self.reach)
         return _Tables(tabulate(law), self.body.inner_gauge(rounding), self.reach * LIMIT - error)
 
-    def _density(self) -> Density:
+    def _density(self) -> ProductDensity:
         if self.density == "uniform":
             return UniformDensity(self.pca.n_components)
         if self.density == "normal":
@@ -119,8 +124,8 @@ class ExactSampler(Sampler):
         z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_components: int | None = None,
-        fact: float | None = None,
-        half_width: Axes = "fwhm",
+        fact: float | Matched = FACT,
+        half_width: HalfWidth = "fwhm",
         density: DensityName = "uniform",
         temperature: float = 1.0,
         where: Bool[Array | np.ndarray, " n"] | None = None,
@@ -131,8 +136,8 @@ class ExactSampler(Sampler):
         Args:
             z: z-points, floating point (n, d), n >= 2.
             n_components: k, from 2 to d; all that have a positive variance where not given.
-            fact: scale of the half-widths, > 0; 0.7 where not given (1 for "matched").
-            half_width: "fwhm", "hwhm", "sigma" or "matched", see `jaxlatent.sampling.region.fit_region`.
+            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.region.fit_region`.
+            half_width: "fwhm", "hwhm" or "sigma", see there.
             density: see the class.
             temperature: scales the density, not the body, > 0: standard deviations of "normal", values of
                 "empirical". "uniform" has no scale, so nothing changes.
@@ -150,7 +155,7 @@ class ExactSampler(Sampler):
             # The marginals, too, are those of the points that are kept.
             z, trimming = trim(z, **trimming), {}
         pca, body = fit_region(
-            z, n_components=n_components, fact=fact, axes=half_width, where=where, **trimming
+            z, n_components=n_components, fact=fact, half_width=half_width, where=where, **trimming
         )
         marginals = None
         if density == "empirical":
@@ -228,16 +233,9 @@ def measure_marginals(
     """
     y = as_vectors("y", y, body.n_components, least=1)
     temperature = as_positive("temperature", temperature)
-    n, k = y.shape
-    bins = int(np.clip(4 * round(n ** (1 / 3)), _LEAST_BINS, _MOST_BINS))
-    scale = np.float32(temperature * bins / 2) / np.asarray(body.semi_axes)
-    counts = np.zeros(k * (bins + 2), np.int64)
-    column = np.arange(k) * (bins + 2)
-    for begin in range(0, n, _ROWS):
-        place = np.floor(np.asarray(y[begin : begin + _ROWS], np.float32) * scale) + (bins // 2 + 1)
-        slot = np.clip(place, 0, bins + 1).astype(np.int64) + column
-        counts += np.bincount(slot.ravel(), minlength=counts.size)
-    inside = counts.reshape(k, bins + 2)[:, 1:-1]
+    bins = int(np.clip(4 * round(y.shape[0] ** (1 / 3)), _LEAST_BINS, _MOST_BINS))
+    axes = np.asarray(body.semi_axes, np.float64) / temperature
+    inside = component_counts(y, -axes, 2 * axes / bins, bins)[:, 1:-1]
     total = inside.sum(axis=1, keepdims=True)
     empty = np.flatnonzero(total == 0)
     if empty.size:

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxlatent.sampling.densities import TINY, Density
+from jaxlatent.sampling.densities import TINY, ProductDensity
 from jaxlatent.sampling.table import Cells, integrate
 
 
-def largest_angle(density: Density, xp: Any = np, *, reach: Any = 1.0) -> Cells:
+def largest_angle(density: ProductDensity, xp: Any = np, *, reach: Any = 1.0) -> Cells:
     """The law of arcsin m, given that m <= reach; its `log_total` is log Z.
 
     Args:

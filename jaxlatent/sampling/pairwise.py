@@ -9,13 +9,14 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_choice
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.coverage import largest_two
+from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.sampling.body import LIMIT, EllipseBody
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.labels import random_labels
 from jaxlatent.sampling.permutation import permutation_pass
-from jaxlatent.sampling.region import Axes, fit_region
+from jaxlatent.sampling.region import FACT, Matched, fit_region
 from jaxlatent.sampling.round_robin import round_robin
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.violated import descending, redraw_violated
@@ -69,8 +70,8 @@ class PairwiseSampler(Sampler):
         z: Float[Array | np.ndarray, " n *latent"],
         *,
         n_components: int | None = None,
-        fact: float | None = None,
-        half_width: Axes = "fwhm",
+        fact: float | Matched = FACT,
+        half_width: HalfWidth = "fwhm",
         order: Order = "round_robin",
         where: Bool[Array | np.ndarray, " n"] | None = None,
         **trimming: Any,
@@ -80,8 +81,8 @@ class PairwiseSampler(Sampler):
         Args:
             z: z-points, floating point (n, d), n >= 2.
             n_components: k, from 2 to d; all that have a positive variance where not given.
-            fact: scale of the half-widths, > 0; 0.7 where not given (1 for "matched").
-            half_width: "fwhm", "hwhm", "sigma" or "matched", see `jaxlatent.sampling.region.fit_region`.
+            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.region.fit_region`.
+            half_width: "fwhm", "hwhm" or "sigma", see there.
             order: see the class.
             where: mask of a subset of the z-points, of whose region is drawn, see there.
             **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
@@ -89,7 +90,9 @@ class PairwiseSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        region = fit_region(z, n_components=n_components, fact=fact, axes=half_width, where=where, **trimming)
+        region = fit_region(
+            z, n_components=n_components, fact=fact, half_width=half_width, where=where, **trimming
+        )
         return cls(*region, order)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:

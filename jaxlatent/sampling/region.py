@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxlatent._boundary import as_array, as_choice, as_count, as_mask, as_positive, is_traced
-from jaxlatent.latent.half_width import HalfWidth, half_width
+from jaxlatent.latent.half_width import HalfWidth
+from jaxlatent.latent.half_width import half_width as measure
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.sharded import Vectors, on_host
@@ -17,10 +18,10 @@ from jaxlatent.latent.subset import subset_weight
 from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.body import EllipseBody
 
-#: What semi-axes are measured by: a half-width, or the variance that uniform vectors should have.
-Axes = Literal[HalfWidth, "matched"]
-
+#: The scale of half-widths where none is given.
 FACT = 0.7
+#: The scale of standard deviations at which uniform vectors have the variance of the z-points.
+Matched = Literal["matched"]
 
 
 def fit_frame(
@@ -49,8 +50,8 @@ def fit_region(
     z: Float[Vectors, " n *latent"],
     *,
     n_components: int | None = None,
-    fact: float | None = None,
-    axes: Axes = "fwhm",
+    fact: float | Matched = FACT,
+    half_width: HalfWidth = "fwhm",
     where: Bool[Array | np.ndarray, " n"] | None = None,
     **trimming: Any,
 ) -> tuple[PCA, EllipseBody]:
@@ -59,11 +60,10 @@ def fit_region(
     Args:
         z: z-points, floating point (n, d), n >= 2.
         n_components: k, from 2 to d; all that have a positive variance where not given.
-        fact: scale of the widths, > 0; where not given, 0.7 of a half-width and 1 of "matched". The source
-            used 0.6 to 0.8 of the FWHM.
-        axes: "fwhm", "hwhm" or "sigma", see `jaxlatent.half_width`, or "matched": the semi-axes for which
-            vectors uniform on the body have the variance of the z-points, which are 2 standard deviations
-            at k = 2 and tend to sqrt(6) = 2.449 for many components.
+        fact: scale of the half-widths, > 0; the source used 0.6 to 0.8 of the FWHM. Or "matched": the
+            semi-axes are those standard deviations for which vectors uniform on the body have the variance
+            of the z-points, 2 at k = 2 and towards sqrt(6) = 2.449 for many components.
+        half_width: "fwhm", "hwhm" or "sigma", see `jaxlatent.half_width`.
         where: mask of a subset of the z-points. Mean, covariance and widths are those of the subset, shrunk
             towards the whole where it is small: see `jaxlatent.latent.subset`.
         **trimming: `max_points`, `within_sigma` and `key` of `jaxlatent.latent.trim`: the points that the
@@ -76,8 +76,9 @@ def fit_region(
         UserWarning: if the density of a component is not about its mean, as that of two humps, so that the
             body is where hardly any z-points are.
     """
-    as_choice("half_width", axes, get_args(Axes))
-    fact = as_positive("fact", (1.0 if axes == "matched" else FACT) if fact is None else fact)
+    as_choice("half_width", half_width, get_args(HalfWidth))
+    if fact != "matched":
+        fact = as_positive("fact", fact)
     z = as_array("z", z)
     if n_components is not None:
         n_components = as_count("n_components", n_components, 2)
@@ -99,13 +100,13 @@ def fit_region(
     y = pca.transform(z)
     mask = None if where is None else as_mask("where", where, z.shape[0])
     chosen = y if mask is None else on_host(y)[mask]
-    if axes == "matched":
-        deviation = EllipseBody(jnp.ones(pca.n_components)).uniform_deviation()
-        widths = jnp.sqrt(pca.explained_variance) / jnp.float32(deviation)
+    if fact == "matched":
+        fact = 1 / EllipseBody(jnp.ones(pca.n_components)).uniform_deviation()
+        widths = jnp.sqrt(pca.explained_variance)
     else:
-        widths = half_width(chosen, axes)
+        widths = measure(chosen, half_width)
         if mask is not None:
-            widths = _shrunk_widths(widths, chosen, on_host(y)[~mask], axes, pca.n_features)
+            widths = _shrunk_widths(widths, chosen, on_host(y)[~mask], half_width, pca.n_features)
     body = EllipseBody(jnp.float32(fact) * widths)
     _warn_of_empty_middle(chosen, body)
     return pca, body
@@ -133,13 +134,13 @@ def _warn_of_empty_middle(y: jax.Array | np.ndarray, body: EllipseBody) -> None:
 
 
 def _shrunk_widths(
-    widths: jax.Array, chosen: jax.Array | np.ndarray, rest: np.ndarray, axes: HalfWidth, dim: int
+    widths: jax.Array, chosen: jax.Array | np.ndarray, rest: np.ndarray, kind: HalfWidth, dim: int
 ) -> jax.Array:
     """Widths of the chosen vectors, shrunk towards those of all vectors as in `subset_moments`."""
     weight = subset_weight(len(chosen), dim)
     # Each about its own mean: a distance between the two is no width.
     centred = [part - np.mean(part, axis=0) for part in (chosen, rest) if len(part)]
-    return weight * widths + (1 - weight) * half_width(np.concatenate(centred), axes)
+    return weight * widths + (1 - weight) * measure(np.concatenate(centred), kind)
 
 
 def check_variance(pca: PCA) -> None:

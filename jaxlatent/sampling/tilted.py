@@ -8,7 +8,7 @@ the other from its conditional law, within the interval that the others leave; a
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,13 @@ from jaxtyping import Array, Bool, Float, UInt32
 from jaxlatent._boundary import as_choice, as_count, as_key, as_positive, as_vectors, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
+from jaxlatent.sampling.densities import ParametricDensity
 from jaxlatent.sampling.diagnostics import Diagnostics, Mixing
 from jaxlatent.sampling.draws import equip, tables
 from jaxlatent.sampling.region import FACT
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.tilted_body import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
 from jaxlatent.sampling.words import Seed, normals, seed_words, threefry2x32, uniforms, unit_uniform
-
-Density = Literal["uniform", "normal"]
 
 SWEEPS = {"uniform": 32, "normal": 512}
 
@@ -75,11 +74,11 @@ class TiltedSampler(Sampler):
     _INSTEAD: ClassVar[str] = "unnormalized_log_prob is its log density up to a constant"
 
     body: TiltedBody
-    density: Density = static_field(default="uniform")
+    density: ParametricDensity = static_field(default="uniform")
     sweeps: int | None = static_field(default=None)
 
     def __post_init__(self) -> None:
-        as_choice("density", self.density, get_args(Density))
+        as_choice("density", self.density, get_args(ParametricDensity))
         sweeps = SWEEPS[self.density] if self.sweeps is None else self.sweeps
         object.__setattr__(self, "sweeps", as_count("sweeps", sweeps, 1))
         if self.density == "normal" and not is_traced(self):
@@ -100,7 +99,7 @@ class TiltedSampler(Sampler):
         z: Float[Array | np.ndarray, " n *latent"],
         *,
         fact: float = FACT,
-        density: Density = "uniform",
+        density: ParametricDensity = "uniform",
         sweeps: int | None = None,
         where: Bool[Array | np.ndarray, " n"] | None = None,
     ) -> "TiltedSampler":

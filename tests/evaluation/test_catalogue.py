@@ -26,7 +26,7 @@ def z():
         ),
         ("mixture:n_clusters=30", {"n_clusters": 30}, "mixture, 30 clusters"),
         ("exact:density=empirical", {"density": "empirical"}, "exact, density empirical"),
-        ("exact:half_width=matched", {"half_width": "matched"}, "exact, half width matched"),
+        ("exact:fact=matched", {"fact": "matched"}, "exact, fact matched"),
         ("tilted:sweeps=7", {"sweeps": 7}, "tilted, sweeps 7"),
     ],
 )

@@ -29,7 +29,7 @@ SAMPLERS = {
     "normal": exact("normal"),
     "empirical": exact("empirical"),
     "ellipsoid": jl.EllipsoidSampler.fit,
-    "ellipsoid-normal": lambda z: jl.EllipsoidSampler.fit(z, density="normal", coverage=0.8),
+    "ellipsoid-normal": lambda z: jl.EllipsoidSampler.fit(z, density="normal", confidence=0.8),
 }
 
 

@@ -20,7 +20,7 @@ SAMPLERS = {
     "pairwise": lambda z: jl.PairwiseSampler.fit(z, n_components=7),
     "pairwise-all": lambda z: jl.PairwiseSampler.fit(z, fact=0.5, half_width="sigma"),
     "pairwise-permutation": lambda z: jl.PairwiseSampler.fit(z, n_components=4, order="permutation"),
-    "exact-uniform": lambda z: jl.ExactSampler.fit(z, n_components=7, half_width="matched"),
+    "exact-uniform": lambda z: jl.ExactSampler.fit(z, n_components=7, fact="matched"),
     "exact-normal": lambda z: jl.ExactSampler.fit(z, density="normal", temperature=0.8),
     "exact-empirical": lambda z: jl.ExactSampler.fit(z, density="empirical"),
     "tilted-uniform": lambda z: jl.TiltedSampler.fit(z, sweeps=4),

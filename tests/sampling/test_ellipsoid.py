@@ -139,13 +139,13 @@ def test_log_prob_integrates_to_one(make_z, density):
 
 @pytest.mark.parametrize("k", [1, 12])
 def test_log_prob_has_the_constants_of_scipy(make_z, key, k):
-    z, coverage = make_z(300, 12), 0.9
-    normal = EllipsoidSampler.fit(z, n_components=k, coverage=coverage, density="normal")
-    uniform = EllipsoidSampler.fit(z, n_components=k, coverage=coverage)
+    z, confidence = make_z(300, 12), 0.9
+    normal = EllipsoidSampler.fit(z, n_components=k, confidence=confidence, density="normal")
+    uniform = EllipsoidSampler.fit(z, n_components=k, confidence=confidence)
     variance = np.asarray(normal.pca.explained_variance, np.float64)
     y = normal.sample_components(key, 50)
     expected = stats.norm.logpdf(np.asarray(y, np.float64), scale=np.sqrt(variance)).sum(axis=1) - np.log(
-        coverage
+        confidence
     )
     np.testing.assert_allclose(normal.log_prob_components(y), expected, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(normal.log_prob(normal.sample(key, 50)), expected, rtol=1e-4, atol=1e-3)
@@ -170,9 +170,9 @@ def test_log_prob_where_the_gaussian_mass_underflows(identity_pca, key):
     )
 
 
-def test_fit_takes_the_level_from_the_coverage(make_z, key):
+def test_fit_takes_the_level_from_the_confidence(make_z, key):
     z = make_z(20_000, 6)
-    sampler = EllipsoidSampler.fit(z, coverage=0.8)
+    sampler = EllipsoidSampler.fit(z, confidence=0.8)
     np.testing.assert_allclose(sampler.level**2, stats.chi2.ppf(0.8, 6), rtol=1e-12)
     inside = float(jnp.mean(sampler.contains(z)))
     assert abs(inside - 0.8) < 5 * math.sqrt(0.8 * 0.2 / len(z))
@@ -240,9 +240,9 @@ def test_placeholders_pass_unflattening(identity_pca, density):
         ({"level": 0.0}, "level: expected a positive, finite number, got 0.0"),
         ({"level": math.inf}, "level"),
         ({"level": math.nan}, "level"),
-        ({"coverage": 1.0}, r"coverage: expected a probability in \(0, 1\), got 1.0"),
-        ({"coverage": 95}, "coverage"),
-        ({"coverage": 0.5, "level": 2.0}, "give one of them"),
+        ({"confidence": 1.0}, r"confidence: expected a probability in \(0, 1\), got 1.0"),
+        ({"confidence": 95}, "confidence"),
+        ({"confidence": 0.5, "level": 2.0}, "give one of them"),
         ({"density": "flat"}, "density: expected one of uniform, normal"),
         ({"n_components": 5}, "at most 4"),
         ({"n_components": 4}, "pca: component 3 has no variance .*keep fewer"),

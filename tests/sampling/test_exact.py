@@ -193,7 +193,7 @@ def test_semi_axes_out_of_proportion_to_sigma(identity_pca, key):
 
 def test_uniform_vectors_with_matched_axes_keep_the_covariance(make_z, key):
     z = make_z(20_000, 40)
-    sampler = ExactSampler.fit(z, half_width="matched")
+    sampler = ExactSampler.fit(z, fact="matched")
     drawn = np.cov(np.asarray(sampler.sample_components(key, N)).T)
     scale = np.sqrt(np.asarray(sampler.pca.explained_variance))
     assert np.abs(drawn / np.outer(scale, scale) - np.eye(40)).max() < 5 * math.sqrt(2 / N)
