@@ -1,5 +1,7 @@
 """How new z-vectors are drawn: the ellipse body, one sampler a file, one shared contract."""
 
+from jaxlatent._pytree import pytree as pytree
+from jaxlatent._pytree import static_field as static_field
 from jaxlatent.sampling.body import EllipseBody as EllipseBody
 from jaxlatent.sampling.bootstrap import BootstrapSampler as BootstrapSampler
 from jaxlatent.sampling.box import BoxSampler as BoxSampler

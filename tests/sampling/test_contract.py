@@ -12,10 +12,29 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent._pytree import pytree
-from jaxlatent.sampling.words import uniforms
+from jaxlatent.sampling import pytree
+from jaxlatent.sampling.words import directions
 
 D = 12
+
+
+@pytree
+class Shell(jl.Sampler):
+    """A sampler as a user writes it: uniform on a sphere about the mean of the z-points."""
+
+    centre: jax.Array
+    radius: float | jax.Array = 1.0
+
+    @classmethod
+    def fit(cls, z):
+        z = jnp.asarray(z, jnp.float32)
+        centre = z.mean(axis=0)
+        return cls(centre, float(jnp.linalg.norm(z - centre, axis=1).mean()))
+
+    def _draw(self, seed, index):
+        return self.centre + self.radius * directions(seed, index, 0, self.centre.shape[0]).T
+
+
 SAMPLERS = {
     "pairwise": lambda z: jl.PairwiseSampler.fit(z, n_components=7),
     "pairwise-all": lambda z: jl.PairwiseSampler.fit(z, fact=0.5, half_width="sigma"),
@@ -40,6 +59,7 @@ SAMPLERS = {
     "cluster-recombination": lambda z: jl.ClusterRecombinationSampler.fit(z, n_components=7, coverage=0.9),
     "path-ellipse": lambda z: jl.PathSampler.fit(z),
     "path-line": lambda z: jl.PathSampler.fit(z, kind="line"),
+    "a-users-own": Shell.fit,
 }
 CLASSES = [
     jl.PairwiseSampler,
@@ -82,9 +102,10 @@ TYPICAL = [
     "cluster-mixture",
     "cluster-recombination",
     "path-ellipse",
+    "a-users-own",
 ]
 # Of these, the few whose programs are of all kinds: tables, a loop of unknown length, z-points that are kept.
-FEW = ["pairwise", "exact-normal", "box", "gaussian", "recombination"]
+FEW = ["pairwise", "exact-normal", "box", "gaussian", "recombination", "a-users-own"]
 
 
 def chosen(names):
@@ -109,12 +130,29 @@ def test_shape_and_dtype(sampler, key):
     assert jnp.isfinite(z).all()
 
 
-@pytest.mark.parametrize("n", [1, 127, 128, 129, 2500])
+@pytest.mark.parametrize("n", [1, 128, 129, 300, 3000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_vector_depends_on_key_and_index_alone(sampler, key, n):
     """Across tiles, programs and threads: bit for bit."""
-    reference = np.asarray(sampler.sample(key, 5000))
+    reference = np.asarray(sampler.sample(key, max(5000, n + 40)))
     np.testing.assert_array_equal(sampler.sample(key, n), reference[:n])
     np.testing.assert_array_equal(sampler.sample(key, 40, start=n), reference[n : n + 40])
+
+
+def test_latents_of_any_shape(request, sampler, make_z, key):
+    """The shape that a sampler is fitted to is the shape of what it draws; the numbers are the same."""
+    if isinstance(sampler, Shell):
+        pytest.skip("the shape of a sampler of one's own is one's own")
+    z = np.asarray(make_z(3000, D))
+    shaped = SAMPLERS[request.node.callspec.params["sampler"]](z.reshape(3000, 3, 2, 2))
+    assert shaped.latent_shape == (3, 2, 2)
+    drawn = np.asarray(shaped.sample(key, 40))
+    np.testing.assert_array_equal(drawn.reshape(40, D), sampler.sample(key, 40))
+    assert shaped.sample(key, (2, 5)).shape == (2, 5, 3, 2, 2)
+    assert shaped.draw(key, jnp.arange(6).reshape(2, 3)).shape == (2, 3, 3, 2, 2)
+    for found, expected in zip(shaped.score(drawn), sampler.score(drawn.reshape(40, D)), strict=True):
+        assert (found is None) == (expected is None)
+        if found is not None:
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_repeats_and_keys_differ(sampler, key):
@@ -295,35 +333,17 @@ def test_keep(sampler, key):
         np.testing.assert_allclose(y.std(axis=0), whole.std(axis=0), rtol=0.03)
 
 
-@pytree
-class Ring(jl.Sampler):
-    """A sampler as a user writes it: a circle of some radius, in the plane of two latent coordinates."""
-
-    radius: float = 1.0
-
-    @classmethod
-    def fit(cls, z):
-        return cls(float(np.linalg.norm(np.asarray(z)[:, :2], axis=1).mean()))
-
-    def _draw(self, seed, index):
-        angle = 2 * jnp.pi * uniforms(seed, index, 0, 1)[0]
-        return self.radius * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
-
-
 def test_a_sampler_of_a_users_own(make_z, key):
-    ring = Ring.fit(make_z(500, 3))
-    z = ring.sample(key, 5000)
-    assert ring.n_components == 2
-    np.testing.assert_allclose(np.linalg.norm(z, axis=1), ring.radius, rtol=1e-5)
-    np.testing.assert_array_equal(ring.sample(key, 30), z[:30])
-    np.testing.assert_allclose(ring.draw(key, jnp.arange(30)), z[:30], rtol=1e-5, atol=1e-6)
-    slope = jax.grad(lambda s: jnp.sum(jnp.square(s.sample(key, 5))))(ring)
-    assert float(slope.radius) == pytest.approx(10 * ring.radius, rel=1e-4)
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), Ring(jnp.float32(1)), Ring(jnp.float32(2)))
-    lengths = jnp.linalg.norm(jax.vmap(lambda s: s.sample(key, 4))(stacked), axis=-1)
-    np.testing.assert_allclose(lengths, [[1] * 4, [2] * 4], rtol=1e-5)
-    with pytest.raises(NotImplementedError, match=r"Ring has no density .* take a sampler"):
-        ring.log_prob(z)
+    """All of the tests above take it too; here its law, and what it says of what it lacks."""
+    z = make_z(3000, D)
+    shell = Shell.fit(z)
+    drawn = shell.sample(key, 5000)
+    np.testing.assert_allclose(np.linalg.norm(drawn - shell.centre, axis=1), shell.radius, rtol=1e-5)
+    np.testing.assert_allclose(drawn.mean(axis=0), shell.centre, atol=5 * shell.radius / np.sqrt(5000 * D))
+    slope = jax.grad(lambda s: jnp.sum(jnp.square(s.sample(key, 5) - s.centre)))(shell)
+    assert float(slope.radius) == pytest.approx(10 * shell.radius, rel=1e-4)
+    with pytest.raises(NotImplementedError, match=r"Shell has no density .* take a sampler"):
+        shell.log_prob(z)
 
 
 @pytest.mark.usefixtures("as_without_type_checks")

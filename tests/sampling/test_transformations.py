@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent._pytree import pytree, static_field
+from jaxlatent.sampling import pytree, static_field
 from jaxlatent.sampling.tiles import aligned, to_jax
 from jaxlatent.sampling.words import seed_words, uniforms
 
