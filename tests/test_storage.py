@@ -360,7 +360,7 @@ def test_forged_fields(saved, path, at, value, message):
         ("pca.mean", np.array(["a"] * 4), "pca.mean is an array of <U1"),
         ("pca.mean", np.zeros(4, "f4,f4"), "pca.mean is an array of"),
         ("body.semi_axes", np.array([1, -1, 1], np.float32), "semi_axes: expected positive"),
-        ("body.semi_axes", np.ones(2, np.float32), "body: expected 3 semi-axes"),
+        ("body.semi_axes", np.ones(2, np.float32), "body: expected 3 components, got 2"),
         ("more", np.ones(2, np.float32), "no field holds its array more"),
     ],
 )

@@ -43,9 +43,6 @@ class Direction:
     separation: Float[Array, "*m"]
     kind: DirectionKind = static_field(default="mean")
 
-    def __post_init__(self) -> None:
-        as_choice("kind", self.kind, get_args(DirectionKind))
-
 
 def attribute_direction(
     z: Float[Array | np.ndarray, " n *latent"],

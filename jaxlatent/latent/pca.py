@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxlatent._boundary import as_array, as_count, as_floats, as_vectors, on_device
+from jaxlatent._boundary import as_array, as_count, as_vectors, on_device
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.centred import centred
 from jaxlatent.latent.eigen import eigenvectors, rounding_variance, significant
@@ -46,23 +46,9 @@ class PCA:
     mean_rest: Float[Array, "*latent"] | None = None
 
     def __post_init__(self) -> None:
-        mean = as_floats("mean", self.mean)
-        if not mean.ndim:
-            raise ValueError("mean: expected shape (d,), got ()")
-        components = as_vectors("components", self.components, mean.size)
-        k = components.shape[0]
-        leaves = {
-            "mean": mean,
-            "components": components,
-            "explained_variance": as_floats("explained_variance", self.explained_variance, (k,)),
-            "explained_variance_ratio": as_floats(
-                "explained_variance_ratio", self.explained_variance_ratio, (k,)
-            ),
-        }
-        if self.mean_rest is not None:
-            leaves["mean_rest"] = as_floats("mean_rest", self.mean_rest, mean.shape)
-        for name, leaf in leaves.items():
-            object.__setattr__(self, name, on_device(leaf))
+        d = self.components.shape[1]
+        if self.mean.size != d:
+            raise ValueError(f"mean: expected {d} numbers, as components have, got {self.mean.shape}")
 
     @classmethod
     def fit(

@@ -15,12 +15,10 @@ from jaxlatent._boundary import (
     as_leaf,
     as_number,
     as_vectors,
-    convert_fields,
     is_traced,
 )
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
-from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.densities import NormalDensity, UniformDensity
 from jaxlatent.sampling.law import largest_angle, mean_square
 
@@ -109,9 +107,8 @@ class EllipseBody(Body):
     semi_axes: Float[Array, " k"]
 
     def __post_init__(self) -> None:
-        convert_fields(self, as_leaf, "semi_axes")
         axes = self.semi_axes
-        if axes.ndim != 1 or axes.size < 2:
+        if axes.size < 2:
             raise ValueError(f"semi_axes: expected a vector of at least 2 numbers, got {axes.shape}")
         if is_traced(axes):
             return
@@ -135,16 +132,6 @@ class EllipseBody(Body):
             TypeError, ValueError: if the number is out of range.
         """
         return EllipseBody(self.semi_axes[: as_count("n_components", n_components, 2, self.n_components)])
-
-    def check_frame(self, pca: PCA) -> None:
-        """Accepts a frame of as many components.
-
-        Raises:
-            ValueError: otherwise.
-        """
-        k, axes = pca.n_components, self.n_components
-        if k != axes:
-            raise ValueError(f"body: expected {k} semi-axes, as many as pca has components, got {axes}")
 
     def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
         # The largest left side of all pair conditions: all of them hold exactly when it is at most 1.

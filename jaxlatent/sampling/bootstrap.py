@@ -5,12 +5,12 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Float16, UInt32
 
 from jaxlatent._boundary import as_positive_leaf
-from jaxlatent._pytree import pytree
+from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.parents import as_parents, fit_parents, log_mean_kernel
+from jaxlatent.sampling.parents import check_parents, fit_parents, log_mean_kernel
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, index_below, normals, words
 
@@ -46,14 +46,11 @@ class BootstrapSampler(Sampler):
     """
 
     pca: PCA
-    parents: Float[Array | np.ndarray, "n k"]
-    bandwidth: float | Float[Array, ""] = 0.5
+    parents: Float16[Array | np.ndarray, "n k"]
+    bandwidth: float | Float[Array, ""] = positive_field(default=0.5)
 
     def __post_init__(self) -> None:
-        self.__dict__.update(
-            parents=as_parents(self.parents, self.pca.n_components),
-            bandwidth=as_positive_leaf("bandwidth", self.bandwidth),
-        )
+        check_parents(self.parents)
 
     @classmethod
     def fit(

@@ -10,11 +10,9 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import (
     as_array,
     as_count,
-    as_leaf,
     as_mask,
     as_nonnegative,
     as_vectors,
-    convert_fields,
     is_traced,
 )
 from jaxlatent._pytree import pytree
@@ -40,10 +38,6 @@ class BoxSampler(Sampler):
     high: Float[Array, "*latent"]
 
     def __post_init__(self) -> None:
-        convert_fields(self, as_leaf, "low", "high")
-        if not self.low.ndim or self.low.shape != self.high.shape:
-            shapes = f"{self.low.shape}, {self.high.shape}"
-            raise ValueError(f"low, high: expected two vectors of one shape, got {shapes}")
         if is_traced(self):
             return
         low, high = np.asarray(self.low), np.asarray(self.high)

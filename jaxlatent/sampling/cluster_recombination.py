@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Float16, Int, UInt32
 
-from jaxlatent._boundary import as_array, as_count, as_positive_leaf, is_traced, on_device
-from jaxlatent._pytree import pytree, static_field
+from jaxlatent._boundary import as_count, as_positive_leaf, convert_fields, is_traced
+from jaxlatent._pytree import positive_field, pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.classes import clusters_of
 from jaxlatent.sampling.clusters import FEWEST, BodyUnion, fit_clusters
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.parents import as_parents, combined
+from jaxlatent.sampling.parents import check_parents, combined
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, distinct_indices, index_below, words
 
@@ -49,39 +49,32 @@ class ClusterRecombinationSampler(Sampler):
 
     pca: PCA
     body: BodyUnion
-    parents: Float[Array | np.ndarray, "n k"]
+    parents: Float16[Array | np.ndarray, "n k"]
     bounds: Int[Array | np.ndarray, " bounds"]
-    temperature: float | Float[Array, ""] = 1.03
+    temperature: float | Float[Array, ""] = positive_field(default=1.03)
     n_parents: int = static_field(default=4)
     labels: Int[Array | np.ndarray, " c"] | None = None
 
     def __post_init__(self) -> None:
-        temperature = as_positive_leaf("temperature", self.temperature)
-        n_parents = as_count("n_parents", self.n_parents, 1)
-        c, k = self.body.centres.shape
-        if k != self.pca.n_components:
-            raise ValueError(f"body: expected {self.pca.n_components} components, those of pca, got {k}")
-        parents = as_parents(self.parents, k)
-        bounds = jnp.asarray(as_array("bounds", self.bounds), jnp.int32)
-        if bounds.shape != (c + 1,):
-            raise ValueError(f"bounds: expected shape ({c + 1},) for {c} clusters, got {bounds.shape}")
-        if not is_traced(bounds):
-            rows = np.asarray(bounds)
-            smallest = np.diff(rows).min()
-            if rows[0] != 0 or rows[-1] != len(parents) or smallest < 1:
-                raise ValueError(
-                    f"bounds: expected {c + 1} row numbers from 0 to {len(parents)}, in rising order, "
-                    f"got {c + 1} from {rows[0]} to {rows[-1]}"
-                )
-            if n_parents > smallest:
-                raise ValueError(
-                    f"n_parents: expected at most {smallest}, the size of the smallest cluster, "
-                    f"got {n_parents}; take fewer parents"
-                )
-        labels = None if self.labels is None else on_device(self.labels, np.int32)
-        self.__dict__.update(
-            parents=parents, bounds=bounds, temperature=temperature, n_parents=n_parents, labels=labels
-        )
+        convert_fields(self, as_count, "n_parents", minimum=1)
+        check_parents(self.parents)
+        c = len(self.body.centres)
+        if self.bounds.shape != (c + 1,):
+            raise ValueError(f"bounds: expected shape ({c + 1},) for {c} clusters, got {self.bounds.shape}")
+        if is_traced(self.bounds):
+            return
+        rows, n = np.asarray(self.bounds), len(self.parents)
+        smallest = np.diff(rows).min()
+        if rows[0] != 0 or rows[-1] != n or smallest < 1:
+            raise ValueError(
+                f"bounds: expected {c + 1} row numbers from 0 to {n}, in rising order, "
+                f"got {c + 1} from {rows[0]} to {rows[-1]}"
+            )
+        if self.n_parents > smallest:
+            raise ValueError(
+                f"n_parents: expected at most {smallest}, the size of the smallest cluster, "
+                f"got {self.n_parents}; take fewer parents"
+            )
 
     @classmethod
     def fit(

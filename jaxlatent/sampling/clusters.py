@@ -12,7 +12,6 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import (
     as_array,
     as_count,
-    as_floats,
     as_key,
     as_mask,
     as_share,
@@ -62,16 +61,11 @@ class BodyUnion(Body):
     semi_axes: Float[Array | np.ndarray, "c k"]
 
     def __post_init__(self) -> None:
-        centres, axes = as_floats("centres", self.centres), as_floats("semi_axes", self.semi_axes)
-        if centres.ndim != 2 or centres.shape != axes.shape:
-            raise ValueError(
-                f"semi_axes: expected the shape of centres, (c, k), got {axes.shape} for {centres.shape}"
-            )
+        axes = self.semi_axes
         if not is_traced(axes) and not ((np.asarray(axes) > 0) & np.isfinite(axes)).all():
             raise ValueError(
                 "semi_axes: expected positive, finite numbers; leave out components in which no points differ"
             )
-        self.__dict__.update(centres=on_device(centres), semi_axes=on_device(axes))
 
     @property
     def n_components(self) -> int:

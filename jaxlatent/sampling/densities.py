@@ -22,6 +22,8 @@ ParametricDensity = Literal["uniform", "normal"]
 
 #: Stands for 0 in a logarithm, in float32 too.
 TINY = 1e-30
+# Components of which one cumulated sum is faster than two short ones.
+_FEW = 512
 
 
 class ProductDensity(abc.ABC):
@@ -57,9 +59,11 @@ def _signed(m: jax.Array, w: jax.Array) -> jax.Array:
 
 def _choose(weight: Float[Array, "k b"], w: Float[Array, " b"]) -> Int[Array, " b"]:
     """A row with probability proportional to its weight, column by column."""
-    # First a block of rows, then one of its rows: a cumulated sum of all takes log2(k) passes.
     weight, w = jax.lax.stop_gradient((weight, w))
     k, b = weight.shape
+    if k <= _FEW:
+        return _passed(weight, w)[0]
+    # First a block of rows, then one of its rows: a cumulated sum of all takes log2(k) passes.
     rows = math.isqrt(k - 1) + 1
     blocks = jnp.pad(weight, ((0, -k % rows), (0, 0))).reshape(-1, rows, b)
     block, rest = _passed(jnp.sum(blocks, axis=1), w)

@@ -5,6 +5,7 @@ and few programs are compiled.
 """
 
 import abc
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -24,7 +25,9 @@ L = TypeVar("L", bound="Law")
 # every single step; an accelerator wants enough vectors to fill it.
 _TILE = {"cpu": 128}
 _TILE_ACCELERATOR = 16_384
-_TILES_PER_CALL = {"cpu": 16}
+_MOST_TILES = 16
+# In a block of tiles on a CPU. It is memory that is new in every call, which costs more than the call.
+_NUMBERS = 1 << 20
 _DERIVED = "_derived"
 
 
@@ -33,6 +36,16 @@ class Law(abc.ABC):
 
     #: Computes from the leaves what `_draw` looks up by `tables`.
     _derive: ClassVar[Callable[..., Any] | None] = None
+
+    @property
+    @abc.abstractmethod
+    def n_components(self) -> int:
+        """The number of components k."""
+
+    @property
+    @abc.abstractmethod
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of a vector in the latent frame."""
 
     @abc.abstractmethod
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
@@ -106,7 +119,7 @@ def sample_range(sampler: Law, key: jax.Array, n: int, start: int, latent: bool)
         tiles = max(-(-n // tile), 1)
         return _draw_tiles(sampler, tables(sampler), seed, begin, None, tiles, tile, latent)[:n]
     platform = _platform((seed, sampler))
-    tile, most = tile_size(platform), _TILES_PER_CALL.get(platform, 1)
+    tile = tile_size(platform)
     # A Python number would be of another type in a thread without the caller's settings.
     fixed = jax.tree.map(lambda leaf: np.float32(leaf) if isinstance(leaf, float) else leaf, sampler)
     arguments = (fixed, tables(sampler), seed)
@@ -118,6 +131,8 @@ def sample_range(sampler: Law, key: jax.Array, n: int, start: int, latent: bool)
         firsts = range(0, max(n, 1), tile)
         blocks = [_draw_tiles(*arguments, *begin_and_count(i, 1), 1, tile, latent) for i in firsts]
         return _joined(blocks, n)
+    width = math.prod(sampler.latent_shape) if latent else sampler.n_components
+    most = max(1, min(_MOST_TILES, _NUMBERS // (tile * width)))
     if n <= most * tile:
         block = _draw_tiles(*arguments, *begin_and_count(0, -(-n // tile)), most, tile, latent)
         # A copy, as a part of the block would keep all of it in memory.

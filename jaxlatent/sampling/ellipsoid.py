@@ -1,7 +1,7 @@
 """The joint confidence ellipsoid of all components: the ball of Mahalanobis distances up to a level."""
 
 import math
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 from scipy import special
 
-from jaxlatent._boundary import as_choice, as_number, as_positive_leaf, convert_fields, is_traced
-from jaxlatent._pytree import pytree, static_field
+from jaxlatent._boundary import as_number, is_traced
+from jaxlatent._pytree import positive_field, pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.sampling.densities import TINY, ParametricDensity
@@ -77,12 +77,10 @@ class EllipsoidSampler(Sampler):
     """
 
     pca: PCA
-    level: float | Float[Array, ""]
+    level: float | Float[Array, ""] = positive_field()
     density: ParametricDensity = static_field(default="uniform")
 
     def __post_init__(self) -> None:
-        as_choice("density", self.density, get_args(ParametricDensity))
-        convert_fields(self, as_positive_leaf, "level")
         check_variance(self.pca)
 
     def _derive(self) -> "_Tables":

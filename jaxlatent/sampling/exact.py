@@ -9,16 +9,13 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import (
     as_array,
     as_choice,
-    as_floats,
     as_mask,
     as_positive,
-    as_positive_leaf,
     as_vectors,
-    convert_fields,
     is_traced,
     on_device,
 )
-from jaxlatent._pytree import pytree, static_field
+from jaxlatent._pytree import positive_field, pytree, static_field
 from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.latent.histogram import component_counts
 from jaxlatent.latent.pca import PCA
@@ -78,25 +75,22 @@ class ExactSampler(Sampler):
     pca: PCA
     body: EllipseBody
     density: DensityName = static_field(default="uniform")
-    temperature: float | Float[Array, ""] = 1.0
+    temperature: float | Float[Array, ""] = positive_field(default=1.0)
     marginals: Float[Array | np.ndarray, "k edges"] | None = None
-    reach: float | Float[Array, ""] = 1.0
+    reach: float | Float[Array, ""] = positive_field(default=1.0)
 
     def __post_init__(self) -> None:
-        as_choice("density", self.density, get_args(DensityName))
-        convert_fields(self, as_positive_leaf, "temperature", "reach")
-        self.body.check_frame(self.pca)
         if self.density == "normal":
             check_variance(self.pca)
         if self.density != "empirical":
             return
         if self.marginals is None:
             raise ValueError("marginals: missing for density 'empirical'; use ExactSampler.fit(z, ...)")
-        marginals = as_floats("marginals", self.marginals)
-        k, shape = self.pca.n_components, marginals.shape
-        if len(shape) != 2 or shape[0] != k or shape[1] % 2 == 0 or shape[1] < 3:
-            raise ValueError(f"marginals: expected ({k}, bins + 1) with an even number of bins, got {shape}")
-        object.__setattr__(self, "marginals", on_device(marginals))
+        edges = self.marginals.shape[1]
+        if edges % 2 == 0 or edges < 3:
+            raise ValueError(
+                f"marginals: expected an even number of bins, and one edge more, got {edges} edges"
+            )
 
     @property
     def table(self) -> Table:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from jaxlatent._boundary import as_positive, as_positive_leaf, convert_fields
-from jaxlatent._pytree import pytree
+from jaxlatent._boundary import as_positive
+from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.region import fit_frame
 from jaxlatent.sampling.sampler import Sampler
@@ -49,10 +49,7 @@ class GaussianSampler(Sampler):
     """
 
     pca: PCA
-    temperature: float | Float[Array, ""] = 1.0
-
-    def __post_init__(self) -> None:
-        convert_fields(self, as_positive_leaf, "temperature")
+    temperature: float | Float[Array, ""] = positive_field(default=1.0)
 
     @classmethod
     def fit(

@@ -1,13 +1,13 @@
 """New vectors between two z-points."""
 
 import math
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_array, as_choice, as_floats, as_mask, as_vectors, is_traced, on_device
+from jaxlatent._boundary import as_array, as_mask, as_vectors, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.trim import trim
 from jaxlatent.sampling.draws import tables
@@ -47,14 +47,8 @@ class InterpolationSampler(Sampler):
     centre: Float[Array, "*latent"] | None = None
 
     def __post_init__(self) -> None:
-        as_choice("kind", self.kind, get_args(Kind))
         as_vectors("points", self.points, least=2)
-        points = on_device(as_floats("points", self.points))
-        object.__setattr__(self, "points", points)
-        if self.centre is not None:
-            centre = as_floats("centre", self.centre, points.shape[1:])
-            object.__setattr__(self, "centre", on_device(centre))
-        if not is_traced(points) and not np.isfinite(np.asarray(points)).all():
+        if not is_traced(self.points) and not np.isfinite(np.asarray(self.points)).all():
             raise ValueError("points: NaN or infinite values; remove those vectors")
 
     def _derive(self) -> Any:

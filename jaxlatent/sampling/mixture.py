@@ -9,15 +9,12 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxlatent._boundary import (
     as_array,
-    as_floats,
     as_mask,
     as_positive,
-    as_positive_leaf,
-    convert_fields,
     is_traced,
     on_device,
 )
-from jaxlatent._pytree import pytree
+from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.classes import by_class, clusters_of
@@ -55,22 +52,10 @@ class GaussianMixtureSampler(Sampler):
     weights: Float[Array, " c"]
     means: Float[Array, "c k"]
     cholesky: Float[Array, "c k k"]
-    temperature: float | Float[Array, ""] = 1.0
+    temperature: float | Float[Array, ""] = positive_field(default=1.0)
     labels: Int[Array | np.ndarray, " c"] | None = None
 
     def __post_init__(self) -> None:
-        convert_fields(self, as_positive_leaf, "temperature")
-        arrays = {name: as_floats(name, getattr(self, name)) for name in ("weights", "means", "cholesky")}
-        c, k = arrays["weights"].size, self.pca.n_components
-        shapes = ((c,), (c, k), (c, k, k))
-        for (name, array), shape in zip(arrays.items(), shapes, strict=True):
-            if array.shape != shape:
-                raise ValueError(
-                    f"{name}: expected shape {shape} for {c} clusters of {k} components, got {array.shape}"
-                )
-            object.__setattr__(self, name, on_device(array))
-        if self.labels is not None:
-            object.__setattr__(self, "labels", on_device(self.labels, np.int32))
         if is_traced(self.weights):
             return
         weights = np.asarray(self.weights)

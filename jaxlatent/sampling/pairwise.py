@@ -1,12 +1,11 @@
 """The source method: uniform draws, and a redraw wherever a pair of components leaves its ellipse."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.half_width import HalfWidth
@@ -59,10 +58,6 @@ class PairwiseSampler(Sampler):
     pca: PCA
     body: EllipseBody
     order: Order = static_field(default="round_robin")
-
-    def __post_init__(self) -> None:
-        as_choice("order", self.order, get_args(Order))
-        self.body.check_frame(self.pca)
 
     @classmethod
     def fit(

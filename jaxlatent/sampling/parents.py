@@ -70,18 +70,15 @@ def check_differ(pca: PCA, points: Float[np.ndarray, "n d"]) -> None:
         )
 
 
-def as_parents(parents: Float[Array | np.ndarray, "n k"], k: int) -> Float16[Array, "n k"]:
-    """Whitened points of k components as float16, which is wrong by up to 2^-11 = 5e-4 of a number.
+def check_parents(parents: Float16[Array | np.ndarray, "n k"]) -> None:
+    """Accepts two or more whitened points, which float16 holds up to 2^-11 = 5e-4 of a number.
 
     Raises:
-        TypeError, ValueError: if they are not two or more vectors (n, k) of float16's range.
+        ValueError: otherwise.
     """
-    parents = as_vectors("parents", parents, k, least=2)
-    with np.errstate(over="ignore"):
-        half = jnp.asarray(parents, jnp.float16)
-    if not is_traced(half) and not np.isfinite(np.asarray(half)).all():
+    as_vectors("parents", parents, least=2)
+    if not is_traced(parents) and not np.isfinite(np.asarray(parents)).all():
         raise ValueError("parents: expected numbers within the range of float16, 65,504; whiten them")
-    return half
 
 
 def combined(

@@ -1,13 +1,13 @@
 """Paths in a plane of two components: how images change from place to place."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_count, as_floats, as_number, as_positive, on_device
+from jaxlatent._boundary import as_count, as_floats, as_number, as_positive, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.latent.pca import PCA
@@ -41,13 +41,6 @@ class PathSampler(Sampler):
     centre: Float[Array, " k"]
     axes: Float[Array, "2 k"]
     kind: Kind = static_field(default="ellipse")
-
-    def __post_init__(self) -> None:
-        as_choice("kind", self.kind, get_args(Kind))
-        k = self.pca.n_components
-        for name, shape in (("centre", (k,)), ("axes", (2, k))):
-            array = as_floats(name, getattr(self, name), shape)
-            object.__setattr__(self, name, on_device(array))
 
     @classmethod
     def in_plane(

@@ -1,16 +1,16 @@
 """New vectors as combinations of a few z-points, with the mean and the covariance of all of them."""
 
 import math
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Float16, UInt32
 
-from jaxlatent._boundary import as_choice, as_count
+from jaxlatent._boundary import as_count, convert_fields
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.parents import as_parents, combined, fit_parents
+from jaxlatent.sampling.parents import check_parents, combined, fit_parents
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, directions, distinct_indices
 
@@ -48,19 +48,17 @@ class RecombinationSampler(Sampler):
     _INSTEAD: ClassVar[str] = "take BootstrapSampler, or ClusterMixtureSampler, which has one"
 
     pca: PCA
-    parents: Float[Array | np.ndarray, "n k"]
+    parents: Float16[Array | np.ndarray, "n k"]
     n_parents: int = static_field(default=2)
     weights: Weights = static_field(default="equal")
 
     def __post_init__(self) -> None:
-        parents = as_parents(self.parents, self.pca.n_components)
-        n_parents = as_count("n_parents", self.n_parents, 2)
-        if n_parents > len(parents):
+        check_parents(self.parents)
+        convert_fields(self, as_count, "n_parents", minimum=2)
+        if self.n_parents > len(self.parents):
             raise ValueError(
-                f"n_parents: expected at most {len(parents)}, the number of points, got {n_parents}"
+                f"n_parents: expected at most {len(self.parents)}, the number of points, got {self.n_parents}"
             )
-        weights = as_choice("weights", self.weights, get_args(Weights))
-        self.__dict__.update(parents=parents, n_parents=n_parents, weights=weights)
 
     @classmethod
     def fit(

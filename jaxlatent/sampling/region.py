@@ -77,7 +77,7 @@ def fit_region(
             body is where hardly any z-points are.
     """
     as_choice("half_width", half_width, get_args(HalfWidth))
-    if fact != "matched":
+    if not isinstance(fact, str) or fact != "matched":
         fact = as_positive("fact", fact)
     z = as_array("z", z)
     if n_components is not None:
@@ -100,7 +100,7 @@ def fit_region(
     y = pca.transform(z)
     mask = None if where is None else as_mask("where", where, z.shape[0])
     chosen = y if mask is None else on_host(y)[mask]
-    if fact == "matched":
+    if isinstance(fact, str):
         fact = 1 / EllipseBody(jnp.ones(pca.n_components)).uniform_deviation()
         widths = jnp.sqrt(pca.explained_variance)
     else:

@@ -8,14 +8,22 @@ the other from its conditional law, within the interval that the others leave; a
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxlatent._boundary import as_choice, as_count, as_key, as_positive, as_vectors, is_traced, on_device
+from jaxlatent._boundary import (
+    as_count,
+    as_key,
+    as_positive,
+    as_vectors,
+    convert_fields,
+    is_traced,
+    on_device,
+)
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.sampling.densities import ParametricDensity
@@ -78,9 +86,9 @@ class TiltedSampler(Sampler):
     sweeps: int | None = static_field(default=None)
 
     def __post_init__(self) -> None:
-        as_choice("density", self.density, get_args(ParametricDensity))
-        sweeps = SWEEPS[self.density] if self.sweeps is None else self.sweeps
-        object.__setattr__(self, "sweeps", as_count("sweeps", sweeps, 1))
+        if self.sweeps is None:
+            object.__setattr__(self, "sweeps", SWEEPS[self.density])
+        convert_fields(self, as_count, "sweeps", minimum=1)
         if self.density == "normal" and not is_traced(self):
             _check_inverse(self.body)
 

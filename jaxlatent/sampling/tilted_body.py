@@ -19,7 +19,6 @@ from jaxtyping import Array, Bool, Float
 
 from jaxlatent._boundary import (
     as_array,
-    as_leaf,
     as_positive,
     as_vectors,
     convert_fields,
@@ -70,7 +69,6 @@ class TiltedBody(Body):
 
     def __post_init__(self) -> None:
         convert_fields(self, as_positive, "level")
-        convert_fields(self, as_leaf, "mean", "sigma", "correlation")
         arrays = (self.mean, self.sigma, self.correlation)
         if not is_traced(arrays):
             _check(*map(np.asarray, arrays))

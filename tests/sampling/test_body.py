@@ -42,7 +42,7 @@ def test_equal_largest_components_count_both():
     ("axes", "message"),
     [
         (np.ones(1), "at least 2"),
-        (np.ones((2, 2)), "vector"),
+        (np.ones((2, 2)), r"expected shape \(k,\)"),
         (np.array([1.0, 0.0]), "component 1"),
         (np.array([1.0, -1.0]), "positive"),
         (np.array([1.0, np.nan]), "finite"),

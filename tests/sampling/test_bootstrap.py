@@ -120,7 +120,7 @@ def test_errors(make_z, identity_pca):
         jl.BootstrapSampler.fit(z, max_points=1)
     with pytest.raises(TypeError, match="where: expected a boolean mask"):
         jl.BootstrapSampler.fit(z, where=np.ones(30))
-    with pytest.raises(ValueError, match=r"parents: expected an array of shape \(n, 3\)"):
+    with pytest.raises(ValueError, match=r"parents: expected shape \(n, 3\)"):
         jl.BootstrapSampler(identity_pca(3), jnp.zeros((5, 2)))
     with pytest.raises(ValueError, match="parents: expected at least 2 vectors, got 1"):
         jl.BootstrapSampler(identity_pca(2), jnp.zeros((1, 2)))

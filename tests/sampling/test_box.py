@@ -38,7 +38,7 @@ def test_constant_coordinate(key):
         (lambda: BoxSampler.cube(-1.0, 3), "b: expected a finite number of at least 0, got -1"),
         (lambda: BoxSampler(jnp.ones(3), jnp.zeros(3)), "low <= high"),
         (lambda: BoxSampler.cube(1.0, 0), "dim: expected at least 1"),
-        (lambda: BoxSampler(jnp.zeros(3), jnp.zeros(2)), "one shape"),
+        (lambda: BoxSampler(jnp.zeros(3), jnp.zeros(2)), r"high: expected shape \(3,\), got \(2,\)"),
         (lambda: BoxSampler(jnp.zeros(2), jnp.array([1, jnp.nan])), "finite"),
         (lambda: BoxSampler.fit(jnp.zeros((0, 3))), "at least 1 vector"),
         (lambda: BoxSampler.fit(jnp.zeros(3)), r"\(n, d\)"),

@@ -66,7 +66,7 @@ def test_bad_semi_axes(axes):
 
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_bad_shapes(body):
-    with pytest.raises(ValueError, match=r"semi_axes: expected the shape of centres, \(c, k\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"semi_axes: expected shape \(2, 3\), got \(3, 2\)"):
         BodyUnion(jnp.zeros((2, 3)), jnp.ones((3, 2)))
     with pytest.raises(ValueError, match=r"y: expected an array of shape \(n, 5\)"):
         body.contains(jnp.zeros((2, 4)))

@@ -288,7 +288,7 @@ def test_gradient_of_the_density_is_the_finite_difference(make_sampler, key):
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_errors(identity_pca, make_z):
     pca, body = identity_pca(3), jl.EllipseBody(jnp.ones(3))
-    with pytest.raises(ValueError, match="body: expected 3 semi-axes"):
+    with pytest.raises(ValueError, match="body: expected 3 components, got 4"):
         ExactSampler(pca, jl.EllipseBody(jnp.ones(4)))
     with pytest.raises(ValueError, match="density: expected one of"):
         ExactSampler(pca, body, "gaussian")

@@ -187,7 +187,7 @@ def test_errors(make_z, identity_pca):
         RecombinationSampler.fit(z, max_points=1)
     with pytest.raises(TypeError, match="where: expected a boolean mask"):
         RecombinationSampler.fit(z, where=np.ones(30))
-    with pytest.raises(ValueError, match=r"parents: expected an array of shape \(n, 3\)"):
+    with pytest.raises(ValueError, match=r"parents: expected shape \(n, 3\)"):
         RecombinationSampler(identity_pca(3), jnp.zeros((5, 2)))
     with pytest.raises(ValueError, match="parents: expected numbers within the range of float16"):
         RecombinationSampler(identity_pca(2), jnp.full((5, 2), 1e6))

@@ -278,7 +278,7 @@ def test_float64_mode(key):
     ("mean", "sigma", "correlation", "message"),
     [
         (np.zeros(1), np.ones(1), np.eye(1), r"shapes \(d,\).*got \(1,\)"),
-        (np.zeros(3), np.ones(2), np.eye(3), r"got \(3,\), \(2,\)"),
+        (np.zeros(3), np.ones(2), np.eye(3), r"correlation: expected shape \(2, 2\), got \(3, 3\)"),
         (np.array([0, np.nan]), np.ones(2), np.eye(2), "mean: expected finite"),
         (np.zeros(2), np.array([1.0, -1.0]), np.eye(2), "sigma: .*none negative"),
         (np.zeros(2), np.zeros(2), np.eye(2), "sigma: .*not all 0"),
