@@ -17,7 +17,7 @@ import numpy as np
 from common import machine
 from sklearn.mixture import GaussianMixture
 
-from jaxlatent.sampling.em import fit_mixture
+from jaxlatent.sampling.fitting.em import fit_mixture
 
 
 def make_points(n: int, d: int, clusters: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from sklearn.mixture import GaussianMixture
 
 import jaxlatent as jl
 from jaxlatent._progress import progress_bar
-from jaxlatent.sampling.diagnostics import effective_sample_size
+from jaxlatent.sampling.laws.diagnostics import effective_sample_size
 
 FACT = 1.0
 CLUSTERS = 10

@@ -2,8 +2,8 @@
 
     python benchmarks/versions.py [--old DIR] [--sizes 64/64,256/256,1024/1024,256/4096,4096/4096]
 
-DIR holds the older `jaxlatent` folder, as `git archive v0.1.0 jaxlatent | tar -x -C DIR` leaves it. Each version
-runs in a process of its own, on the same frame and points; a size is components / latent coordinates.
+DIR holds the older `jaxlatent` folder, as `git archive v0.1.0 jaxlatent | tar -x -C DIR` leaves it. Each
+version runs in a process of its own, on the same frame and points; a size is components / latent coordinates.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def samplers(k: int, d: int) -> dict[str, Callable]:
         return jl.ClusterRecombinationSampler(pca, union(len(bounds) - 1), points, bounds)
 
     def empirical() -> "jl.ExactSampler":
-        from jaxlatent.sampling.exact import measure_marginals
+        from jaxlatent.sampling.laws.exact import measure_marginals
 
         marginals = measure_marginals(np.asarray(points, np.float32), body)
         return jl.ExactSampler(pca, body, density="empirical", marginals=marginals)

@@ -21,7 +21,7 @@ from jaxlatent.report.document import slug
 from jaxlatent.report.evaluation import Evaluated, plot_tradeoff
 from jaxlatent.run_folder import RunFolder
 from jaxlatent.sampling import Sampler
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.region import fit_frame
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from jaxlatent.report.latents import load_latents
 from jaxlatent.run_evaluation import FeatureName, evaluate_run, read_evaluation
 from jaxlatent.run_folder import RunFolder
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.region import fit_frame
 
 log = logging.getLogger(__name__)
 

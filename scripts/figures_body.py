@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 import jaxlatent as jl
 from jaxlatent.report.figure import BLUE, GREEN, ORANGE, VERMILION, save_figure
-from jaxlatent.sampling.densities import UniformDensity
-from jaxlatent.sampling.law import max_law
+from jaxlatent.sampling.tables.densities import UniformDensity
+from jaxlatent.sampling.tables.largest import max_law
 
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
 KEY = jax.random.key(0)

@@ -18,7 +18,7 @@ from jaxlatent.report.document import Cell, Table
 from jaxlatent.report.evaluation import comparison_table
 from jaxlatent.report.figure import BLUE, GREEN, ORANGE, VERMILION, legend_below, new_axes
 from jaxlatent.runs import Run
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.region import fit_frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

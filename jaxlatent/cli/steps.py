@@ -21,9 +21,9 @@ from jaxlatent.cli.tables import print_table
 from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
 from jaxlatent.runs import report_latents
-from jaxlatent.sampling.densities import DensityName
-from jaxlatent.sampling.pairwise import Order
-from jaxlatent.sampling.region import FACT, Matched
+from jaxlatent.sampling.fitting.region import FACT, Matched
+from jaxlatent.sampling.laws.pairwise import Order
+from jaxlatent.sampling.tables.densities import DensityName
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"

@@ -15,7 +15,7 @@ from jaxlatent._files import write_table
 from jaxlatent.latent import HalfWidth, half_width
 from jaxlatent.latent.coverage import coverage_curves
 from jaxlatent.sampling import EllipseBody, PairwiseSampler
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.region import fit_frame
 
 
 @dataclass(frozen=True, eq=False)

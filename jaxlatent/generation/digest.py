@@ -33,6 +33,8 @@ def _name(obj: Any) -> str:
     function = obj.func if isinstance(obj, functools.partial) else obj
     if not hasattr(function, "__qualname__"):
         function = type(function)
+    if isinstance(obj, tuple(CLASSES.values())) and function.__module__.startswith("jaxlatent."):
+        return f"jaxlatent.{type(obj).__name__}"  # wherever its module lies
     return f"{function.__module__}.{function.__qualname__}"
 
 

@@ -17,7 +17,7 @@ from jaxlatent.report.images import plot_comparison
 from jaxlatent.report.latent_images import plot_path, plot_sweep, plot_traversals
 from jaxlatent.report.sections import Latents, component_counts
 from jaxlatent.sampling import BoxSampler, Sampler
-from jaxlatent.sampling.path import PathSampler
+from jaxlatent.sampling.laws.path import PathSampler
 
 #: The source's grid.
 SWEEP_COMPONENTS = (50, 105, 120, 256)

@@ -12,8 +12,8 @@ from jaxlatent.report.planes import plot_component_grid, plot_component_plane
 from jaxlatent.report.radii import plot_radii
 from jaxlatent.report.sections import PLANE_VECTORS, Latents
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
-from jaxlatent.sampling.ellipsoid import EllipsoidSampler
-from jaxlatent.sampling.gaussian import GaussianSampler
+from jaxlatent.sampling.laws.ellipsoid import EllipsoidSampler
+from jaxlatent.sampling.laws.gaussian import GaussianSampler
 
 _DRAWN = 2000
 # The grid is over the first 20 components, as the source's.

@@ -17,7 +17,7 @@ from jaxlatent.report import analysis, findings
 from jaxlatent.report.document import Picture, Section, Table
 from jaxlatent.report.planes import plot_latent_planes
 from jaxlatent.sampling import ExactSampler, PairwiseSampler
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.region import fit_frame
 
 #: As many generated vectors as in the source's figure of a plane.
 PLANE_VECTORS = 20

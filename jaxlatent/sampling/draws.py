@@ -97,7 +97,8 @@ def draw_latent(sampler: Law, seed: Seed, index: UInt32[Array, " b"]) -> Float[A
     A tile of `tile_size` vectors gives the bits of `Sampler.sample`; `seed` is `seed_words(key)`, or a column
     for each vector.
     """
-    return sampler._to_latent(sampler._draw(seed, index))
+    # Drawn before the product with the frame begins: XLA would fuse the two, in the wrong order of memory.
+    return sampler._to_latent(jax.lax.optimization_barrier(sampler._draw(seed, index)))
 
 
 def checked_range(key: jax.Array, n: int, start: int) -> tuple[UInt32[Array, "2"], int, int]:

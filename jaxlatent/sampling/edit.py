@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from jaxlatent._boundary import as_array, as_floats, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import body_extent, round_trip_rounding
-from jaxlatent.sampling.body import Body
+from jaxlatent.sampling.bodies.body import Body
 from jaxlatent.sampling.sampler import Sampler
 
 

@@ -70,7 +70,7 @@ def test_arrays_on_a_mesh_of_explicit_axes():
     script = """
 import jax, numpy as np, jaxlatent as jl
 from jaxlatent.latent import moments
-from jaxlatent.sampling.region import fit_region
+from jaxlatent.sampling.fitting.region import fit_region
 mesh = jax.make_mesh((2,), ("batch",), axis_types=(jax.sharding.AxisType.Explicit,))
 rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
 z = np.random.default_rng(0).normal(3, [2, 1, 0.5], (400, 3)).astype(np.float32)

@@ -6,7 +6,7 @@ from scipy import special
 
 from jaxlatent import EllipseBody
 from jaxlatent.latent.coverage import largest_two
-from jaxlatent.sampling.body import shrinking
+from jaxlatent.sampling.bodies.body import shrinking
 
 
 def all_pairs(y, a):

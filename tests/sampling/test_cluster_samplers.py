@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent.sampling.clusters import BodyUnion, fit_clusters
+from jaxlatent.sampling.bodies.union import BodyUnion
+from jaxlatent.sampling.fitting.clusters import fit_clusters
 
 FITS = {
     "recombination": lambda z, **options: jl.ClusterRecombinationSampler.fit(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent.sampling.clusters import BodyUnion, fit_clusters
-from jaxlatent.sampling.k_means import k_means, padded
+from jaxlatent.sampling.bodies.union import BodyUnion
+from jaxlatent.sampling.fitting.clusters import fit_clusters
+from jaxlatent.sampling.fitting.k_means import k_means, padded
 
 
 def brute_force(body, y):

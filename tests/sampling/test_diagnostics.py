@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxlatent.sampling.diagnostics import Diagnostics, Mixing, effective_sample_size, split_r_hat
+from jaxlatent.sampling.laws.diagnostics import Diagnostics, Mixing, effective_sample_size, split_r_hat
 
 
 def autoregressive(r, n_chains=4, n_draws=1000, d=3, seed=0, spread=0.0):

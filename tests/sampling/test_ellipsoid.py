@@ -8,8 +8,8 @@ from scipy import special, stats
 
 import jaxlatent as jl
 from jaxlatent.sampling.draws import _draw_tiles
-from jaxlatent.sampling.ellipsoid import EllipsoidSampler, radius_law
-from jaxlatent.sampling.table import tabulate
+from jaxlatent.sampling.laws.ellipsoid import EllipsoidSampler, radius_law
+from jaxlatent.sampling.tables.table import tabulate
 from jaxlatent.sampling.words import directions, seed_words
 
 DENSITIES = ["uniform", "normal"]

@@ -6,9 +6,9 @@ from scipy import stats
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
-from jaxlatent.sampling.em import _cholesky, _expect, _Floor, _maximise, _Mixture, fit_mixture
-from jaxlatent.sampling.gaussian import inverse_factor
-from jaxlatent.sampling.k_means import _best_start
+from jaxlatent.sampling.fitting.em import _cholesky, _expect, _Floor, _maximise, _Mixture, fit_mixture
+from jaxlatent.sampling.fitting.k_means import _best_start
+from jaxlatent.sampling.laws.gaussian import inverse_factor
 
 FLOOR = _Floor(jnp.float32(1e-6), jnp.full(3, 1e-12))
 NORMAL = np.random.default_rng(0).standard_normal((40, 3))

@@ -10,9 +10,9 @@ import pytest
 from scipy import integrate, stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.densities import NormalDensity
-from jaxlatent.sampling.exact import ExactSampler, measure_marginals
-from jaxlatent.sampling.law import largest_angle
+from jaxlatent.sampling.laws.exact import ExactSampler, measure_marginals
+from jaxlatent.sampling.tables.densities import NormalDensity
+from jaxlatent.sampling.tables.largest import largest_angle
 
 N = 20_000
 DENSITIES = ("uniform", "normal", "empirical")

@@ -6,7 +6,7 @@ from scipy import stats
 
 import jaxlatent as jl
 from jaxlatent.sampling.draws import _draw_tiles
-from jaxlatent.sampling.gaussian import GaussianSampler
+from jaxlatent.sampling.laws.gaussian import GaussianSampler
 
 
 def assert_moments(drawn, mean, covariance):

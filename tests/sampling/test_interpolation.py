@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.spatial import geometric_slerp
 
 import jaxlatent as jl
-from jaxlatent.sampling.interpolation import InterpolationSampler, interpolate_directions
+from jaxlatent.sampling.laws.interpolation import InterpolationSampler, interpolate_directions
 
 KINDS = ["linear", "spherical"]
 interpolate = jax.jit(interpolate_directions)

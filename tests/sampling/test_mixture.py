@@ -8,7 +8,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 import jaxlatent as jl
 from jaxlatent.sampling.draws import _draw_tiles
-from jaxlatent.sampling.mixture import GaussianMixtureSampler, _by_cluster, _in_groups
+from jaxlatent.sampling.laws.mixture import GaussianMixtureSampler, _by_cluster, _in_groups
 
 WEIGHTS = np.array([0.5, 0.3, 0.0, 0.2])
 

@@ -11,10 +11,10 @@ import pytest
 from scipy import stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.labels import random_labels
-from jaxlatent.sampling.permutation import permutation_pass
-from jaxlatent.sampling.round_robin import round_robin, scramble
-from jaxlatent.sampling.violated import descending, redraw_violated
+from jaxlatent.sampling.laws.labels import random_labels
+from jaxlatent.sampling.laws.pairwise import permutation_pass
+from jaxlatent.sampling.laws.round_robin import round_robin, scramble
+from jaxlatent.sampling.laws.violated import descending, redraw_violated
 from jaxlatent.sampling.words import seed_words
 
 SCRIPT = Path(__file__).with_name("literal.py")

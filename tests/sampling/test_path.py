@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.path import PathSampler
+from jaxlatent.sampling.laws.path import PathSampler
 
 KINDS = ["ellipse", "circle", "line"]
 

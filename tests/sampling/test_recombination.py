@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.recombination import RecombinationSampler
+from jaxlatent.sampling.laws.recombination import RecombinationSampler
 from jaxlatent.sampling.words import distinct_indices, index_below, seed_words, words
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent.latent.subset import subset_weight
-from jaxlatent.sampling.region import fit_frame, fit_region
+from jaxlatent.sampling.fitting.region import fit_frame, fit_region
 
 AXES = {
     "fwhm": {"half_width": "fwhm"},

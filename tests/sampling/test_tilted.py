@@ -6,8 +6,8 @@ from scipy import special, stats
 
 from jaxlatent import PCA, EllipseBody, ExactSampler
 from jaxlatent.latent.subset import subset_moments
-from jaxlatent.sampling.tilted import TiltedSampler, truncated_normal
-from jaxlatent.sampling.tilted_body import TiltedBody, arcsin, sin
+from jaxlatent.sampling.bodies.tilted import TiltedBody, arcsin, sin
+from jaxlatent.sampling.laws.tilted import TiltedSampler, truncated_normal
 
 LEVEL = 0.7 * 2.3548200450309493
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, UInt32
 
-from jaxlatent.sampling.labels import sort_columns
+from jaxlatent.sampling.laws.labels import sort_columns
 from jaxlatent.sampling.words import Seed, threefry2x32, unit_uniform
 
 # Proposals a step: each costs two look-ups, and a step that finds no violated pair a pass over all rows.

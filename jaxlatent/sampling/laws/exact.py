@@ -21,19 +21,20 @@ from jaxlatent.latent.histogram import component_counts
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.body import LIMIT, MOST_ERROR, EllipseBody
-from jaxlatent.sampling.densities import (
+from jaxlatent.sampling.bodies.body import LIMIT, MOST_ERROR
+from jaxlatent.sampling.bodies.ellipse import EllipseBody
+from jaxlatent.sampling.draws import tables
+from jaxlatent.sampling.fitting.region import FACT, Matched, check_variance, fit_region
+from jaxlatent.sampling.sampler import Sampler
+from jaxlatent.sampling.tables.densities import (
     DensityName,
     EmpiricalDensity,
     NormalDensity,
     ProductDensity,
     UniformDensity,
 )
-from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.law import largest_angle, spread
-from jaxlatent.sampling.region import FACT, Matched, check_variance, fit_region
-from jaxlatent.sampling.sampler import Sampler
-from jaxlatent.sampling.table import Table, tabulate
+from jaxlatent.sampling.tables.largest import largest_angle, spread
+from jaxlatent.sampling.tables.table import Table, tabulate
 from jaxlatent.sampling.words import Seed, uniforms, unit_uniform, words
 
 _LEAST_BINS, _MOST_BINS = 64, 256
@@ -51,8 +52,8 @@ class _Tables(NamedTuple):
 class ExactSampler(Sampler):
     """Draws PCA components from a product density restricted to the ellipse body: exactly, in O(k).
 
-    The largest component is drawn first, from its own law (`jaxlatent.sampling.law` derives it), then which
-    one it is, then all others, independent of each other, within what it leaves.
+    The largest component is drawn first, from its own law (`jaxlatent.sampling.tables.largest` derives it),
+    then which one it is, then all others, independent of each other, within what it leaves.
 
     Attributes:
         pca: the frame, with k components.
@@ -130,7 +131,7 @@ class ExactSampler(Sampler):
         Args:
             z: z-points, floating point (n, d), n >= 2.
             n_components: k, from 2 to d; all that have a positive variance where not given.
-            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.region.fit_region`.
+            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.fitting.region`.
             half_width: "fwhm", "hwhm" or "sigma", see there.
             density: see the class.
             temperature: scales the density, not the body, > 0: standard deviations of "normal", values of

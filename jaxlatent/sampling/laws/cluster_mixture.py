@@ -11,10 +11,11 @@ from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.classes import clusters_of
-from jaxlatent.sampling.clusters import BodyUnion, Clusters, fit_clusters
+from jaxlatent.sampling.bodies.union import BodyUnion
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.mixture import GaussianMixtureSampler
+from jaxlatent.sampling.fitting.classes import clusters_of
+from jaxlatent.sampling.fitting.clusters import Clusters, fit_clusters
+from jaxlatent.sampling.laws.mixture import GaussianMixtureSampler
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed
 
@@ -60,7 +61,7 @@ class ClusterMixtureSampler(Sampler):
         where: Bool[Array | np.ndarray, " n"] | None = None,
         labels: Int[Array | np.ndarray, " n"] | None = None,
     ) -> "ClusterMixtureSampler":
-        """Groups z-points, see `jaxlatent.sampling.clusters.fit_clusters`, and keeps clusters' moments.
+        """Groups z-points, see `jaxlatent.sampling.fitting.clusters`, and keeps the moments of the clusters.
 
         A cluster has fewer points than its covariance has numbers. So its correlations are drawn towards
         those within all clusters: (n_j R_j + prior_count R) / (n_j + prior_count), the posterior mean under

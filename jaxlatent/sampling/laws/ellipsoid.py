@@ -13,11 +13,11 @@ from jaxlatent._boundary import as_number, is_traced
 from jaxlatent._pytree import positive_field, pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.densities import TINY, ParametricDensity
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.region import check_variance, fit_frame
+from jaxlatent.sampling.fitting.region import check_variance, fit_frame
 from jaxlatent.sampling.sampler import Sampler
-from jaxlatent.sampling.table import Cells, Table, integrate, tabulate
+from jaxlatent.sampling.tables.densities import TINY, ParametricDensity
+from jaxlatent.sampling.tables.table import Cells, Table, integrate, tabulate
 from jaxlatent.sampling.words import Seed, directions, unit_uniform, words
 
 _CONFIDENCE = 0.95

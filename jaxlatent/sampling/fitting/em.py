@@ -21,8 +21,8 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_count, as_key, as_number, as_positive, as_vectors
 from jaxlatent.latent.moments import moments
-from jaxlatent.sampling.gaussian import inverse_factor, log_normal
-from jaxlatent.sampling.k_means import k_means, padded
+from jaxlatent.sampling.fitting.k_means import k_means, padded
+from jaxlatent.sampling.laws.gaussian import inverse_factor, log_normal
 
 T = TypeVar("T")
 _Sums = tuple[jax.Array, jax.Array, jax.Array]

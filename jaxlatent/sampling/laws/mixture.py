@@ -17,10 +17,10 @@ from jaxlatent._boundary import (
 from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.classes import by_class, clusters_of
-from jaxlatent.sampling.em import fit_mixture
-from jaxlatent.sampling.gaussian import inverse_factor, log_normal
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.classes import by_class, clusters_of
+from jaxlatent.sampling.fitting.em import fit_mixture
+from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.sampling.laws.gaussian import inverse_factor, log_normal
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, normals, unit_uniform, words
 
@@ -77,7 +77,7 @@ class GaussianMixtureSampler(Sampler):
         where: Bool[Array | np.ndarray, " n"] | None = None,
         labels: Int[Array | np.ndarray, " n"] | None = None,
     ) -> "GaussianMixtureSampler":
-        """Fits the mixture by expectation-maximisation, see `jaxlatent.sampling.em.fit_mixture`.
+        """Fits the mixture by expectation-maximisation, see `jaxlatent.sampling.fitting.em.fit_mixture`.
 
         Args:
             z: z-points, floating point (n, d), n >= 2 and n >= n_clusters. Each cluster has

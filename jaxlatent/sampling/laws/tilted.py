@@ -26,12 +26,12 @@ from jaxlatent._boundary import (
 )
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
-from jaxlatent.sampling.densities import ParametricDensity
-from jaxlatent.sampling.diagnostics import Diagnostics, Mixing
+from jaxlatent.sampling.bodies.tilted import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
 from jaxlatent.sampling.draws import equip, tables
-from jaxlatent.sampling.region import FACT
+from jaxlatent.sampling.fitting.region import FACT
+from jaxlatent.sampling.laws.diagnostics import Diagnostics, Mixing
 from jaxlatent.sampling.sampler import Sampler
-from jaxlatent.sampling.tilted_body import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
+from jaxlatent.sampling.tables.densities import ParametricDensity
 from jaxlatent.sampling.words import Seed, normals, seed_words, threefry2x32, uniforms, unit_uniform
 
 SWEEPS = {"uniform": 32, "normal": 512}

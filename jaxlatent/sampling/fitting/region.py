@@ -16,7 +16,7 @@ from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.sharded import Vectors, on_host
 from jaxlatent.latent.subset import subset_weight
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.body import EllipseBody
+from jaxlatent.sampling.bodies.ellipse import EllipseBody
 
 #: The scale of half-widths where none is given.
 FACT = 0.7

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxlatent.sampling.densities import TINY, ProductDensity
-from jaxlatent.sampling.table import Cells, integrate
+from jaxlatent.sampling.tables.densities import TINY, ProductDensity
+from jaxlatent.sampling.tables.table import Cells, integrate
 
 
 def largest_angle(density: ProductDensity, xp: Any = np, *, reach: Any = 1.0) -> Cells:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxlatent._boundary import as_positive
 from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.region import fit_frame
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, normals
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Float16, UInt32
 from jaxlatent._boundary import as_positive_leaf
 from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.parents import check_parents, fit_parents, log_mean_kernel
+from jaxlatent.sampling.fitting.parents import check_parents, fit_parents, log_mean_kernel
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, index_below, normals, words
 
@@ -37,7 +37,7 @@ class BootstrapSampler(Sampler):
 
     Attributes:
         pca: the frame, with k components.
-        parents: whitened z-points, (n, k) float16, n >= 2, see `jaxlatent.sampling.parents`.
+        parents: whitened z-points, (n, k) float16, n >= 2, see `jaxlatent.sampling.fitting.parents`.
         bandwidth: h, standard deviation of the kernel in those of the z-points, > 0. A leaf of the pytree,
             so that another value compiles nothing anew.
 

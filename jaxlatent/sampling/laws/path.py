@@ -11,7 +11,7 @@ from jaxlatent._boundary import as_count, as_floats, as_number, as_positive, on_
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.region import fit_frame
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, uniforms
 

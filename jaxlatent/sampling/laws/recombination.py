@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Float16, UInt32
 from jaxlatent._boundary import as_count, convert_fields
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.parents import check_parents, combined, fit_parents
+from jaxlatent.sampling.fitting.parents import check_parents, combined, fit_parents
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, directions, distinct_indices
 

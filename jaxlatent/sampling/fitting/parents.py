@@ -10,8 +10,8 @@ from jaxtyping import Array, Bool, Float, Float16, Float32, Int, UInt32
 from jaxlatent._boundary import as_array, as_mask, as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.trim import trim
-from jaxlatent.sampling.k_means import padded
-from jaxlatent.sampling.region import fit_frame
+from jaxlatent.sampling.fitting.k_means import padded
+from jaxlatent.sampling.fitting.region import fit_frame
 
 # Parents that are added in one step of a loop; more would be compiled for longer, and drawn no faster.
 _UNROLLED = 8

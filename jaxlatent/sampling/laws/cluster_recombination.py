@@ -11,10 +11,11 @@ from jaxtyping import Array, Bool, Float, Float16, Int, UInt32
 from jaxlatent._boundary import as_count, as_positive_leaf, convert_fields, is_traced
 from jaxlatent._pytree import positive_field, pytree, static_field
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.classes import clusters_of
-from jaxlatent.sampling.clusters import FEWEST, BodyUnion, fit_clusters
+from jaxlatent.sampling.bodies.union import BodyUnion
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.parents import check_parents, combined
+from jaxlatent.sampling.fitting.classes import clusters_of
+from jaxlatent.sampling.fitting.clusters import FEWEST, fit_clusters
+from jaxlatent.sampling.fitting.parents import check_parents, combined
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, distinct_indices, index_below, words
 
@@ -90,7 +91,7 @@ class ClusterRecombinationSampler(Sampler):
         where: Bool[Array | np.ndarray, " n"] | None = None,
         labels: Int[Array | np.ndarray, " n"] | None = None,
     ) -> "ClusterRecombinationSampler":
-        """Groups z-points, see `jaxlatent.sampling.clusters.fit_clusters`, and keeps them.
+        """Groups z-points, see `jaxlatent.sampling.fitting.clusters.fit_clusters`, and keeps them.
 
         The defaults were chosen on CelebA (docs/study.md): more clusters or fewer parents bring the images'
         law closer to that of reconstructions, and the images closer to those that were trained on.

@@ -28,7 +28,7 @@ from jaxlatent._boundary import (
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.moments import moments
 from jaxlatent.latent.subset import subset_moments
-from jaxlatent.sampling.body import Body, room_within
+from jaxlatent.sampling.bodies.body import Body, room_within
 
 # Below it, float32 can no longer tell an ellipse from a line.
 _LEAST_WIDTH = 1e-6

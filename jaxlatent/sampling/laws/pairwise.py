@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
@@ -11,14 +12,14 @@ from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.body import LIMIT, EllipseBody
+from jaxlatent.sampling.bodies.body import LIMIT
+from jaxlatent.sampling.bodies.ellipse import EllipseBody
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.labels import random_labels
-from jaxlatent.sampling.permutation import permutation_pass
-from jaxlatent.sampling.region import FACT, Matched, fit_region
-from jaxlatent.sampling.round_robin import round_robin
+from jaxlatent.sampling.fitting.region import FACT, Matched, fit_region
+from jaxlatent.sampling.laws.labels import random_labels
+from jaxlatent.sampling.laws.round_robin import round_robin
+from jaxlatent.sampling.laws.violated import descending, redraw_violated
 from jaxlatent.sampling.sampler import Sampler
-from jaxlatent.sampling.violated import descending, redraw_violated
 from jaxlatent.sampling.words import Seed, unit_uniform, words
 
 Order = Literal["round_robin", "permutation"]
@@ -46,8 +47,9 @@ class PairwiseSampler(Sampler):
         body: the semi-axes, k >= 2.
         order: "permutation" looks at the pairs one by one, in a uniformly random order for each vector.
             "round_robin" visits only those that are violated, 120 of 32,640 at k = 256. Up to k = 128 its
-            law is the same, by proof (`jaxlatent.sampling.violated`) and by test. Beyond, the first k / 8
-            rounds of a round robin come before: at k = 256, E u^2 is 0.08 % larger than in the other order.
+            law is the same, by proof (`jaxlatent.sampling.laws.violated`) and by test. Beyond, the first
+            k / 8 rounds of a round robin come before: at k = 256, E u^2 is 0.08 % larger than in the other
+            order.
 
     Raises:
         ValueError: if `body` and `pca` differ in k, or `order` is unknown.
@@ -76,7 +78,7 @@ class PairwiseSampler(Sampler):
         Args:
             z: z-points, floating point (n, d), n >= 2.
             n_components: k, from 2 to d; all that have a positive variance where not given.
-            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.region.fit_region`.
+            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.fitting.region`.
             half_width: "fwhm", "hwhm" or "sigma", see there.
             order: see the class.
             where: mask of a subset of the z-points, of whose region is drawn, see there.
@@ -113,3 +115,48 @@ class PairwiseSampler(Sampler):
     def _derive(self) -> Float[Array, ""]:
         """The gauge up to which rounding, on the way to the latent frame, does not lead outside."""
         return self.body.inner_gauge(inverse_rounding(self.pca, self.body.semi_axes))
+
+
+def permutation_pass(
+    q: Float[Array, "k b"],
+    seed: Seed,
+    index: UInt32[Array, " b"],
+    stream: int,
+    limit: float | Float[Array, ""],
+) -> Float[Array, "k b"]:
+    """One pass over all pairs in uniformly random order; which one of a pair is redrawn is a fair coin.
+
+    The source method to the letter, and the reference: k (k - 1) / 2 steps one after the other.
+
+    Args:
+        q: squared components in units of the semi-axes, (k, b), each at most `limit`.
+        seed: the cipher's key.
+        index: the vectors' indices, (b,).
+        stream: the first of two streams of random words that this pass may use.
+        limit: the value of 1 in the pair condition.
+
+    Returns:
+        The squared components, (k, b), with q_i + q_j <= limit for every pair of rows.
+    """
+    k, b = q.shape
+    first, second = (jnp.asarray(side, jnp.int32) for side in np.triu_indices(k, 1))
+    pairs = first.shape[0]
+    # 64 bits to sort by, so that ties, which keep the listed order, do not occur in practice.
+    high, low = words(seed, index, stream, pairs)
+    number = jnp.broadcast_to(jnp.arange(pairs, dtype=jnp.int32)[:, None], (pairs, b))
+    *_, order = jax.lax.sort((high, low, number), dimension=0, num_keys=2)
+    draws, coins = words(seed, index, stream + 1, pairs)
+    vector = jnp.arange(b)
+
+    def step(q: jax.Array, inputs: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        pair, draw, coin = inputs
+        heads = coin >> 31 == 1
+        kept = jnp.where(heads, first[pair], second[pair])
+        redrawn = jnp.where(heads, second[pair], first[pair])
+        bound = limit - q[kept, vector]
+        old = q[redrawn, vector]
+        new = jnp.where(old > bound, bound * jnp.square(unit_uniform(draw)), old)
+        return q.at[redrawn, vector].set(new), None
+
+    q, _ = jax.lax.scan(step, q, (order, draws, coins))
+    return q

@@ -1,0 +1,1 @@
+"""The regions that vectors lie in."""

@@ -1,0 +1,1 @@
+"""What is found from z-points: frame and region, clusters, mixtures, parents."""

@@ -1,0 +1,1 @@
+"""What samplers draw from, one law a file."""
