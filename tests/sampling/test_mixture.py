@@ -8,7 +8,8 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 import jaxlatent as jl
 from jaxlatent.sampling.draws import _draw_tiles
-from jaxlatent.sampling.laws.mixture import GaussianMixtureSampler, _by_cluster, _in_groups
+from jaxlatent.sampling.laws.factors import _all_at_once, _in_groups
+from jaxlatent.sampling.laws.mixture import GaussianMixtureSampler
 
 WEIGHTS = np.array([0.5, 0.3, 0.0, 0.2])
 
@@ -233,11 +234,13 @@ def test_errors(fitted, two_clouds):
             GaussianMixtureSampler(pca, wrong, means, cholesky)
 
 
-def test_the_ways_of_a_cpu_and_of_an_accelerator_give_the_same():
-    rng = np.random.default_rng(0)
-    own = jnp.asarray(rng.integers(0, 5, 128), jnp.int32)
-    laws = (rng.standard_normal(shape).astype(np.float32) for shape in ((9, 128), (5, 9), (5, 9, 9)))
-    unit, means, cholesky = map(jnp.asarray, laws)
-    expected = means[own] + jnp.einsum("bij,jb->bi", cholesky[own], unit, precision="highest")
-    for draw in (_in_groups, _by_cluster):
-        np.testing.assert_allclose(jax.jit(draw)(own, unit, means, cholesky), expected, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize(("k", "c"), [(1, 3), (9, 5), (300, 2), (700, 7), (1100, 1)])
+def test_the_ways_of_a_cpu_and_of_an_accelerator_give_the_same(k, c):
+    rng = np.random.default_rng(k)
+    own = rng.integers(0, c, 128)
+    unit, means = (rng.standard_normal(shape).astype(np.float32) for shape in ((k, 128), (c, k)))
+    cholesky = np.tril(rng.standard_normal((c, k, k))).astype(np.float32)
+    expected = means[own] + np.einsum("bij,jb->bi", cholesky.astype(np.float64)[own], unit)
+    for draw in (_in_groups, _all_at_once):
+        found = jax.jit(draw)(jnp.asarray(own, jnp.int32), unit, means, cholesky)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.sqrt(k))

@@ -7,7 +7,8 @@ from scipy import special, stats
 from jaxlatent import PCA, EllipseBody, ExactSampler
 from jaxlatent.latent.subset import subset_moments
 from jaxlatent.sampling.bodies.tilted import TiltedBody, arcsin, sin
-from jaxlatent.sampling.laws.tilted import TiltedSampler, truncated_normal
+from jaxlatent.sampling.laws.tilted import TiltedSampler
+from jaxlatent.sampling.tables.truncated import truncated_normal
 
 LEVEL = 0.7 * 2.3548200450309493
 

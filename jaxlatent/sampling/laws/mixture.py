@@ -20,12 +20,10 @@ from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling.fitting.classes import by_class, clusters_of
 from jaxlatent.sampling.fitting.em import fit_mixture
 from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.sampling.laws.factors import by_cluster
 from jaxlatent.sampling.laws.gaussian import inverse_factor, log_normal
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, normals, unit_uniform, words
-
-# On a CPU: vectors that a factor is multiplied with at once, and rows of a block of it.
-_GROUP, _SIDE = 8, 512
 
 
 @pytree
@@ -220,9 +218,7 @@ class GaussianMixtureSampler(Sampler):
         u = unit_uniform(words(seed, index, 0, 1)[0][0])
         own = jnp.sum(u * bounds[-1] > bounds[:-1, None], axis=0)
         unit = self._temperature * normals(seed, index, 1, self.pca.n_components)
-        # A CPU groups the vectors, an accelerator gives every cluster all of them at once.
-        laws = (own, unit, self.means, self.cholesky)
-        return own, jax.lax.platform_dependent(*laws, cpu=_in_groups, default=_by_cluster)
+        return own, by_cluster(own, unit, self.means, self.cholesky)
 
     @property
     def _temperature(self) -> Float[Array, ""]:
@@ -248,80 +244,6 @@ def _given(
     moved = jnp.einsum("cij,cj->ci", factor[:, g:, :g], white, precision="highest")
     densities = jax.vmap(log_normal, (None, 0, 0))(values, means[:, :g], inverse / sampler._temperature)
     return jnp.log(sampler.weights) + densities, means[:, g:] + moved, factor[:, g:, g:]
-
-
-def _in_groups(
-    own: Int[Array, " b"],
-    unit: Float[Array, "k b"],
-    means: Float[Array, "c k"],
-    cholesky: Float[Array, "c k k"],
-) -> Float[Array, "b k"]:
-    """Means plus factors times `unit`, of the cluster that each vector is of.
-
-    The vectors are sorted by cluster, and a factor is multiplied with a few of its vectors at once, block by
-    block of its triangle: it is read from memory once for all of them, and a block stays in the cache.
-    """
-    (k, b), c = unit.shape, len(means)
-    size = _GROUP if k <= 2 * _SIDE else 2 * _GROUP
-    order = jnp.argsort(own).astype(jnp.int32)
-    own = own[order].astype(jnp.int32)
-    unit = jnp.pad(unit[:, order], ((0, 0), (0, size)))
-    sizes = jnp.sum(own[:, None] == jnp.arange(c, dtype=jnp.int32), axis=0, dtype=jnp.int32)
-    stop = jnp.cumsum(sizes, dtype=jnp.int32)[own]
-
-    def following(first: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-        return jnp.where(first < b, jnp.minimum(first + size, stop[first]), b), first
-
-    # At most so many groups, of which the last may be empty.
-    firsts = jax.lax.scan(following, jnp.int32(0), length=min(b, c + b // size))[1]
-
-    side = min(k, _SIDE)
-    lower = np.array([(i, j) for i in range(-(-k // side)) for j in range(i + 1)], np.int32) * side
-    # The last row of blocks, and the last column, begin early enough to be whole.
-    places, begins = jnp.asarray(np.minimum(lower, k - side)), jnp.asarray(lower)
-    inside, zero = jnp.arange(side, dtype=jnp.int32), jnp.int32(0)
-
-    def multiply(first: jax.Array) -> jax.Array:
-        right = jax.lax.dynamic_slice(unit, (zero, first), (k, size))
-        cluster = own[first]
-
-        def add(block: jax.Array, left: jax.Array) -> jax.Array:
-            (row, column), (row_begin, column_begin) = places[block], begins[block]
-            factor = jax.lax.dynamic_slice(cholesky, (cluster, row, column), (1, side, side))[0]
-            part = jax.lax.dynamic_slice(right, (column, zero), (side, size))
-            part = jnp.where((column + inside >= column_begin)[:, None], part, 0.0)
-            more = jnp.matmul(factor, part, precision="highest")
-            more = jnp.where((row + inside >= row_begin)[:, None], more, 0.0)
-            reached = jax.lax.dynamic_slice(left, (row, zero), (side, size))
-            return jax.lax.dynamic_update_slice(left, reached + more, (row, zero))
-
-        left = jax.lax.fori_loop(0, len(lower), add, jnp.zeros((k, size), jnp.float32))
-        return left.T + means[cluster]
-
-    def group(first: jax.Array) -> jax.Array:
-        return jax.lax.cond(first < b, multiply, lambda _: jnp.zeros((size, k), jnp.float32), first)
-
-    drawn = jax.lax.map(group, firsts).reshape(-1, k)
-    number = jnp.arange(b, dtype=jnp.int32)
-    mine = jnp.searchsorted(firsts, number, side="right").astype(jnp.int32) - 1
-    return drawn[(mine * size + number - firsts[mine])[jnp.argsort(order)]]
-
-
-def _by_cluster(
-    own: Int[Array, " b"],
-    unit: Float[Array, "k b"],
-    means: Float[Array, "c k"],
-    cholesky: Float[Array, "c k k"],
-) -> Float[Array, "b k"]:
-    """The same with c products of all vectors."""
-
-    def add(y: jax.Array, cluster: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        number, mean, factor = cluster
-        drawn = mean[:, None] + jnp.matmul(factor, unit, precision="highest")
-        return jnp.where(own == number, drawn, y), None
-
-    clusters = (jnp.arange(len(means)), means, cholesky)
-    return jax.lax.scan(add, jnp.zeros_like(unit), clusters)[0].T
 
 
 def _full_covariances(mixture: Any) -> np.ndarray:
