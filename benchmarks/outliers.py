@@ -25,6 +25,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 import jaxlatent as jl
+from jaxlatent.latent.core import robust_core
 
 COUNT = 4000  # of unseen images, and of others, at most
 RATE = 0.01
@@ -64,29 +65,37 @@ def contestants(
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What is fitted to latents, and how unusual it finds vectors: more is more unusual."""
     options = {"n_components": arguments.components}
-    samplers = {
-        "GaussianSampler": lambda: jl.GaussianSampler.fit(z, **options),
-        "GaussianMixtureSampler, 10 clusters": lambda: jl.GaussianMixtureSampler.fit(
-            z, n_clusters=10, **options
+
+    def robust() -> jl.GaussianSampler:
+        return jl.GaussianSampler(jl.PCA.from_moments(robust_core(z).moments, arguments.components))
+
+    # What is fitted, and the scores that are looked at.
+    samplers: dict[str, tuple[Callable[[], jl.Sampler], tuple[str, ...]]] = {
+        "GaussianSampler": (lambda: jl.GaussianSampler.fit(z, **options), ("log_prob", "distance")),
+        "GaussianSampler of the robust core": (robust, ("log_prob",)),
+        "GaussianMixtureSampler, 10 clusters": (
+            lambda: jl.GaussianMixtureSampler.fit(z, n_clusters=10, **options),
+            ("log_prob",),
         ),
-        "BootstrapSampler": lambda: jl.BootstrapSampler.fit(z, **options),
-        "ClusterMixtureSampler": lambda: jl.ClusterMixtureSampler.fit(z, coverage=1.0, **options),
-        "ExactSampler": lambda: jl.ExactSampler.fit(z, **options),
+        "BootstrapSampler": (lambda: jl.BootstrapSampler.fit(z, **options), ("log_prob",)),
+        "ClusterMixtureSampler": (
+            lambda: jl.ClusterMixtureSampler.fit(z, coverage=1.0, **options),
+            ("log_prob", "gauge"),
+        ),
+        "ExactSampler": (lambda: jl.ExactSampler.fit(z, **options), ("gauge",)),
+        "ExactSampler, within 3 sigma": (
+            lambda: jl.ExactSampler.fit(z, within_sigma=3.0, **options),
+            ("gauge",),
+        ),
     }
     found: dict[str, Callable] = {}
-    for name, fit in samplers.items():
+    for name, (fit, scores) in samplers.items():
         start = time.perf_counter()
         sampler = fit()
         print(f"{name}: fitted in {time.perf_counter() - start:.1f} s", flush=True)
-        for by in ("log_prob", "gauge", "distance"):
-            scores = getattr(sampler.score(z[:2]), by)
-            if scores is None or (by == "log_prob" and name == "ExactSampler"):
-                continue
-            if by == "distance" and name != "GaussianSampler":
-                continue
-            sign = -1 if by == "log_prob" else 1
-            found[f"{name}, {by}"] = lambda x, sampler=sampler, by=by, sign=sign: (
-                sign * np.asarray(getattr(sampler.score(x), by))
+        for by in scores:
+            found[f"{name}, {by}"] = lambda x, sampler=sampler, by=by: np.asarray(
+                sampler.score(x).unusual(by)[1]
             )
     peers = {
         "EllipticEnvelope": EllipticEnvelope(random_state=0),

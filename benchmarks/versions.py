@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
-NUMBERS = 2**21  # in the vectors of a draw
 POINTS = 6000
 LEVEL = 2.3548  # semi-axes, in standard deviations
 CLUSTERS = {64: 150, 256: 150, 1024: 30, 4096: 4}  # of the mixtures, which keep a square of numbers for each
@@ -122,7 +121,7 @@ def compare(
 ) -> None:
     """Prints the table of one size."""
     k, d = size
-    n = max(256, min(8192, NUMBERS // d))
+    n = 8192 if k <= 256 else 2048 if k <= 1024 else 512
     print(f"\n### {k} components of {d} coordinates, {n:,} vectors a draw\n")
     heads = " | ".join(f"{where}, {version}" for where in ("components", "latent") for version in workers)
     ratio = " | ratio to old (quartiles)" if len(workers) > 1 else ""
