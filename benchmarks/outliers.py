@@ -57,7 +57,8 @@ def latents(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.n
     model, _ = jl.fit_autoencoder(
         jax.random.key(0), train, config, jl.TrainConfig(epochs=arguments.epochs), progress=True
     )
-    return tuple(np.asarray(jl.encode(model, x)) for x in (train, unseen[:COUNT], others[:COUNT]))
+    z, z_unseen, z_others = (np.asarray(jl.encode(model, x)) for x in (train, unseen[:COUNT], others[:COUNT]))
+    return z, z_unseen, z_others
 
 
 def contestants(
@@ -140,7 +141,7 @@ def main() -> None:
         scores = np.concatenate([unusual(unseen), unusual(others)])
         rate = len(truth) / (time.perf_counter() - start)
         # log_prob may be -inf, where nothing is left to compare.
-        scores = np.nan_to_num(scores, posinf=np.finfo(np.float32).max)
+        scores = np.nan_to_num(scores, posinf=float(np.finfo(np.float32).max))
         print(f"{name:45} area {roc_auc_score(truth, scores):.4f}   {rate:10,.0f} vectors/s", flush=True)
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -43,7 +44,8 @@ def samplers(k: int, d: int) -> dict[str, Callable]:
     def mixture() -> "jl.GaussianMixtureSampler":
         c = CLUSTERS[min(CLUSTERS, key=lambda size: abs(size - k))]
         factors = jnp.broadcast_to(0.7 * jnp.eye(k, dtype=jnp.float32), (c, k, k)) + 0
-        return jl.GaussianMixtureSampler(pca, jnp.full(c, 1 / c, jnp.float32), union(c).centres, factors)
+        means = jnp.asarray(union(c).centres)
+        return jl.GaussianMixtureSampler(pca, jnp.full(c, 1 / c, jnp.float32), means, factors)
 
     def cluster_mixture() -> "jl.ClusterMixtureSampler":
         made = mixture()
@@ -79,7 +81,8 @@ def work() -> None:
     import jax
 
     made: dict[str, Callable] = {}
-    size, name, sampler = None, None, None
+    size, name = None, None
+    sampler: Any = None
     for line in sys.stdin:
         asked = json.loads(line)
         if size != asked["size"]:
