@@ -247,9 +247,7 @@ class Sampler(Law):
         k = as_count("n_components", n_components, 1, self.n_components)
         return dataclasses.replace(self, **self._kept(k))  # type: ignore[type-var]
 
-    def condition(
-        self: S, given: Mapping[int, float | Float[Array, ""]] | None = None, *, label: int | None = None
-    ) -> S:
+    def condition(self: S, given: Mapping[int, Any] | None = None, *, label: int | None = None) -> S:
         """The sampler of the conditional law, given some components or a class; exact.
 
         A given component moves to its value and is no longer one: what is left has a frame of the other
@@ -258,8 +256,8 @@ class Sampler(Law):
         `BoxSampler`, which has no frame, keeps its coordinates, and draws the given ones as they are given.
 
         Args:
-            given: component, from 0 to k - 1, and its value, in the component's unit; in the support. May
-                be traced.
+            given: component, from 0 to k - 1, and its value, one number in the component's unit, which may
+                be traced; in the support.
             label: a class, of a sampler that was fitted with `labels`: only its clusters are drawn from.
 
         Raises:

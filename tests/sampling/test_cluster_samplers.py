@@ -66,7 +66,12 @@ def test_recombination_is_of_points_of_one_cluster(key):
     means = np.stack([y[:3].mean(axis=0), y[3:].mean(axis=0)])
     white = (y - np.repeat(means, 3, axis=0)) / np.sqrt(np.asarray(pca.explained_variance))
     sampler = jl.ClusterRecombinationSampler(
-        pca, BodyUnion(means, np.full((2, 2), 1e3, np.float32)), white, np.array([0, 3, 6]), 1.0, 2
+        pca,
+        BodyUnion(means, np.full((2, 2), 1e3, np.float32)),
+        white.astype(np.float16),
+        np.array([0, 3, 6]),
+        1.0,
+        2,
     )
     pairs = [(a, b) for first in (0, 3) for a in range(first, first + 3) for b in range(a + 1, first + 3)]
     mean = z.reshape(2, 3, 2).mean(axis=1)

@@ -157,6 +157,7 @@ def test_files(z, key, tmp_path):
     assert (jl.load(tmp_path / "s.npz").sample(key, 9) == sampler.sample(key, 9)).all()
 
 
+@pytest.mark.usefixtures("as_without_type_checks")
 class TestErrors:
     @pytest.mark.parametrize(
         ("given", "error", "message"),
@@ -246,6 +247,7 @@ class TestClasses:
         read = jl.load(tmp_path / "s.npz").condition(label=7)
         assert (read.sample(key, 9) == sampler.condition(label=7).sample(key, 9)).all()
 
+    @pytest.mark.usefixtures("as_without_type_checks")
     def test_errors(self):
         z, labels = separate(500)
         sampler = jl.GaussianMixtureSampler.fit(z, n_clusters=4, labels=labels)

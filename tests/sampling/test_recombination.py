@@ -50,7 +50,7 @@ def test_is_the_combination_of_its_parents(key, skewed):
 def test_random_weights_have_unit_norm_and_either_sign(identity_pca, key):
     """Parents e_1 .. e_m and no others: the components are the weights."""
     m = 3
-    sampler = RecombinationSampler(identity_pca(m), np.eye(m, dtype=np.float32), m, "random")
+    sampler = RecombinationSampler(identity_pca(m), np.eye(m, dtype=np.float16), m, "random")
     weights = np.asarray(sampler.sample_components(key, 20_000))
     np.testing.assert_allclose(np.linalg.norm(weights, axis=1), 1, rtol=1e-6)
     for weight in weights.T:

@@ -65,7 +65,7 @@ def test_any_sampler_has_one(make_z, key):
 
 
 class TestErrors:
-    @pytest.mark.parametrize("rate", [0, 1, -1, np.nan])
+    @pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, np.nan])
     def test_rate(self, rate):
         with pytest.raises(ValueError, match=r"rate: expected a share in \(0, 1\)"):
             Threshold.of(scores(jnp.zeros(4)), rate)
@@ -75,6 +75,7 @@ class TestErrors:
             Threshold.of(scores(jnp.zeros(98)), 0.01)
         Threshold.of(scores(jnp.zeros(99)), 0.01)
 
+    @pytest.mark.usefixtures("as_without_type_checks")
     def test_no_such_score(self):
         with pytest.raises(ValueError, match="by: the sampler has no gauge; expected one of log_prob, dist"):
             Threshold.of(scores(jnp.zeros(9)), 0.5, "gauge")

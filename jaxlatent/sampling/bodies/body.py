@@ -97,7 +97,7 @@ def room_within(
     """
     limit = LIMIT - error
 
-    def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def halve(_: int | jax.Array, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = bounds
         middle = (low + high) / 2
         inside = norm(x + middle[:, None] * way) <= limit

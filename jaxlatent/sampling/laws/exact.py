@@ -99,7 +99,10 @@ class ExactSampler(Sampler):
         return tables(self).table
 
     def _derive(self) -> "_Tables":
-        law = largest_angle(self._density(), jnp if is_traced(self) else np, reach=self.reach)
+        traced = is_traced(self)
+        # A Python number and an array of float32 give the same table.
+        reach = self.reach if traced else float(np.float32(self.reach))
+        law = largest_angle(self._density(), jnp if traced else np, reach=reach)
         rounding = inverse_rounding(self.pca, self.body.semi_axes)
         error = jnp.minimum(jnp.max(rounding / self.body.semi_axes), MOST_ERROR * self.reach)
         return _Tables(tabulate(law), self.body.inner_gauge(rounding), self.reach * LIMIT - error)
