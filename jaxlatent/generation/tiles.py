@@ -96,7 +96,7 @@ def decode_tiles(
     Of the first `count` tiles only, where that is given.
     """
 
-    def one_tile(z: Float[Array, "t d"]) -> tuple[Array, Array]:
+    def one_tile(z: Float[Array, " t *latent"]) -> tuple[Array, Array]:
         images = call(params, z)
         is_finite = jnp.ones(images.shape[0], bool)
         if images.dtype != jnp.uint8:
