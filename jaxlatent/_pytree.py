@@ -101,15 +101,17 @@ def convert(record: Any) -> None:
         object.__setattr__(record, name, value)
 
 
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """What a value of an annotation may be: the members of a union, or the annotation alone."""
+    is_union = get_origin(annotation) in (Union, types.UnionType)
+    return get_args(annotation) if is_union else (annotation,)
+
+
 @cache
 def _kinds(cls: Any) -> dict[str, tuple[Any, ...]]:
     """The annotations of the fields, as tuples of what they may be."""
     hints = get_type_hints(cls)
-    unions = (Union, types.UnionType)
-    return {
-        field.name: get_args(hint) if get_origin(hint := hints[field.name]) in unions else (hint,)
-        for field in dataclasses.fields(cls)
-    }
+    return {field.name: alternatives(hints[field.name]) for field in dataclasses.fields(cls)}
 
 
 def _as_array(name: str, value: Any, kind: Any, sizes: dict[str, Any]) -> jax.Array:

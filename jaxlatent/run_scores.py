@@ -2,6 +2,7 @@
 
 import math
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from jaxlatent import storage
 from jaxlatent._boundary import as_vectors
 from jaxlatent._files import write_table
-from jaxlatent.autoencoder import encode
+from jaxlatent.autoencoder import Autoencoder, encode
 from jaxlatent.data import load_images
 from jaxlatent.data.arrays import read_array
 from jaxlatent.report.latents import load_latents
@@ -48,24 +49,36 @@ def score_file(
         TypeError, ValueError: if a file holds something else, or an argument is out of range; the message
             names it.
     """
-    if Path(source).is_dir():
-        run = RunFolder(source, progress=progress)
-        sampler: Sampler = run.sampler()
-        if calibration is None:
-            known = np.asarray(encode(run.model(), unseen_images(run, run.config(), _CALIBRATION)))
-        else:
-            known = _vectors(calibration, sampler, run)
+    run = RunFolder(source, progress=progress) if Path(source).is_dir() else None
+    sampler = storage.load(source) if run is None else run.sampler()
+    if not isinstance(sampler, Sampler):
+        raise TypeError(f"{source}: expected a sampler, or a run folder, got {type(sampler).__name__}")
+    if run is None and calibration is None:
+        raise ValueError(
+            "calibration: a sampler's file has no vectors that it was not fitted to; name a file of such"
+        )
+    dim = math.prod(sampler.latent_shape)
+
+    @cache
+    def model() -> Autoencoder:
+        assert run is not None
+        return run.model()
+
+    def vectors(name: str) -> Float[np.ndarray, " n *latent"]:
+        if run is None or _are_latents(Path(name), dim):
+            z = load_latents(name)
+            as_vectors(name, z, dim)
+            return z
+        images = load_images(name, image_size=model().config.image_size, progress=progress)
+        return np.asarray(encode(model(), images))
+
+    if calibration is not None:
+        known = vectors(calibration)
     else:
-        run, sampler = None, storage.load(source)
-        if not isinstance(sampler, Sampler):
-            raise TypeError(f"{source}: expected a sampler, or a run folder, got {type(sampler).__name__}")
-        if calibration is None:
-            raise ValueError(
-                "calibration: a sampler's file has no vectors that it was not fitted to; name a file of such"
-            )
-        known = _vectors(calibration, sampler, None)
+        assert run is not None
+        known = np.asarray(encode(model(), unseen_images(run, run.config(), _CALIBRATION)))
     threshold = sampler.threshold(known, rate, by=by)
-    return sampler.score(_vectors(file, sampler, run)), threshold
+    return sampler.score(vectors(file)), threshold
 
 
 def write_scores(path: str | os.PathLike[str], scores: Scores, threshold: Threshold) -> int:
@@ -81,17 +94,8 @@ def write_scores(path: str | os.PathLike[str], scores: Scores, threshold: Thresh
     return int(outlier.sum())
 
 
-def _vectors(file: str, sampler: Sampler, run: RunFolder | None) -> Float[np.ndarray, " n *latent"]:
-    dim, path = math.prod(sampler.latent_shape), Path(file)
-    is_array = path.suffix.lower() in (".npy", ".npz")
-    if run is None or (is_array and path.is_file() and _are_latents(read_array(path), dim)):
-        z = load_latents(path)
-        as_vectors(file, z, dim)
-        return z
-    model = run.model()
-    images = load_images(file, image_size=model.config.image_size, progress=run.progress)
-    return np.asarray(encode(model, images))
-
-
-def _are_latents(array: np.ndarray, dim: int) -> bool:
+def _are_latents(path: Path, dim: int) -> bool:
+    if path.suffix.lower() not in (".npy", ".npz") or not path.is_file():
+        return False
+    array = read_array(path)
     return array.dtype.kind == "f" and array.ndim > 1 and math.prod(array.shape[1:]) == dim

@@ -13,8 +13,7 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from types import UnionType
-from typing import IO, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import IO, Any, Literal, get_args, get_origin, get_type_hints
 
 import jax
 import numpy as np
@@ -23,7 +22,7 @@ from jaxtyping import jaxtyped
 from jaxlatent._backend import start_backend
 from jaxlatent._boundary import on_device
 from jaxlatent._files import atomic_path
-from jaxlatent._pytree import CLASSES
+from jaxlatent._pytree import CLASSES, alternatives
 
 _FORMAT = 1
 
@@ -205,11 +204,11 @@ def _make(cls: Any, values: dict[str, Any]) -> Any:
 
 def _types(hint: Any) -> tuple[Any, ...]:
     """The classes that a value of this annotation may have."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return tuple(kind for argument in arguments for kind in _types(argument))
+    members, origin = alternatives(hint), get_origin(hint)
+    if members != (hint,):
+        return tuple(kind for member in members for kind in _types(member))
     if origin is Literal:
-        return tuple(map(type, arguments))
+        return tuple(map(type, get_args(hint)))
     if hint is float:
         return (float, int)
     return (object if hint is Any else origin or hint,)

@@ -1,14 +1,14 @@
 """Samplers by name: a line of text that says which one, and how it is fitted."""
 
 import inspect
-import types
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlatent._pytree import alternatives
 from jaxlatent.sampling import (
     BootstrapSampler,
     BoxSampler,
@@ -171,7 +171,7 @@ class _Kind(NamedTuple):
 
 def _kind(annotation: Any) -> _Kind | None:
     """None for what cannot be written as text."""
-    kinds = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    kinds = alternatives(annotation)
     number = next((kind for kind in kinds if kind in (int, float)), None)
     words = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
     return _Kind(number, words) if number or words else None

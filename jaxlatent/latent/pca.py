@@ -173,13 +173,7 @@ class PCA:
             ValueError: if there are fewer.
         """
         k = as_count("n_components", n_components, 1, self.n_components)
-        return type(self)(
-            self.mean,
-            self.components[:k],
-            self.explained_variance[:k],
-            self.explained_variance_ratio[:k],
-            self.mean_rest,
-        )
+        return self._of_components(slice(k))
 
     def through(
         self,
@@ -189,11 +183,17 @@ class PCA:
     ) -> "PCA":
         """The frame of the components `rest`, moved so that its plane goes through `values` of those `at`."""
         shift = jnp.matmul(values, self.components[at], precision="highest")
+        return self._of_components(rest, self.mean + shift.reshape(self.mean.shape))
+
+    def _of_components(
+        self, rows: slice | Int[np.ndarray, " k"], mean: Float[Array, "*latent"] | None = None
+    ) -> "PCA":
+        """The frame of some of the components, about the same mean where no other is given."""
         return type(self)(
-            self.mean + shift.reshape(self.mean.shape),
-            self.components[rest],
-            self.explained_variance[rest],
-            self.explained_variance_ratio[rest],
+            self.mean if mean is None else mean,
+            self.components[rows],
+            self.explained_variance[rows],
+            self.explained_variance_ratio[rows],
             self.mean_rest,
         )
 

@@ -77,7 +77,8 @@ def edit(
 def _edit(
     pca: PCA | None, body: Body, z: jax.Array, y: jax.Array, step: jax.Array, strength: jax.Array
 ) -> jax.Array:
-    centre, gauge = body.nearest(y)
+    centre, square = body.nearest(y)
+    gauge = jnp.sqrt(square)
     # How long vectors can be inside the body, and with what of them is outside the frame.
     reach = jnp.minimum(1, 1 / gauge)[:, None]
     if pca is None:
@@ -95,7 +96,7 @@ def _edit(
     way = jnp.where(strength < 0, -1, 1)[:, None] * along
     most = body.room(centre + pull * (y - centre), way, rounding)
     steps = jnp.minimum(jnp.abs(strength), most)[:, None]
-    kept = (pull == 1) | ((body._squared_gauge(y) <= 1)[:, None] & (steps == 0))
+    kept = (pull == 1) | ((square <= 1)[:, None] & (steps == 0))
     start = jnp.where(kept, z, middle + pull * offset)
     moved = steps * way
     return start + (moved if pca is None else jnp.matmul(moved, pca.components, precision="highest"))

@@ -30,10 +30,6 @@ class Body(abc.ABC):
     def n_components(self) -> int:
         """The number of components k, or of latent coordinates d."""
 
-    @abc.abstractmethod
-    def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
-        """The squares of `gauge`, traceable."""
-
     @property
     @abc.abstractmethod
     def extent(self) -> Float[Array, " k"]:
@@ -41,7 +37,11 @@ class Body(abc.ABC):
 
     @abc.abstractmethod
     def nearest(self, y: Float[Array, "n k"]) -> tuple[Float[Array, "n k"], Float[Array, " n"]]:
-        """The centre of the body, of several of the one that each vector reaches first, and the gauge."""
+        """The centre of the body, of several of the one that is scaled least to reach the vector; traceable.
+
+        Returns:
+            The centre of each vector's body, (n, k), and the square of its `gauge`, (n,).
+        """
 
     @abc.abstractmethod
     def room(
@@ -81,7 +81,7 @@ class Body(abc.ABC):
 
 @jax.jit
 def _squared_gauge(body: Body, y: jax.Array) -> jax.Array:
-    return body._squared_gauge(y)
+    return body.nearest(y)[1]
 
 
 def room_within(

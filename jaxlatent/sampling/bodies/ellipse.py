@@ -54,18 +54,14 @@ class EllipseBody(Body):
         """
         return EllipseBody(self.semi_axes[: as_count("n_components", n_components, 2, self.n_components)])
 
-    def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
-        # The largest left side of all pair conditions: all of them hold exactly when it is at most 1.
-        return largest_two(jnp.square(y / self.semi_axes))
-
     @property
     def extent(self) -> Float[Array, " k"]:
         """The semi-axes."""
         return self.semi_axes
 
     def nearest(self, y: Float[Array, "n k"]) -> tuple[Float[Array, "n k"], Float[Array, " n"]]:
-        """0, and the gauge."""
-        return jnp.zeros_like(y), largest_pair(y / self.semi_axes)
+        """See `Body`; the square is the largest left side of all pair conditions, 1 at most if all hold."""
+        return jnp.zeros_like(y), largest_two(jnp.square(y / self.semi_axes))
 
     def room(
         self, y: Float[Array, "n k"], way: Float[Array, "#n k"], rounding: Float[Array, "#n k"]

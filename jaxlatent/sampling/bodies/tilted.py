@@ -112,35 +112,33 @@ class TiltedBody(Body):
         """The number of latent coordinates d."""
         return self.sigma.shape[0]
 
-    def _squared_gauge(self, y: Float[Array, "n d"]) -> Float[Array, " n"]:
-        """The largest quadratic form of all d (d - 1) / 2 pairs: O(d^2) a vector, in blocks of vectors."""
-        n, d = y.shape
-        block = max(1, min(n, _BLOCK))
-        t = self.standardise(jnp.pad(y, ((0, -n % block), (0, 0))))
-        forms = jax.lax.map(lambda rows: squared_gauge(rows.T, self.correlation), t.reshape(-1, block, d))
-        return forms.reshape(-1)[:n]
-
     @property
     def extent(self) -> Float[Array, " d"]:
         """See `Body`."""
         return jnp.abs(self.mean.reshape(-1)) + jnp.float32(self.level) * self.sigma
 
     def nearest(self, y: Float[Array, "n d"]) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-        """See `Body`."""
-        return jnp.broadcast_to(self.mean.reshape(-1), y.shape), jnp.sqrt(self._squared_gauge(y))
+        """See `Body`; the largest quadratic form of all pairs: O(d^2) a vector, in blocks of vectors."""
+        n, d = y.shape
+        block = max(1, min(n, _BLOCK))
+        t = self.standardise(jnp.pad(y, ((0, -n % block), (0, 0))))
+        forms = jax.lax.map(lambda rows: squared_gauge(rows.T, self.correlation), t.reshape(-1, block, d))
+        return jnp.broadcast_to(self.mean.reshape(-1), y.shape), forms.reshape(-1)[:n]
 
     def room(
         self, y: Float[Array, "n d"], way: Float[Array, "#n d"], rounding: Float[Array, "#n d"]
     ) -> Float[Array, " n"]:
         """See `Body`."""
-        scale = jnp.maximum(self.sigma * jnp.float32(self.level), jnp.float32(1e-30))
-        x, w = (y - self.mean.reshape(-1)) / scale, jnp.where(self.sigma > 0, way / scale, 0)
-        error = jnp.max(jnp.where(self.sigma > 0, rounding / scale, 0), axis=1)
+        w, errors = (jnp.where(self.sigma > 0, v / self._scale, 0) for v in (way, rounding))
 
         def norm(t: jax.Array) -> jax.Array:
             return jnp.sqrt(squared_gauge(t.T, self.correlation))
 
-        return room_within(norm, x, w, error * self._sensitivity)
+        return room_within(norm, self.standardise(y), w, jnp.max(errors, axis=1) * self._sensitivity)
+
+    @property
+    def _scale(self) -> Float[Array, " d"]:
+        return jnp.maximum(self.sigma * jnp.float32(self.level), jnp.float32(1e-30))
 
     @property
     def _sensitivity(self) -> Float[Array, ""]:
@@ -151,8 +149,7 @@ class TiltedBody(Body):
 
     def standardise(self, z: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
         """The vectors t = (z - mean) / (level sigma); a constant coordinate is 0, or huge off the mean."""
-        centred = z.astype(jnp.float32) - self.mean.reshape(-1)
-        return centred / jnp.maximum(self.sigma * jnp.float32(self.level), jnp.float32(1e-30))
+        return (z.astype(jnp.float32) - self.mean.reshape(-1)) / self._scale
 
     def place(self, t: Float[Array, "d b"]) -> Float[Array, "b d"]:
         """The latent vectors of columns t of the body, moved inwards by what rounding may have moved them.

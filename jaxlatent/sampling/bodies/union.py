@@ -10,7 +10,7 @@ from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.sampling.bodies.body import Body, largest_pair, shrinking
+from jaxlatent.sampling.bodies.body import Body, shrinking
 from jaxlatent.sampling.bodies.ellipse import EllipseBody
 
 # A step from one body into the next that is shorter, relative to the way so far, is rounding.
@@ -59,15 +59,6 @@ class BodyUnion(Body):
         """The union of only some of the bodies."""
         return BodyUnion(self.centres[chosen], self.semi_axes[chosen])
 
-    def _squared_gauge(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
-        """That of the body that needs to be scaled least."""
-
-        def one(least: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-            centre, axes = part
-            return jnp.minimum(least, largest_two(jnp.square((y - centre) / axes))), None
-
-        return jax.lax.scan(one, jnp.full(y.shape[0], jnp.inf, jnp.float32), self._parts)[0]
-
     @property
     def extent(self) -> Float[Array, " k"]:
         """See `Body`."""
@@ -75,9 +66,16 @@ class BodyUnion(Body):
 
     def nearest(self, y: Float[Array, "n k"]) -> tuple[Float[Array, "n k"], Float[Array, " n"]]:
         """See `Body`."""
-        gauges = jax.lax.map(lambda part: largest_pair((y - part[0]) / part[1]), self._parts)
-        first = jnp.argmin(gauges, axis=0)
-        return self._parts[0][first], jnp.min(gauges, axis=0)
+
+        def closer(
+            best: tuple[jax.Array, jax.Array], part: tuple[jax.Array, jax.Array]
+        ) -> tuple[tuple[jax.Array, jax.Array], None]:
+            (nearest, least), (centre, axes) = best, part
+            square = largest_two(jnp.square((y - centre) / axes))
+            return (jnp.where((square < least)[:, None], centre, nearest), jnp.minimum(square, least)), None
+
+        start = jnp.zeros_like(y), jnp.full(y.shape[0], jnp.inf, y.dtype)
+        return jax.lax.scan(closer, start, self._parts)[0]
 
     def room(
         self, y: Float[Array, "n k"], way: Float[Array, "#n k"], rounding: Float[Array, "#n k"]
@@ -112,7 +110,7 @@ class BodyUnion(Body):
         """Draws vectors outside the body of their cluster straight to its boundary.
 
         So that they stay inside when each component is moved by as much as `rounding`, in the units of the
-        semi-axes; see `EllipseBody.confine`.
+        semi-axes; see `jaxlatent.sampling.bodies.body.shrinking`.
         """
         centre, axes = jnp.asarray(self.centres)[cluster], jnp.asarray(self.semi_axes)[cluster]
         away = y - centre

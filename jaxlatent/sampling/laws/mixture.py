@@ -183,10 +183,7 @@ class GaussianMixtureSampler(Sampler):
         return super()._kept(k) | {"means": self.means[:, :k], "cholesky": self.cholesky[:, :k, :k]}
 
     def _of_class(self, label: int) -> dict[str, Any]:
-        return self._clusters(clusters_of(self.labels, label))
-
-    def _clusters(self, chosen: Int[np.ndarray, " m"]) -> dict[str, Any]:
-        """The fields of the mixture of some of its clusters."""
+        chosen = clusters_of(self.labels, label)
         weights = self.weights[chosen]
         return {
             "weights": weights / jnp.sum(weights),

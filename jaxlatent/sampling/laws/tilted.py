@@ -278,7 +278,7 @@ def _check_inverse(body: TiltedBody) -> None:
 @jax.jit
 def _unnormalized(sampler: TiltedSampler, precision: jax.Array | None, z: jax.Array) -> jax.Array:
     body = sampler.body
-    inside = body._squared_gauge(z) <= 1
+    inside = body.nearest(z)[1] <= 1
     if precision is None:
         return jnp.where(inside, 0.0, -jnp.inf)
     t = jnp.where(body.sigma > 0, (z - body.mean.reshape(-1)) / jnp.where(body.sigma > 0, body.sigma, 1), 0)
