@@ -576,6 +576,7 @@ EXCEPTIONS = {
         *("report.plot_history", "report.load_latents", "evaluation.Spec"),
     },
     "abstract": {"Sampler"},
+    "options, with the cases of what takes them": {"latent.PointOptions"},
     "an error": {"DivergenceError"},
     "a result": {
         *("Scores", "Threshold"),

@@ -156,9 +156,15 @@ def specs(texts: Sequence[str], most: int) -> list[Spec]:
 def _options(name: str) -> dict[str, "_Kind"]:
     """The options that can be written as text, with their types."""
     fit = SAMPLERS[name].fit  # type: ignore[attr-defined]
-    kinds = get_type_hints(fit)
-    named = [p.name for p in inspect.signature(fit).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    found = {option: _kind(kinds[option]) for option in named}
+    hints = get_type_hints(fit)
+    kinds: dict[str, Any] = {}
+    for parameter in inspect.signature(fit).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            kinds[parameter.name] = hints[parameter.name]
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            (shared,) = get_args(hints[parameter.name])
+            kinds |= get_type_hints(shared)
+    found = {option: _kind(kind) for option, kind in kinds.items()}
     return {option: kind for option, kind in found.items() if kind is not None}
 
 

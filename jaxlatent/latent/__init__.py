@@ -12,4 +12,5 @@ from jaxlatent.latent.moments import moments as moments
 from jaxlatent.latent.pca import PCA as PCA
 from jaxlatent.latent.sharded import ShardedVectors as ShardedVectors
 from jaxlatent.latent.sharded import open_latents as open_latents
+from jaxlatent.latent.trim import PointOptions as PointOptions
 from jaxlatent.latent.trim import trim as trim

@@ -1,11 +1,12 @@
 """Principal component analysis of z-points by the eigenvectors of their covariance."""
 
 import warnings
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from jaxlatent._boundary import as_array, as_count, as_vectors, on_device
 from jaxlatent._pytree import pytree
@@ -14,7 +15,7 @@ from jaxlatent.latent.eigen import eigenvectors, rounding_variance, significant
 from jaxlatent.latent.moments import Moments, float32_moments, moments
 from jaxlatent.latent.sharded import Vectors
 from jaxlatent.latent.subset import subset_moments
-from jaxlatent.latent.trim import trim
+from jaxlatent.latent.trim import Choice, PointOptions, choose
 
 # From here on float32 products save more time than a second attempt in float64 would cost.
 _MANY_POINTS = 16_384
@@ -56,11 +57,8 @@ class PCA:
         z: Float[Vectors, " n *latent"],
         n_components: int | None = None,
         *,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
-        max_points: int | None = None,
-        within_sigma: float | None = None,
-        key: jax.Array | None = None,
         distributed: bool = False,
+        **points: Unpack[PointOptions],
     ) -> "PCA":
         """Fits the frame in one pass over z-points; a memory map, or shards, are read batch by batch.
 
@@ -79,13 +77,10 @@ class PCA:
             z: z-points, floating point (n, d) or (n, c, h, w), n >= 2. Fewer points than dimensions leave
                 n - 1 components of positive variance; constant dimensions get variance 0.
             n_components: k, from 1 to d; d where not given.
-            where: mask of a subset, whose frame is fitted, shrunk towards that of all points where it is
-                small: see `jaxlatent.latent.subset`. It excludes the options below.
-            max_points: fit on at most this many random points, see `jaxlatent.latent.trim`.
-            within_sigma: fit on points within this many standard deviations only, see there.
-            key: for the random choice of points.
             distributed: `z` is the part of this process, n >= 0, and the frame is that of all parts together;
-                see `jaxlatent.latent.moments`. It excludes the options above.
+                see `jaxlatent.latent.moments`. It excludes the options below.
+            **points: `where`, `max_points`, `within_sigma` and `key`: which z-points are described, see
+                `jaxlatent.latent.PointOptions`.
 
         Raises:
             TypeError: if `z` is not floating point.
@@ -96,20 +91,19 @@ class PCA:
             UserWarning: if float32 vectors, as `inverse_transform` makes them, cannot hold the spread of a
                 component beside its mean.
         """
-        trimmed = max_points is not None or within_sigma is not None
-        if distributed and (trimmed or where is not None):
-            raise ValueError("distributed: excludes where, max_points and within_sigma; leave them out")
-        if where is not None and trimmed:
-            raise ValueError("where: excludes max_points and within_sigma; choose by the mask alone")
-        z = as_array("z", z)
-        shape = z.shape[1:]
         if distributed:
-            return cls.from_moments(moments(z, distributed=True), n_components, shape=shape)
-        if where is not None:
-            return cls.from_moments(subset_moments(z, where), n_components, shape=shape)
-        if trimmed:
-            z = trim(z, max_points=max_points, within_sigma=within_sigma, key=key)
-        z = as_vectors("z", z)
+            if any(option is not None for option in points.values()):
+                raise ValueError("distributed: excludes where, max_points and within_sigma; leave them out")
+            z = as_array("z", z)
+            return cls.from_moments(moments(z, distributed=True), n_components, shape=z.shape[1:])
+        return cls.of_points(choose(z, **points), n_components)
+
+    @classmethod
+    def of_points(cls, choice: Choice, n_components: int | None = None) -> "PCA":
+        """The frame of z-points that were chosen already; arguments and errors as for `fit`."""
+        z, shape = as_vectors("z", choice.z), choice.z.shape[1:]
+        if choice.mask is not None:
+            return cls.from_moments(subset_moments(z, choice.mask), n_components, shape=shape)
         if z.dtype == np.float32 and z.shape[0] >= _MANY_POINTS:
             found, error = float32_moments(z)
             if np.isfinite(found.scatter).all():
@@ -252,7 +246,7 @@ def _warn_of_rounding(found: Moments, values: np.ndarray, vectors: np.ndarray) -
             f"z: float32 vectors cannot hold the spread of component {first} ({lost.size} such): its "
             f"deviation is {np.sqrt(values[first]):.2g}, and coordinate {coordinate} has a mean of "
             f"{mean:.3g}, where float32 has steps of {step:.2g}; subtract the mean from z first",
-            stacklevel=5,
+            stacklevel=6,
         )
 
 

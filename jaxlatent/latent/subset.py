@@ -9,6 +9,7 @@ from jaxlatent._boundary import as_mask, as_vectors
 from jaxlatent.latent.eigen import eigenvectors, significant
 from jaxlatent.latent.moments import Moments, moments
 from jaxlatent.latent.sharded import Vectors, on_host
+from jaxlatent.latent.trim import Choice
 
 
 def subset_weight(count: int, dim: int) -> float:
@@ -56,6 +57,11 @@ def subset_moments(z: Float[Vectors, " n *latent"], where: Bool[Array | np.ndarr
     noise = max(0, rank - 2) * variance
     keep = 1 - noise / squared_distance if squared_distance > noise else 0.0
     return dataclasses.replace(spread, mean=whole.mean + keep * shift)
+
+
+def moments_of(choice: Choice) -> Moments:
+    """Those of the z-points that are described: all that are looked at, or a subset."""
+    return moments(choice.z) if choice.mask is None else subset_moments(choice.z, choice.mask)
 
 
 def _mahalanobis(shift: np.ndarray, spread: Moments) -> tuple[float, int]:

@@ -6,6 +6,8 @@ from jaxlatent.sampling.bodies.ellipse import EllipseBody as EllipseBody
 from jaxlatent.sampling.bodies.tilted import TiltedBody as TiltedBody
 from jaxlatent.sampling.bodies.union import BodyUnion as BodyUnion
 from jaxlatent.sampling.edit import edit as edit
+from jaxlatent.sampling.fitting.region import FitOptions as FitOptions
+from jaxlatent.sampling.fitting.region import RegionOptions as RegionOptions
 from jaxlatent.sampling.laws.bootstrap import BootstrapSampler as BootstrapSampler
 from jaxlatent.sampling.laws.box import BoxSampler as BoxSampler
 from jaxlatent.sampling.laws.cluster_mixture import ClusterMixtureSampler as ClusterMixtureSampler

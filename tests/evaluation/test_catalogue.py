@@ -45,7 +45,7 @@ def test_reads_options_by_their_types(text, options, title):
         ("", ["samplers", "''"]),
         ("box:1.5", ["OPTION=VALUE", "'1.5'"]),
         ("box:fact=1", ["box has the options b", "'fact'"]),
-        ("pairwise:where=1", ["n_components, fact, half_width, order", "'where'"]),
+        ("pairwise:where=1", ["order, max_points, within_sigma, n_components, fact, half_width", "'where'"]),
         ("pairwise:key=1", ["'key'"]),
         ("pairwise:fact=big", ["pairwise:fact: expected a number", "'big'"]),
         ("pairwise:fact=nan", ["pairwise:fact: expected a finite number", "'nan'"]),

@@ -247,8 +247,6 @@ def test_errors():
         PCA.fit(z[:1])
     with pytest.raises(ValueError, match="z: expected at least 1 vector, got 0"):
         PCA.fit(z[:0])
-    with pytest.raises(ValueError, match="where: excludes max_points and within_sigma"):
-        PCA.fit(z, where=z[:, 0] > 0, max_points=9)
     for options in ({"within_sigma": 3.0}, {"max_points": 9}, {"where": z[:, 0] > 0}):
         with pytest.raises(ValueError, match="distributed: excludes where, max_points and within_sigma"):
             PCA.fit(z, distributed=True, **options)

@@ -148,10 +148,6 @@ def test_errors():
             fit(z, mask[:, None])
         with pytest.raises(ValueError, match="where: expected at least 2 chosen vectors, got 1"):
             fit(z, mask_of(50, [4]))
-    with pytest.raises(ValueError, match="where: excludes max_points and within_sigma"):
-        PCA.fit(z, where=mask, max_points=20)
-    with pytest.raises(ValueError, match="where: excludes max_points and within_sigma"):
-        PCA.fit(z, where=mask, within_sigma=3.0)
     z[20] = np.nan
     with pytest.raises(ValueError, match="z: NaN, infinite or overflowing values"):
         PCA.fit(z, where=mask)

@@ -11,14 +11,14 @@ six operations a pair and no square root.
 
 import math
 from functools import reduce
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from jaxlatent._boundary import (
-    as_array,
     as_positive,
     as_vectors,
     convert_fields,
@@ -26,8 +26,9 @@ from jaxlatent._boundary import (
     on_device,
 )
 from jaxlatent._pytree import pytree, static_field
-from jaxlatent.latent.moments import moments
-from jaxlatent.latent.subset import subset_moments
+from jaxlatent.latent.sharded import Vectors
+from jaxlatent.latent.subset import moments_of
+from jaxlatent.latent.trim import PointOptions, choose
 from jaxlatent.sampling.bodies.body import Body, room_within
 
 # Below it, float32 can no longer tell an ellipse from a line.
@@ -76,26 +77,25 @@ class TiltedBody(Body):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         level: float,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **points: Unpack[PointOptions],
     ) -> "TiltedBody":
         """The body of the mean and the covariance of z-points.
 
         Args:
             z: z-points, floating point (n, d), n >= 3, d >= 2.
             level: see the class; `fact` * 2.3548 is what `fact` times the FWHM is in a PCA frame.
-            where: mask of a subset, whose moments are taken, shrunk towards those of all points where it is
-                small: see `jaxlatent.latent.subset`.
+            **points: which z-points are described, see `jaxlatent.latent.PointOptions`.
 
         Raises:
             TypeError, ValueError: if `z`, `where` or `level` is not as above, or two coordinates are copies
                 of each other.
         """
-        z = as_array("z", z)
-        as_vectors("z", z, least=3)
-        found = moments(z) if where is None else subset_moments(z, where)
+        choice = choose(z, **points)
+        as_vectors("z", choice.z, least=3)
+        found = moments_of(choice)
         variance = np.diag(found.covariance)
         # A constant float32 coordinate may be left with a variance of the square of its last digit.
         alive = variance > np.square(_EPS * found.mean)
@@ -104,7 +104,7 @@ class TiltedBody(Body):
         correlation = found.covariance / np.outer(unit, unit)
         np.fill_diagonal(correlation, 1.0)
         return cls(
-            on_device(found.mean.reshape(z.shape[1:])), on_device(sigma), on_device(correlation), level
+            on_device(found.mean.reshape(choice.z.shape[1:])), on_device(sigma), on_device(correlation), level
         )
 
     @property

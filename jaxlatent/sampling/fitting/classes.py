@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Int
 
-from jaxlatent._boundary import as_array, as_count
+from jaxlatent._boundary import as_count
+from jaxlatent.latent.trim import Choice
 
 
 class ClassPart(NamedTuple):
@@ -23,33 +24,25 @@ class ClassPart(NamedTuple):
 
 
 def by_class(
-    labels: Int[Array | np.ndarray, " n"] | None,
-    where: Bool[Array | np.ndarray, " n"] | None,
-    count: int,
-    n_clusters: int,
+    labels: Int[Array | np.ndarray, " n"] | None, choice: Choice, n_clusters: int
 ) -> list[ClassPart]:
     """Shares clusters out among the classes of points by their sizes; one part where there are no labels.
 
     Args:
-        labels: the class of each z-point, an integer.
-        where: mask of the `count` z-points that are clustered; of all where not given.
-        count: number of these.
+        labels: the class of each z-point that was given, an integer.
+        choice: the z-points that are clustered.
         n_clusters: of all classes together, at least 1.
 
     Raises:
         TypeError: if the labels are no integers.
         ValueError: if there is not one for each z-point.
     """
+    count = len(choice.z) if choice.mask is None else int(choice.mask.sum())
     if labels is None:
         return [ClassPart(0, np.arange(count), n_clusters)]
-    known = np.asarray(as_array("labels", labels))
+    known = choice.of_points("labels", labels)
     if known.dtype.kind not in "iub":
         raise TypeError(f"labels: expected integers, got {known.dtype}")
-    total = count if where is None else len(where)
-    if known.shape != (total,):
-        raise ValueError(f"labels: expected shape ({total},), one entry a vector of z, got {known.shape}")
-    if where is not None:
-        known = known[np.asarray(where)]
     parts = []
     for label in np.unique(known):
         rows = np.flatnonzero(known == label)

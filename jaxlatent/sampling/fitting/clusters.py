@@ -3,27 +3,27 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from jaxlatent._boundary import (
-    as_array,
     as_count,
     as_key,
-    as_mask,
     as_share,
     as_vectors,
     on_device,
 )
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.bodies.union import BodyUnion
 from jaxlatent.sampling.fitting.classes import by_class
 from jaxlatent.sampling.fitting.k_means import k_means, padded
 from jaxlatent.sampling.fitting.parents import check_differ
-from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.sampling.fitting.region import FitOptions, fit_points
 
 #: Smaller clusters are dissolved: their points would be too large a part of all that is drawn from them.
 FEWEST = 30
@@ -69,15 +69,13 @@ class Clusters:
 
 
 def fit_clusters(
-    z: Float[Array | np.ndarray, " n *latent"],
+    z: Float[Vectors, " n *latent"],
     n_clusters: int,
     *,
     coverage: float,
-    n_components: int | None = None,
-    key: jax.Array | None = None,
-    where: Bool[Array | np.ndarray, " n"] | None = None,
     labels: Int[Array | np.ndarray, " n"] | None = None,
     fewest: int = FEWEST,
+    **options: Unpack[FitOptions],
 ) -> Clusters:
     """Groups z-points by k-means on where they lie and how far they spread.
 
@@ -93,24 +91,20 @@ def fit_clusters(
             always one.
         coverage: share of the z-points that lie inside their own cluster's body, in (0, 1]. Its semi-axes
             are the same multiple of the cluster's standard deviations in all clusters.
-        n_components: k, from 1 to d; all that have a positive variance where not given.
-        key: of the start of k-means; `jax.random.key(0)` where not given.
-        where: mask of a subset of the z-points, the only ones grouped.
         labels: the class of each z-point, an integer: the clusters are shared out among the classes by their
             sizes, at least one each, and no cluster has points of two.
         fewest: different points of a cluster, at least 1.
+        **options: see `FitOptions`; the start of k-means is random.
 
     Raises:
         TypeError, ValueError: if an argument is out of range, or the points to group are all equal; the
             message names it.
     """
     n_clusters, coverage = as_count("n_clusters", n_clusters, 1), as_share("coverage", coverage)
+    key = options.get("key")
     key = as_key(jax.random.key(0) if key is None else key)
-    z = np.asarray(as_array("z", z))
-    if where is not None:
-        where = as_mask("where", where, len(z))
-    pca = fit_frame(z, n_components, where=where)
-    points = np.asarray(as_vectors("z", z if where is None else z[where]))
+    pca, choice = fit_points(z, **options)
+    points = np.asarray(as_vectors("z", choice.points))
     check_differ(pca, points)
     # Components that are kept on request although constant have no spread to compare.
     pca = pca.keep(int(np.count_nonzero(pca.explained_variance)))
@@ -119,7 +113,7 @@ def fit_clusters(
     components = pca.transform(padded(points))
     features = _place_and_spread(pca, components, len(points))
     cluster, classes = np.empty(len(points), np.int64), list[int]()
-    for part in by_class(labels, where, len(points), n_clusters):
+    for part in by_class(labels, choice, n_clusters):
         rows, seen = part.rows, features
         if labels is not None:
             seen = on_device(padded(np.asarray(features)[rows]))

@@ -1,17 +1,18 @@
 """The z-points that a sampler keeps as the parents of its vectors: whitened in a PCA frame, in float16."""
 
 import math
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float16, Float32, Int, UInt32
+from jaxtyping import Array, Float, Float16, Float32, Int, UInt32
 
-from jaxlatent._boundary import as_array, as_mask, as_vectors, is_traced
+from jaxlatent._boundary import as_vectors, is_traced
 from jaxlatent.latent.pca import PCA
-from jaxlatent.latent.trim import trim
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.fitting.k_means import padded
-from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.sampling.fitting.region import FitOptions, fit_points
 
 # Parents that are added in one step of a loop; more would be compiled for longer, and drawn no faster.
 _UNROLLED = 8
@@ -20,35 +21,24 @@ _ROWS = 1024
 
 
 def fit_parents(
-    z: Float[Array | np.ndarray, " n *latent"],
-    *,
-    n_components: int | None = None,
-    max_points: int | None = None,
-    where: Bool[Array | np.ndarray, " n"] | None = None,
+    z: Float[Vectors, " n *latent"], **options: Unpack[FitOptions]
 ) -> tuple[PCA, Float16[np.ndarray, "m k"]]:
     """Finds the frame from z-points and whitens these in it.
 
     Args:
         z: z-points, floating point (n, d), n >= 2.
-        n_components: k, from 1 to d; all that have a positive variance where not given.
-        max_points: keep at most this many random points, >= 2; the frame is that of all of them.
-        where: mask of a subset of the z-points, of which alone points are kept; the frame is shrunk towards
-            that of all where the subset is small, see `PCA.fit`.
+        **options: see `FitOptions`.
 
     Returns:
-        The frame, and the points kept in it: centred on their own mean, in standard deviations of the
+        The frame, and the points described in it: centred on their own mean, in standard deviations of the
         frame's components, 0 in components without variance.
 
     Raises:
         TypeError, ValueError: if an argument is out of range, or the points are all equal; the message names
             it.
     """
-    z = np.asarray(as_array("z", z))
-    if where is not None:
-        where = as_mask("where", where, len(z))
-    pca = fit_frame(z, n_components, where=where)
-    chosen = trim(z if where is None else z[where], max_points=max_points)
-    points = np.asarray(as_vectors("z", chosen))
+    pca, choice = fit_points(z, **options)
+    points = np.asarray(as_vectors("z", choice.points))
     check_differ(pca, points)
     y = np.asarray(pca.transform(padded(points)))[: len(points)]
     sigma = np.sqrt(pca.explained_variance)

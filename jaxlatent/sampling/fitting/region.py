@@ -1,21 +1,21 @@
 """The region that a sampler draws from: a PCA frame and semi-axes, fitted to z-points."""
 
 import warnings
-from typing import Any, Literal, get_args
+from typing import Literal, Unpack, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Float
 
-from jaxlatent._boundary import as_array, as_choice, as_count, as_mask, as_positive, is_traced
+from jaxlatent._boundary import as_choice, as_count, as_positive, is_traced
 from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.latent.half_width import half_width as measure
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.sharded import Vectors, on_host
 from jaxlatent.latent.subset import subset_weight
-from jaxlatent.latent.trim import trim
+from jaxlatent.latent.trim import Choice, PointOptions, choose
 from jaxlatent.sampling.bodies.ellipse import EllipseBody
 
 #: The scale of half-widths where none is given.
@@ -24,26 +24,52 @@ FACT = 0.7
 Matched = Literal["matched"]
 
 
-def fit_frame(
-    z: Float[Vectors, " n *latent"],
-    n_components: int | None = None,
-    **options: Any,
-) -> PCA:
-    """The PCA frame of z-points; without `n_components`, of all components of positive variance.
+class FitOptions(PointOptions, total=False):
+    """Options of the `fit` of every sampler in a PCA frame.
 
-    Args:
-        z: z-points, floating point (n, d), n >= 2.
-        n_components: k, from 1 to d.
-        **options: `where`, `max_points`, `within_sigma` and `key` of `PCA.fit`.
+    Attributes:
+        n_components: k, from 1 (2 where there is a body) to d; all that have a positive variance where not
+            given.
+    """
+
+    n_components: int | None
+
+
+class RegionOptions(FitOptions, total=False):
+    """Options of the `fit` of a sampler in one ellipse body.
+
+    Attributes:
+        fact: scale of the half-widths, > 0, 0.7 where not given; the source used 0.6 to 0.8 of the FWHM. Or
+            "matched": the semi-axes are those standard deviations for which vectors uniform on the body have
+            the variance of the z-points, 2 at k = 2 and towards sqrt(6) = 2.449 for many components.
+        half_width: "fwhm" (where not given), "hwhm" or "sigma", see `jaxlatent.half_width`.
+    """
+
+    fact: float | Matched
+    half_width: HalfWidth
+
+
+def fit_frame(
+    z: Float[Vectors, " n *latent"], n_components: int | None = None, **points: Unpack[PointOptions]
+) -> PCA:
+    """The PCA frame of z-points (n, d), n >= 2, see `FitOptions`.
 
     Raises:
         TypeError, ValueError: see `PCA.fit`, or if all z-points are equal.
     """
-    pca = PCA.fit(z, n_components, **options)
+    return fit_points(z, n_components, **points)[0]
+
+
+def fit_points(
+    z: Float[Vectors, " n *latent"], n_components: int | None = None, **points: Unpack[PointOptions]
+) -> tuple[PCA, Choice]:
+    """The same, and the z-points that were chosen."""
+    choice = choose(z, **points)
+    pca = PCA.of_points(choice, n_components)
     rank = _rank(pca)
     if not rank:
         raise ValueError("z: all vectors are equal but for rounding; give vectors that vary")
-    return pca.keep(rank) if n_components is None else pca
+    return (pca.keep(rank) if n_components is None else pca), choice
 
 
 def fit_region(
@@ -52,22 +78,21 @@ def fit_region(
     n_components: int | None = None,
     fact: float | Matched = FACT,
     half_width: HalfWidth = "fwhm",
-    where: Bool[Array | np.ndarray, " n"] | None = None,
-    **trimming: Any,
-) -> tuple[PCA, EllipseBody]:
-    """Finds the frame and the semi-axes, `fact` times the width of each component.
+    **points: Unpack[PointOptions],
+) -> tuple[PCA, EllipseBody, Choice]:
+    """Finds the frame and the semi-axes, `fact` times the width of each component, see `RegionOptions`.
+
+    Of a subset, the widths are shrunk towards the whole as its covariance is: see `jaxlatent.latent.subset`.
 
     Args:
         z: z-points, floating point (n, d), n >= 2.
-        n_components: k, from 2 to d; all that have a positive variance where not given.
-        fact: scale of the half-widths, > 0; the source used 0.6 to 0.8 of the FWHM. Or "matched": the
-            semi-axes are those standard deviations for which vectors uniform on the body have the variance
-            of the z-points, 2 at k = 2 and towards sqrt(6) = 2.449 for many components.
-        half_width: "fwhm", "hwhm" or "sigma", see `jaxlatent.half_width`.
-        where: mask of a subset of the z-points. Mean, covariance and widths are those of the subset, shrunk
-            towards the whole where it is small: see `jaxlatent.latent.subset`.
-        **trimming: `max_points`, `within_sigma` and `key` of `jaxlatent.latent.trim`: the points that the
-            frame and the widths are measured on. They exclude `where`.
+        n_components: see there, as for `fact`, `half_width` and the options of `PointOptions`.
+        fact: see there.
+        half_width: see there.
+        **points: see there.
+
+    Returns:
+        Frame, body, and the z-points that were chosen.
 
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
@@ -79,14 +104,9 @@ def fit_region(
     as_choice("half_width", half_width, get_args(HalfWidth))
     if not isinstance(fact, str) or fact != "matched":
         fact = as_positive("fact", fact)
-    z = as_array("z", z)
     if n_components is not None:
         n_components = as_count("n_components", n_components, 2)
-    if where is None:
-        z = trim(z, **trimming)
-        pca = fit_frame(z, n_components)
-    else:
-        pca = fit_frame(z, n_components, where=where, **trimming)
+    pca, choice = fit_points(z, n_components, **points)
     rank = _rank(pca)
     if rank < 2:
         raise ValueError(
@@ -97,19 +117,18 @@ def fit_region(
         raise ValueError(
             f"n_components: z varies in {rank} directions only, got {pca.n_components}; keep fewer components"
         )
-    y = pca.transform(z)
-    mask = None if where is None else as_mask("where", where, z.shape[0])
-    chosen = y if mask is None else on_host(y)[mask]
+    y, mask = pca.transform(choice.z), choice.mask
+    described = y if mask is None else on_host(y)[mask]
     if isinstance(fact, str):
         fact = 1 / EllipseBody(jnp.ones(pca.n_components)).uniform_deviation()
         widths = jnp.sqrt(pca.explained_variance)
     else:
-        widths = measure(chosen, half_width)
+        widths = measure(described, half_width)
         if mask is not None:
-            widths = _shrunk_widths(widths, chosen, on_host(y)[~mask], half_width, pca.n_features)
+            widths = _shrunk_widths(widths, described, on_host(y)[~mask], half_width, pca.n_features)
     body = EllipseBody(jnp.float32(fact) * widths)
-    _warn_of_empty_middle(chosen, body)
-    return pca, body
+    _warn_of_empty_middle(described, body)
+    return pca, body, choice
 
 
 def _rank(pca: PCA) -> int:

@@ -1,16 +1,18 @@
 """New vectors about the z-points, with the mean and the covariance of all of them."""
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float16, UInt32
+from jaxtyping import Array, Float, Float16, UInt32
 
 from jaxlatent._boundary import as_positive_leaf
 from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.fitting.parents import check_parents, fit_parents, log_mean_kernel
+from jaxlatent.sampling.fitting.region import FitOptions
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, index_below, normals, words
 
@@ -55,29 +57,25 @@ class BootstrapSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         bandwidth: float | Float[Array, ""] = 0.5,
-        n_components: int | None = None,
-        max_points: int | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **options: Unpack[FitOptions],
     ) -> "BootstrapSampler":
         """Finds the frame from z-points and keeps these, whitened.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
             bandwidth: see the class.
-            n_components: k, from 1 to d; all that have a positive variance where not given.
-            max_points: keep at most this many random points, >= 2; the frame is that of all of them.
-            where: mask of a subset of the z-points. Its points are the parents; the mean is that of the
-                frame, and the kernel has its covariance, both shrunk towards the whole where the subset is
-                small, see `PCA.fit`.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
+                They are the parents; of a subset, the frame's mean and the kernel's covariance are shrunk
+                towards the whole.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         bandwidth = as_positive_leaf("bandwidth", bandwidth)
-        pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
+        pca, parents = fit_parents(z, **options)
         return cls(pca, parents, bandwidth)
 
     def _kept(self, k: int) -> dict[str, Any]:

@@ -1,21 +1,21 @@
 """The naive baseline: independent uniform coordinates in a box, which is what fails."""
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from jaxlatent._boundary import (
-    as_array,
     as_count,
-    as_mask,
     as_nonnegative,
     as_vectors,
     is_traced,
 )
 from jaxlatent._pytree import pytree
+from jaxlatent.latent.sharded import Vectors
+from jaxlatent.latent.trim import PointOptions, choose
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, uniforms
 
@@ -57,25 +57,23 @@ class BoxSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         b: float | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **points: Unpack[PointOptions],
     ) -> "BoxSampler":
         """The range of each latent coordinate over the z-points or, with `b`, the cube [-b, b]^d.
 
         Args:
             z: z-points, floating point (n, d), n >= 1.
             b: half the edge of the cube, >= 0, in latent units.
-            where: mask of a subset of the z-points, of which the ranges are taken.
+            **points: which z-points are described, see `jaxlatent.latent.PointOptions`.
 
         Raises:
             TypeError, ValueError: if `z` is not such an array, is not finite, or `b` is negative.
         """
-        z = as_array("z", z)
+        z = choose(z, **points).points
         as_vectors("z", z, least=1)
-        if where is not None:
-            z = z[as_mask("where", where, z.shape[0])]
         if b is not None:
             cube = cls.cube(b, math.prod(z.shape[1:]))
             return cls(cube.low.reshape(z.shape[1:]), cube.high.reshape(z.shape[1:]))

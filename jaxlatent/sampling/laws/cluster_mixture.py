@@ -1,20 +1,22 @@
 """A mixture of ellipse bodies over clusters: the sampler to take where no z-points may be kept."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from jaxlatent._boundary import as_positive, as_positive_leaf
 from jaxlatent._pytree import pytree
 from jaxlatent.latent.coverage import largest_two
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.bodies.union import BodyUnion
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.fitting.classes import clusters_of
 from jaxlatent.sampling.fitting.clusters import Clusters, fit_clusters
+from jaxlatent.sampling.fitting.region import FitOptions
 from jaxlatent.sampling.laws.mixture import GaussianMixtureSampler
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed
@@ -50,16 +52,14 @@ class ClusterMixtureSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         n_clusters: int = 150,
         prior_count: float = 30.0,
         temperature: float | Float[Array, ""] = 1.0,
         coverage: float = 0.999,
-        n_components: int | None = None,
-        key: jax.Array | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
         labels: Int[Array | np.ndarray, " n"] | None = None,
+        **options: Unpack[FitOptions],
     ) -> "ClusterMixtureSampler":
         """Groups z-points, see `jaxlatent.sampling.fitting.clusters`, and keeps the moments of the clusters.
 
@@ -75,26 +75,16 @@ class ClusterMixtureSampler(Sampler):
             prior_count: how many points the correlations within all clusters count for, > 0.
             temperature: factor of the standard deviations within each cluster, > 0.
             coverage: share of the z-points inside their own cluster's body, in (0, 1].
-            n_components: k, from 1 to d; all that have a positive variance where not given.
-            key: of the start of k-means; `jax.random.key(0)` where not given.
-            where: mask of a subset of the z-points, the only ones that are described.
             labels: the class of each z-point, an integer, for `condition(label=...)`; no cluster then has
                 points of two classes.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         temperature = as_positive_leaf("temperature", temperature)
         prior_count = as_positive("prior_count", prior_count)
-        clusters = fit_clusters(
-            z,
-            n_clusters,
-            coverage=coverage,
-            n_components=n_components,
-            key=key,
-            where=where,
-            labels=labels,
-        )
+        clusters = fit_clusters(z, n_clusters, coverage=coverage, labels=labels, **options)
         shares = (clusters.sizes / clusters.sizes.sum()).astype(np.float32)
         # Unlike jnp.asarray, device_put compiles nothing for another number of clusters.
         weights, factors = jax.device_put((shares, _factors(clusters, prior_count)))

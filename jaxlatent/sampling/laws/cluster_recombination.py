@@ -1,21 +1,22 @@
 """New vectors as combinations of a few z-points of one cluster: the sampler to take for images."""
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float16, Int, UInt32
+from jaxtyping import Array, Float, Float16, Int, UInt32
 
 from jaxlatent._boundary import as_count, as_positive_leaf, convert_fields, is_traced
 from jaxlatent._pytree import positive_field, pytree, static_field
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.bodies.union import BodyUnion
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.fitting.classes import clusters_of
 from jaxlatent.sampling.fitting.clusters import FEWEST, fit_clusters
 from jaxlatent.sampling.fitting.parents import check_parents, combined
+from jaxlatent.sampling.fitting.region import FitOptions
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, distinct_indices, index_below, words
 
@@ -80,16 +81,14 @@ class ClusterRecombinationSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         n_clusters: int = 100,
         n_parents: int = 4,
         temperature: float | Float[Array, ""] = 1.03,
         coverage: float = 0.999,
-        n_components: int | None = None,
-        key: jax.Array | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
         labels: Int[Array | np.ndarray, " n"] | None = None,
+        **options: Unpack[FitOptions],
     ) -> "ClusterRecombinationSampler":
         """Groups z-points, see `jaxlatent.sampling.fitting.clusters.fit_clusters`, and keeps them.
 
@@ -103,11 +102,9 @@ class ClusterRecombinationSampler(Sampler):
             n_parents: m, from 1 to the number of z-points.
             temperature: see the class.
             coverage: share of the z-points inside their own cluster's body, in (0, 1].
-            n_components: k, from 1 to d; all that have a positive variance where not given.
-            key: of the start of k-means; `jax.random.key(0)` where not given.
-            where: mask of a subset of the z-points, the only ones that are combined.
             labels: the class of each z-point, an integer, for `condition(label=...)`; parents then have one
                 class.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
@@ -118,11 +115,9 @@ class ClusterRecombinationSampler(Sampler):
             z,
             n_clusters,
             coverage=coverage,
-            n_components=n_components,
-            key=key,
-            where=where,
             labels=labels,
             fewest=max(FEWEST, 2 * n_parents),
+            **options,
         )
         sigma = np.sqrt(clusters.pca.explained_variance)
         points = [clusters.of(j) / sigma for j in range(len(clusters.sizes))]

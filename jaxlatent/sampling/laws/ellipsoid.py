@@ -1,20 +1,21 @@
 """The joint confidence ellipsoid of all components: the ball of Mahalanobis distances up to a level."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 from scipy import special
 
 from jaxlatent._boundary import as_number, is_traced
 from jaxlatent._pytree import positive_field, pytree, static_field
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.fitting.region import check_variance, fit_frame
+from jaxlatent.sampling.fitting.region import FitOptions, check_variance, fit_frame
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.tables.densities import TINY, ParametricDensity
 from jaxlatent.sampling.tables.table import Cells, Table, integrate, tabulate
@@ -99,27 +100,23 @@ class EllipsoidSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
-        n_components: int | None = None,
         level: float | None = None,
         confidence: float | None = None,
         density: ParametricDensity = "uniform",
-        where: Bool[Array | np.ndarray, " n"] | None = None,
-        **trimming: Any,
+        **options: Unpack[FitOptions],
     ) -> "EllipsoidSampler":
         """Finds the frame from z-points.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_components: k, from 1 to d; all that have a positive variance where not given.
             level: see the class; it excludes `confidence`.
             confidence: the probability, in (0, 1), that a Gaussian with the z-points' covariance gives to the
                 ellipsoid; level^2 is that quantile of the chi-square law of k degrees. 0.95 where neither
                 is given. Of z-points with heavier tails than a Gaussian, a smaller fraction is inside.
             density: see the class.
-            where: mask of a subset of the z-points, of whose region is drawn, see `PCA.fit`.
-            **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
@@ -129,7 +126,7 @@ class EllipsoidSampler(Sampler):
         confidence = _CONFIDENCE if confidence is None else as_number("confidence", confidence)
         if not 0 < confidence < 1:
             raise ValueError(f"confidence: expected a probability in (0, 1), got {confidence}")
-        pca = fit_frame(z, n_components, where=where, **trimming)
+        pca = fit_frame(z, **options)
         if level is None:
             level = math.sqrt(2 * special.gammaincinv(pca.n_components / 2, confidence))
         return cls(pca, level, density)

@@ -1,30 +1,27 @@
 """Independent, exact draws from a product density restricted to the ellipse body, without rejection."""
 
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Unpack, get_args
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from jaxlatent._boundary import (
-    as_array,
     as_choice,
-    as_mask,
     as_positive,
     as_vectors,
     is_traced,
     on_device,
 )
 from jaxlatent._pytree import positive_field, pytree, static_field
-from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.latent.histogram import component_counts
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
-from jaxlatent.latent.trim import trim
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.bodies.body import LIMIT, MOST_ERROR
 from jaxlatent.sampling.bodies.ellipse import EllipseBody
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.fitting.region import FACT, Matched, check_variance, fit_region
+from jaxlatent.sampling.fitting.region import RegionOptions, check_variance, fit_region
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.tables.densities import (
     DensityName,
@@ -119,46 +116,32 @@ class ExactSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
-        n_components: int | None = None,
-        fact: float | Matched = FACT,
-        half_width: HalfWidth = "fwhm",
         density: DensityName = "uniform",
         temperature: float = 1.0,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
-        **trimming: Any,
+        **options: Unpack[RegionOptions],
     ) -> "ExactSampler":
         """Finds the frame, the semi-axes and the density from z-points.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_components: k, from 2 to d; all that have a positive variance where not given.
-            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.fitting.region`.
-            half_width: "fwhm", "hwhm" or "sigma", see there.
             density: see the class.
             temperature: scales the density, not the body, > 0: standard deviations of "normal", values of
                 "empirical". "uniform" has no scale, so nothing changes.
-            where: mask of a subset of the z-points, of whose region is drawn, see `fit_region`; "empirical"
-                takes the subset's own marginals.
-            **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
+            **options: `n_components`, `fact`, `half_width`, and which z-points are described, see
+                `jaxlatent.sampling.RegionOptions`.
+                "empirical" takes the marginals of the points described.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        z = as_array("z", z)
         temperature = as_positive("temperature", temperature)
         as_choice("density", density, get_args(DensityName))
-        if where is None:
-            # The marginals, too, are those of the points that are kept.
-            z, trimming = trim(z, **trimming), {}
-        pca, body = fit_region(
-            z, n_components=n_components, fact=fact, half_width=half_width, where=where, **trimming
-        )
+        pca, body, choice = fit_region(z, **options)
         marginals = None
         if density == "empirical":
-            points = z if where is None else z[as_mask("where", where, z.shape[0])]
-            marginals = measure_marginals(pca.transform(points), body, temperature=temperature)
+            marginals = measure_marginals(pca.transform(choice.points), body, temperature=temperature)
         return cls(pca, body, density, temperature, marginals)
 
     def _kept(self, k: int) -> dict[str, Any]:

@@ -1,17 +1,18 @@
 """The Gaussian with the mean and the covariance of the z-points, and what mixtures of Gaussians need."""
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from jaxlatent._boundary import as_positive
 from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.latent.sharded import Vectors
+from jaxlatent.sampling.fitting.region import FitOptions, fit_frame
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, normals
 
@@ -54,28 +55,23 @@ class GaussianSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
-        n_components: int | None = None,
         temperature: float = 1.0,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
-        **trimming: Any,
+        **options: Unpack[FitOptions],
     ) -> "GaussianSampler":
         """Finds mean and covariance of z-points.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_components: k, from 1 to d; all that have a positive variance where not given.
             temperature: see the class.
-            where: mask of a subset of the z-points, of whose distribution is drawn, shrunk towards that of
-                all where it is small: see `jaxlatent.latent.subset`.
-            **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         temperature = as_positive("temperature", temperature)
-        return cls(fit_frame(z, n_components, where=where, **trimming), temperature)
+        return cls(fit_frame(z, **options), temperature)
 
     def _log_density(self, y: Float[Array, "n k"]) -> Float[Array, " n"]:
         """Of the components that have a variance."""

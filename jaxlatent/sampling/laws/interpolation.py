@@ -1,15 +1,17 @@
 """New vectors between two z-points."""
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Float, UInt32
 
-from jaxlatent._boundary import as_array, as_mask, as_vectors, is_traced, on_device
+from jaxlatent._boundary import as_vectors, is_traced, on_device
 from jaxlatent._pytree import pytree, static_field
-from jaxlatent.latent.trim import trim
+from jaxlatent.latent.sharded import Vectors
+from jaxlatent.latent.trim import PointOptions, choose
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, distinct_indices, uniforms
@@ -63,27 +65,24 @@ class InterpolationSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         kind: Kind = "linear",
-        max_points: int | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **points: Unpack[PointOptions],
     ) -> "InterpolationSampler":
         """Keeps the z-points.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
             kind: see the class.
-            max_points: keep at most this many random points, >= 2.
-            where: mask of a subset of the z-points, to keep these alone.
+            **points: which z-points are kept, see `jaxlatent.latent.PointOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        z = as_array("z", z)
-        as_vectors("z", z, least=2)
-        points = z if where is None else z[as_mask("where", where, z.shape[0])]
-        return cls(trim(points, max_points=max_points), kind)
+        kept = choose(z, **points).points
+        as_vectors("z", kept, least=2)
+        return cls(kept if isinstance(kept, jax.Array) else np.asarray(kept), kind)
 
     @property
     def n_components(self) -> int:

@@ -1,15 +1,13 @@
 """A mixture of Gaussians: for z-points that one Gaussian or one ellipse body describes badly."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from jaxlatent._boundary import (
-    as_array,
-    as_mask,
     as_positive,
     is_traced,
     on_device,
@@ -17,9 +15,10 @@ from jaxlatent._boundary import (
 from jaxlatent._pytree import positive_field, pytree
 from jaxlatent.latent.moments import Moments
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.fitting.classes import by_class, clusters_of
 from jaxlatent.sampling.fitting.em import fit_mixture
-from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.sampling.fitting.region import FitOptions, fit_points
 from jaxlatent.sampling.laws.factors import by_cluster
 from jaxlatent.sampling.laws.gaussian import inverse_factor, log_normal
 from jaxlatent.sampling.sampler import Sampler
@@ -63,17 +62,15 @@ class GaussianMixtureSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         n_clusters: int = 10,
-        n_components: int | None = None,
         temperature: float = 1.0,
-        key: jax.Array | None = None,
         max_iter: int = 100,
         tol: float = 1e-3,
         covariance_floor: float = 1e-6,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
         labels: Int[Array | np.ndarray, " n"] | None = None,
+        **options: Unpack[FitOptions],
     ) -> "GaussianMixtureSampler":
         """Fits the mixture by expectation-maximisation, see `jaxlatent.sampling.fitting.em.fit_mixture`.
 
@@ -81,30 +78,28 @@ class GaussianMixtureSampler(Sampler):
             z: z-points, floating point (n, d), n >= 2 and n >= n_clusters. Each cluster has
                 k (k + 3) / 2 + 1 parameters, and wants several times k vectors.
             n_clusters: c, at least 1.
-            n_components: k, from 1 to d; all that have a positive variance where not given.
             temperature: see the class.
-            key: for the start; `jax.random.key(0)` where not given. Of several keys, take the one of
-                highest mean `log_prob`.
             max_iter: the most iterations, >= 1; a `UserWarning` says so if they were not enough.
             tol: stop once an iteration raises the mean log-density by less, in nats.
             covariance_floor: added to the variances of each cluster, > 0, as a share of them.
-            where: mask of a subset of the z-points, at least n_clusters, which alone the mixture is fitted
-                to; only the frame is shrunk towards that of all.
             labels: the class of each z-point, an integer. The clusters are shared out among the classes by
                 their sizes, and each is fitted to points of one class: `condition(label=...)` draws from it.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
+                Of a subset, only the frame is shrunk towards that of all. The start is random: of several
+                keys, take the one of highest mean `log_prob`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         temperature = as_positive("temperature", temperature)
-        z = as_array("z", z)
-        pca = fit_frame(z, n_components, where=where)
-        y = pca.transform(z if where is None else z[as_mask("where", where, z.shape[0])])
-        parts = by_class(labels, where, len(y), n_clusters)
+        pca, choice = fit_points(z, **options)
+        y = np.asarray(pca.transform(choice.points))
+        parts = by_class(labels, choice, n_clusters)
+        key = options.get("key")
         fits = [
             fit_mixture(
                 jax.random.key(0) if key is None else key,
-                np.asarray(y)[part.rows],
+                y[part.rows],
                 part.n_clusters,
                 max_iter=max_iter,
                 tol=tol,

@@ -1,21 +1,21 @@
 """The source method: uniform draws, and a redraw wherever a pair of components leaves its ellipse."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Float, UInt32
 
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.coverage import largest_two
-from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.rounding import inverse_rounding
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.bodies.body import LIMIT
 from jaxlatent.sampling.bodies.ellipse import EllipseBody
 from jaxlatent.sampling.draws import tables
-from jaxlatent.sampling.fitting.region import FACT, Matched, fit_region
+from jaxlatent.sampling.fitting.region import RegionOptions, fit_region
 from jaxlatent.sampling.laws.labels import random_labels
 from jaxlatent.sampling.laws.round_robin import round_robin
 from jaxlatent.sampling.laws.violated import descending, redraw_violated
@@ -64,33 +64,24 @@ class PairwiseSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
-        n_components: int | None = None,
-        fact: float | Matched = FACT,
-        half_width: HalfWidth = "fwhm",
         order: Order = "round_robin",
-        where: Bool[Array | np.ndarray, " n"] | None = None,
-        **trimming: Any,
+        **options: Unpack[RegionOptions],
     ) -> "PairwiseSampler":
         """Finds the frame and the semi-axes `fact` * half-width from z-points.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_components: k, from 2 to d; all that have a positive variance where not given.
-            fact: scale of the half-widths, > 0, or "matched", see `jaxlatent.sampling.fitting.region`.
-            half_width: "fwhm", "hwhm" or "sigma", see there.
             order: see the class.
-            where: mask of a subset of the z-points, of whose region is drawn, see there.
-            **trimming: `max_points`, `within_sigma` and `key` of `PCA.fit`.
+            **options: `n_components`, `fact`, `half_width`, and which z-points are described, see
+                `jaxlatent.sampling.RegionOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        region = fit_region(
-            z, n_components=n_components, fact=fact, half_width=half_width, where=where, **trimming
-        )
-        return cls(*region, order)
+        pca, body, _ = fit_region(z, **options)
+        return cls(pca, body, order)
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components

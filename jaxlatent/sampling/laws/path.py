@@ -1,17 +1,18 @@
 """Paths in a plane of two components: how images change from place to place."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Float, UInt32
 
 from jaxlatent._boundary import as_count, as_floats, as_number, as_positive, on_device
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.latent.sharded import Vectors
+from jaxlatent.sampling.fitting.region import FitOptions, fit_frame
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, uniforms
 
@@ -89,15 +90,14 @@ class PathSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         plane: tuple[int, int] = (0, 1),
         kind: Kind = "ellipse",
         level: float = GAUSSIAN_FWHM,
         angle: float = 0.0,
         base: Float[Array | np.ndarray, "*latent"] | None = None,
-        n_components: int | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **options: Unpack[FitOptions],
     ) -> "PathSampler":
         """Finds the frame from z-points and lays a path into a plane of it.
 
@@ -108,13 +108,12 @@ class PathSampler(Sampler):
             level: see there.
             angle: see there.
             base: see there.
-            n_components: k, from 2 to d; all that have a positive variance where not given.
-            where: mask of a subset of the z-points, of whose region the path is, see `PCA.fit`.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        pca = fit_frame(z, n_components, where=where)
+        pca = fit_frame(z, **options)
         return cls.in_plane(pca, plane=plane, kind=kind, level=level, angle=angle, base=base)
 
     def path(self, n: int) -> Float[Array, " {n} *latent"]:

@@ -1,16 +1,18 @@
 """New vectors as combinations of a few z-points, with the mean and the covariance of all of them."""
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float16, UInt32
+from jaxtyping import Array, Float, Float16, UInt32
 
 from jaxlatent._boundary import as_count, convert_fields
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.pca import PCA
+from jaxlatent.latent.sharded import Vectors
 from jaxlatent.sampling.fitting.parents import check_parents, combined, fit_parents
+from jaxlatent.sampling.fitting.region import FitOptions
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed, directions, distinct_indices
 
@@ -63,30 +65,26 @@ class RecombinationSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         n_parents: int = 2,
-        n_components: int | None = None,
         weights: Weights = "equal",
-        max_points: int | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **options: Unpack[FitOptions],
     ) -> "RecombinationSampler":
         """Finds the frame from z-points and keeps these, whitened.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
             n_parents: m, from 2 to the number of points kept.
-            n_components: k, from 1 to d; all that have a positive variance where not given.
             weights: see the class.
-            max_points: keep at most this many random points, >= 2; the frame is that of all of them.
-            where: mask of a subset of the z-points. Its points are the parents, and the covariance is
-                theirs; the mean is that of the frame, shrunk towards the whole where the subset is small,
-                see `PCA.fit`.
+            **options: `n_components` and which z-points are described, see `jaxlatent.sampling.FitOptions`.
+                They are the parents, and the covariance is theirs; of a subset, the frame's mean is shrunk
+                towards the whole.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        pca, parents = fit_parents(z, n_components=n_components, max_points=max_points, where=where)
+        pca, parents = fit_parents(z, **options)
         return cls(pca, parents, n_parents, weights)
 
     def _kept(self, k: int) -> dict[str, Any]:

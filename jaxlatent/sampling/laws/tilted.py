@@ -8,12 +8,12 @@ the other from its conditional law, within the interval that the others leave; a
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Float, UInt32
 
 from jaxlatent._boundary import (
     as_count,
@@ -26,6 +26,8 @@ from jaxlatent._boundary import (
 )
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
+from jaxlatent.latent.sharded import Vectors
+from jaxlatent.latent.trim import PointOptions
 from jaxlatent.sampling.bodies.tilted import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
 from jaxlatent.sampling.draws import equip, tables
 from jaxlatent.sampling.fitting.region import FACT
@@ -104,12 +106,12 @@ class TiltedSampler(Sampler):
     @classmethod
     def fit(
         cls,
-        z: Float[Array | np.ndarray, " n *latent"],
+        z: Float[Vectors, " n *latent"],
         *,
         fact: float = FACT,
         density: ParametricDensity = "uniform",
         sweeps: int | None = None,
-        where: Bool[Array | np.ndarray, " n"] | None = None,
+        **points: Unpack[PointOptions],
     ) -> "TiltedSampler":
         """Takes the ellipses from the mean and the covariance of z-points.
 
@@ -119,13 +121,13 @@ class TiltedSampler(Sampler):
                 2.3548 standard deviations, as the semi-axes of the other samplers are.
             density: see the class.
             sweeps: see the class.
-            where: mask of a subset of the z-points, of whose region is drawn, see `TiltedBody.fit`.
+            **points: which z-points are described, see `jaxlatent.latent.PointOptions`.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
         fact = as_positive("fact", fact)
-        body = TiltedBody.fit(z, level=fact * GAUSSIAN_FWHM, where=where)
+        body = TiltedBody.fit(z, level=fact * GAUSSIAN_FWHM, **points)
         return cls(body, density=density, sweeps=sweeps)
 
     def sample_chains(
