@@ -18,8 +18,8 @@ from flax import nnx
 from jaxlatent._cores import cores
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.network import Autoencoder
-from jaxlatent.autoencoder.state import make_program, make_state
-from jaxlatent.autoencoder.train import STEPS_A_CALL
+from jaxlatent.autoencoder.train import make_program
+from jaxlatent.autoencoder.trainer import STEPS_A_CALL
 
 LEARNING_RATE = 1e-3
 
@@ -82,13 +82,14 @@ def our_steps(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], Non
     """As many steps as `fit_autoencoder` takes in one call."""
     train = TrainConfig(learning_rate=LEARNING_RATE, gradient_clip=None, mirror=False)
     program = make_program(config, train, 10_000)
-    _, state = make_state(Autoencoder(config, rngs=nnx.Rngs(0)), program.optimizer)
+    _, *states = nnx.split(Autoencoder(config, rngs=nnx.Rngs(0)), nnx.Param, ...)
+    state = program.steps.start(*states)
     keys = jax.random.split(jax.random.key(0), STEPS_A_CALL)
     batches = np.stack([images] * STEPS_A_CALL)
 
     def run() -> None:
         nonlocal state
-        state, losses = program.steps(state, jnp.asarray(batches), keys, jnp.int32(STEPS_A_CALL))
+        state, losses = program.steps.run(state, (jnp.asarray(batches),), keys, jnp.int32(STEPS_A_CALL))
         losses.block_until_ready()
 
     return run

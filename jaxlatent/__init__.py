@@ -25,6 +25,7 @@ from jaxlatent.sampling import (
     RecombinationSampler,
     Sampler,
     Scores,
+    Spec,
     Threshold,
     TiltedBody,
     TiltedSampler,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from jaxlatent.generation.export import export, load_safetensors, save_safetensors
     from jaxlatent.generation.generate import generate
     from jaxlatent.generation.verification import repair, verify
+    from jaxlatent.run import Run
 
 _LATER = {
     "Autoencoder": "jaxlatent.autoencoder",
@@ -64,6 +66,7 @@ _LATER = {
     "load_model": "jaxlatent.autoencoder",
     "save_model": "jaxlatent.autoencoder",
     "Labels": "jaxlatent.data",
+    "Run": "jaxlatent.run",
     "load_images": "jaxlatent.data",
     "generate_to": "jaxlatent.generation.bulk",
     "encode_to": "jaxlatent.generation.encode",
@@ -74,6 +77,8 @@ _LATER = {
     "repair": "jaxlatent.generation.verification",
     "verify": "jaxlatent.generation.verification",
 }
+
+_MODULES = {"data", "evaluation", "generation", "report", "run"}
 
 __all__ = [
     "PCA",
@@ -97,8 +102,10 @@ __all__ = [
     "PairwiseSampler",
     "PathSampler",
     "RecombinationSampler",
+    "Run",
     "Sampler",
     "Scores",
+    "Spec",
     "Threshold",
     "TiltedBody",
     "TiltedSampler",
@@ -130,6 +137,8 @@ __all__ = [
 if not TYPE_CHECKING:  # to whom a module with __getattr__ has any name there is
 
     def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"jaxlatent.{name}")
         if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(_LATER[name]), name)
@@ -137,4 +146,4 @@ if not TYPE_CHECKING:  # to whom a module with __getattr__ has any name there is
 
 
 def __dir__() -> list[str]:
-    return sorted(globals().keys() | _LATER.keys())
+    return sorted(globals().keys() | _LATER.keys() | _MODULES)

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+#: The file by which `lock` locks a folder.
+LOCK = ".lock"
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
@@ -46,16 +49,37 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Itera
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Removes what `atomic_path` left in a folder because its process was killed.
+    """Removes what `atomic_path` left in a folder because its process was killed; undoes half a replacement.
 
     Only where no other process is writing to it.
     """
     for path in folder.iterdir():
-        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp(\..*)?", path.name):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        match = re.fullmatch(r"\.(.+)\.[0-9a-f]{8}\.tmp(\..*?)??(\.old)?", path.name)
+        if match is None:
+            continue
+        kept = folder / f"{match[1]}{match[2] or ''}"
+        if match[3] and not kept.exists():
+            path.rename(kept)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keeps others from writing to a folder; a process that ends, however it ends, lets go of it.
+
+    Raises:
+        ValueError: if another process holds it.
+    """
+    import filelock
+
+    try:
+        with filelock.FileLock(folder / LOCK, blocking=False):
+            yield
+    except filelock.Timeout:
+        raise ValueError(f"{folder}: another process is writing to it; wait for it or stop it") from None
 
 
 def sync(path: Path) -> None:

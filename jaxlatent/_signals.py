@@ -11,10 +11,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[Callable[[], int]]:
+def stop_on_signal(*, enabled: bool = True) -> Iterator[Callable[[], int]]:
     """Takes the first SIGINT or SIGTERM for a request; a second one acts as ever, and at once.
 
-    Does nothing outside the main thread, where Python has no signals.
+    Does nothing where not enabled, and outside the main thread, where Python has no signals.
 
     Yields:
         A function that gives the number of the signal that came, 0 if none did.
@@ -31,7 +31,7 @@ def stop_on_signal() -> Iterator[Callable[[], int]]:
         for each, handler in previous.items():
             signal.signal(each, handler)
 
-    if threading.current_thread() is threading.main_thread():
+    if enabled and threading.current_thread() is threading.main_thread():
         previous = {each: signal.signal(each, request) for each in _SIGNALS}
     try:
         yield lambda: received

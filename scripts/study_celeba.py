@@ -33,12 +33,13 @@ import jaxlatent as jl
 from jaxlatent._cores import cores
 from jaxlatent._files import atomic_path
 from jaxlatent.cli.console import open_log
-from jaxlatent.evaluation import Row, Spec, TradeoffPoint, cached_features, read_rows
+from jaxlatent.evaluation import Row, TradeoffPoint, cached_features, read_rows
 from jaxlatent.evaluation.features import Features
 from jaxlatent.report.document import Table, slug
 from jaxlatent.report.evaluation import plot_tradeoff
 from jaxlatent.report.figure import save_figure
-from jaxlatent.runs import Run
+from jaxlatent.run import Run
+from jaxlatent.sampling import Spec
 
 # The ellipse that holds 95 % of two normal components, in standard deviations.
 _CONFIDENCE = f"pairwise:fact={stats.chi2.ppf(0.95, 2) ** 0.5:.4f}:half_width=sigma"
@@ -127,8 +128,8 @@ def trained(out: Path, name: str, data: str, epochs: int) -> Run:
         config = jl.AutoencoderConfig(latent_dim=dimensions, norm=norm)
         run.train(data, config, jl.TrainConfig(epochs=epochs), resume=True)
         run.encode()
-    if not run.path("sampler.npz").exists():
-        run.fit()
+    if not run.samplers():
+        run.fit("pairwise")
     return run
 
 

@@ -10,14 +10,15 @@ from scipy import stats
 
 from jaxlatent.autoencoder import History
 from jaxlatent.data.source import Labels
-from jaxlatent.evaluation import Row, Spec, TradeoffPoint
+from jaxlatent.evaluation import Row, TradeoffPoint
 from jaxlatent.evaluation.attributes import attribute_clusters, attribute_shares
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.latent.normality import component_tests, radius_law
 from jaxlatent.report.document import Cell, Table
 from jaxlatent.report.evaluation import comparison_table
 from jaxlatent.report.figure import BLUE, GREEN, ORANGE, VERMILION, legend_below, new_axes
-from jaxlatent.runs import Run
+from jaxlatent.run import Run
+from jaxlatent.sampling import Spec
 from jaxlatent.sampling.fitting.region import fit_frame
 
 if TYPE_CHECKING:

@@ -573,7 +573,7 @@ EXCEPTIONS = {
             "evaluation.write_csv",
         ),
         *("report.Pictured", "report.Evaluated", "report.plot_tradeoff", "report.save_figure"),
-        *("report.plot_history", "report.load_latents", "evaluation.Spec"),
+        *("report.plot_history", "report.load_latents", "Spec", "Run"),
     },
     "abstract": {"Sampler"},
     "options, with the cases of what takes them": {"latent.PointOptions"},

@@ -13,8 +13,10 @@ from PIL import Image
 
 import jaxlatent as jl
 from jaxlatent import report
+from jaxlatent._files import lock
 from jaxlatent.cli import cli, main, steps
 from jaxlatent.report import document
+from jaxlatent.sampling import SAMPLERS
 
 TINY = [
     "--image-size",
@@ -28,6 +30,13 @@ TINY = [
     "--batch-size",
     "16",
 ]
+
+
+FITTED = "pairwise:fact=0.9:half_width=sigma"
+
+
+def fitted(folder, name=FITTED):
+    return jl.load(folder / "samplers" / f"{name.replace(':', ',')}.npz")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +66,7 @@ def run(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     assert call("train", "--data", data, "--out", folder, *TINY) == 0
     assert call("encode", folder) == 0
-    assert call("fit", folder, "--fact", "0.9", "--half-width", "sigma") == 0
+    assert call("fit", folder, "--sampler", FITTED) == 0
     assert call("sample", folder, "--components", "2,5", "--count", "70", "--seed", "3") == 0
     return folder
 
@@ -76,36 +85,87 @@ def test_each_step_uses_the_one_before(run, data):
     model = jl.load_model(run / "training" / "best")
     images = jl.load_images(data, image_size=32, split="train")
     np.testing.assert_array_equal(z, jl.encode(model, images))
-    sampler = jl.load(run / "sampler.npz")
+    sampler = fitted(run)
     np.testing.assert_allclose(
         sampler.body.semi_axes, 0.9 * np.sqrt(sampler.pca.explained_variance), rtol=1e-4
     )
-    vectors = np.load(run / "samples" / "vectors-k5.npy")
+    vectors = np.load(run / "samples" / "pairwise,fact=0.9,half_width=sigma-k5.npy")
     np.testing.assert_array_equal(vectors, sampler.keep(5).sample(jax.random.key(3), 70))
-    assert np.load(run / "samples" / "vectors-k2.npy").shape == (70, 6)
+    assert np.load(run / "samples" / "pairwise,fact=0.9,half_width=sigma-k2.npy").shape == (70, 6)
 
 
-def test_the_exact_sampler(run, tmp_path, capsys):
-    folder = tmp_path / "run"
-    shutil.copytree(run, folder)
-    options = ("--sampler", "exact", "--density", "empirical", "--temperature", "0.9")
-    assert call("fit", folder, *options, "--fact", "matched") == 0
-    sampler = jl.load(folder / "sampler.npz")
-    assert isinstance(sampler, jl.ExactSampler)
-    assert (sampler.density, sampler.temperature) == ("empirical", 0.9)
-    assert call("sample", folder, "--count", "20", "--components", "3") == 0
-    assert np.load(folder / "samples" / "vectors-k3.npy").shape == (20, 6)
-    assert call("fit", folder, "--sampler", "exact", "--order", "permutation") == 1
-    assert "order: belongs to the pairwise sampler" in capsys.readouterr().err
-    assert call("fit", folder, "--density", "normal") == 1
-    assert "density: belongs to the exact sampler" in capsys.readouterr().err
+@pytest.mark.parametrize("spec", SAMPLERS)
+def test_every_sampler_is_fitted_once_and_used_by_all_steps(run, tmp_path, capsys, undrawn, spec):
+    folder = shutil.copytree(run, tmp_path / "run")
+    assert call("fit", folder, "--sampler", spec, "--name", "own") == 0
+    assert call("sample", folder, "--count", 20, "--sampler", "own") == 0
+    (drawn,) = folder.glob("samples/own-k*.npy")
+    expected = np.asarray(fitted(folder, "own").sample(jax.random.key(0), 20))
+    np.testing.assert_array_equal(np.load(drawn), expected)
+    assert call("generate", folder, "--count", 5, "--outputs", "latents") == 0  # the one fitted last
+    np.testing.assert_array_equal(jl.open_latents(folder / "generated")[:], expected[:5])
+    assert call("export", folder, "--sampler", "own") == 0
+    found = jl.load_exported(folder / "model.jlx").sample(jax.random.key(0), 5)
+    np.testing.assert_allclose(found, expected[:5], atol=1e-5)
+    assert call("report", folder, "--sampler", "own") == 0
+    assert "sampler: own, " in (folder / "report" / "report.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+
+
+def test_the_default_sampler(run, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    assert call("fit", folder) == 0
+    assert isinstance(fitted(folder, "cluster-recombination"), jl.ClusterRecombinationSampler)
+    assert "fitted the sampler cluster-recombination: 6 components" in capsys.readouterr().err
+    assert (folder / "samplers" / "last.txt").read_text() == "cluster-recombination"
+
+
+def test_a_sampler_that_is_not_fitted(run, capsys):
+    assert call("sample", run, "--sampler", "exact:density=normal") == 1
+    said = capsys.readouterr().err
+    assert f"has no 'exact:density=normal', it has {FITTED}" in said
+    assert f"`jaxlatent fit {run} --sampler exact:density=normal`" in said
+    assert call("sample", run, "--sampler", "smile") == 1
+    assert "expected one of box, gaussian" in capsys.readouterr().err
+    assert call("fit", run, "--sampler", "exact:order=permutation") == 1
+    assert "sampler: exact has the options density, temperature" in capsys.readouterr().err
+    assert call("fit", run, "--sampler", "exact", "--name", "a/b") == 1
+    assert "name: expected letters, digits" in capsys.readouterr().err
+
+
+def test_a_samplers_file_in_place_of_a_run(run, tmp_path, capsys):
+    file = run / "samplers" / "pairwise,fact=0.9,half_width=sigma.npz"
+    expected = np.asarray(fitted(run).sample(jax.random.key(4), 30))
+    assert call("sample", file, "--count", 30, "--seed", 4, "--out", tmp_path / "new.npy") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "new.npy"), expected)
+    made = ["generate", file, "--count", 30, "--seed", 4, "--out", tmp_path / "out", "--shard-size", 8]
+    assert call(*made, "--outputs", "latents") == 0
+    np.testing.assert_array_equal(jl.open_latents(tmp_path / "out")[:], expected)
+    (tmp_path / "out" / "latents-00001.npy").unlink()
+    assert call("verify", tmp_path / "out", "--repair") == 0
+    np.testing.assert_array_equal(jl.open_latents(tmp_path / "out")[:], expected)
+    capsys.readouterr()
+    for arguments, message in (
+        (made, "a sampler's file has no decoder; ask for latents"),
+        (["generate", file, "--count", 3, "--outputs", "latents"], "--out: name a folder"),
+        (["sample", file], "name a .npy file with --out"),
+        (["sample", run, "--out", tmp_path / "new.npy"], "--out: belongs to a sampler's file"),
+    ):
+        assert call(*arguments) == 2
+        assert message in capsys.readouterr().err
+    assert call("sample", file, "--out", tmp_path / "new.txt") == 1
+    assert "ends in .npy" in capsys.readouterr().err
+    assert call("sample", run / "latents.npy", "--out", tmp_path / "new.npy") == 1
+    assert "cannot load it" in capsys.readouterr().err
+    assert call("score", file, run / "latents.npy", "--sampler", "exact") == 1
+    assert "is the file of one sampler" in capsys.readouterr().err
 
 
 def test_pictures_of_samples(run):
     names = [
         "comparison",
-        "constrained-k2",
-        "constrained-k5",
+        "pairwise,fact=0.9,half_width=sigma-k2",
+        "pairwise,fact=0.9,half_width=sigma-k5",
         "naive-cube",
         "naive-ranges",
         "planes-pca",
@@ -124,7 +184,7 @@ def test_report(run, capsys):
         "New images",
         "Traversals",
         "images.npy",
-        "PairwiseSampler with 6",
+        "sampler: pairwise, fact 0.9, half width sigma, 6 components",
     ):
         assert words in text
     assert (run / "report" / "sweep.csv").exists()
@@ -139,7 +199,11 @@ def test_report_on_latents_alone(tmp_path, capsys, undrawn):
     assert "The latents of z.npy" in text
     assert "What comes out" not in text
     sampler = jl.load(tmp_path / "out" / "sampler.npz")
+    assert isinstance(sampler, jl.ClusterRecombinationSampler)
     assert sampler.sample(jax.random.key(0), 3).shape == (3, 4)
+    named = ["--out", tmp_path / "out", "--sampler", "exact:density=normal"]
+    assert call("report", "--latents", tmp_path / "z.npy", *named) == 0
+    assert jl.load(tmp_path / "out" / "sampler.npz").density == "normal"
 
 
 def test_sweep(run, capsys):
@@ -170,7 +234,69 @@ def test_resume(run, data, capsys):
     assert "--resume" in capsys.readouterr().err
     assert call("train", "--data", data, "--out", run, *TINY, "--resume") == 0
     assert call("train", "--data", data, "--out", run, *TINY, "--resume", "--seed", "9") == 1
-    assert "its seed was 0, now it is 9" in capsys.readouterr().err
+    assert "seed: the training in" in capsys.readouterr().err
+    assert call("train", "--out", run, "--resume") == 0
+    assert call("train", "--out", run, "--resume", "--learning-rate", "0.5") == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "learning_rate: the training in" in said
+    assert "now it is 0.5; leave out --learning-rate" in said
+    assert "filters" not in said
+
+
+def test_more_epochs_and_moved_data_go_on(run, data, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    moved = shutil.copy(data, tmp_path / "moved.npy")
+    assert call("train", "--data", moved, "--out", folder, "--resume", "--epochs", "3") == 0
+    assert len((folder / "training" / "history.csv").read_text().splitlines()) == 4
+    assert json.loads((folder / "config.json").read_text())["data"] == str(moved)
+    np.save(tmp_path / "moved.npy", 255 - np.load(data))
+    assert call("train", "--out", folder, "--resume") == 1
+    assert "moved.npy holds other images than those of the training" in capsys.readouterr().err
+
+
+def test_restart_in_place(run, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    assert call("train", "--out", folder, "--restart", "--learning-rate", "0.002", "--epochs", "1") == 0
+    config = json.loads((folder / "config.json").read_text())
+    assert config["training"]["learning_rate"] == 0.002
+    assert config["autoencoder"]["filters"] == [4, 4, 8, 8]
+    assert len((folder / "training" / "history.csv").read_text().splitlines()) == 2
+    assert call("sample", folder) == 1
+    assert "latents.npy: was made with another model; run `jaxlatent encode" in capsys.readouterr().err
+
+
+def test_a_diverged_training_says_how_to_begin_anew(data, tmp_path, capsys):
+    out = tmp_path / "run"
+    options = [*TINY, "--learning-rate", "1e30", "--gradient-clip", "none"]
+    assert call("train", "--data", data, "--out", out, *options) == 1
+    said = capsys.readouterr().err
+    assert "begin anew with the same command and --learning-rate 3e+29" in said
+    assert not out.exists()
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    assert call("train", "--data", data, "--out", out, *options) == 1
+    assert sorted(path.name for path in out.iterdir() if path.name not in (".lock", "log.txt")) == [
+        "notes.txt"
+    ]
+
+
+def test_two_trainings_in_one_folder(run, data, tmp_path, capsys):
+    """In 0.1 the second one's config.json came to lie over the first one's weights."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    before = sorted(run.rglob("*"))
+    with lock(folder), lock(run):
+        assert call("train", "--data", data, "--out", folder, *TINY) == 1
+        assert "another process is writing to it" in capsys.readouterr().err
+        assert call("train", "--out", run, "--restart") == 1
+    assert not (folder / "config.json").exists()
+    assert sorted(set(run.rglob("*")) - {run / ".lock"}) == sorted(set(before) - {run / ".lock"})
+
+
+def test_tensorboard(data, tmp_path):
+    pytest.importorskip("tensorboardX")
+    assert call("train", "--data", data, "--out", tmp_path / "run", *TINY, "--tensorboard") == 0
+    assert list((tmp_path / "run" / "training" / "tensorboard").iterdir())
 
 
 def test_resume_of_a_run_that_is_older_than_an_option(run, data, tmp_path):
@@ -227,7 +353,7 @@ def test_mistakes(arguments, status, words, tmp_path, capsys):
 
 
 def test_too_many_components(run, capsys):
-    assert call("fit", run, "--components", "7") == 1
+    assert call("fit", run, "--sampler", "exact:n_components=7") == 1
     assert "n_components: expected at most 6" in capsys.readouterr().err
     assert call("sample", run, "--components", "7") == 1
     assert "at most 6, got 7" in capsys.readouterr().err
@@ -295,7 +421,7 @@ def test_installed_command():
     code = "import sys; from jaxlatent.cli import main; sys.argv = ['jaxlatent', 'train']; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "--data" in done.stderr
+    assert "--out" in done.stderr
 
 
 @pytest.mark.parametrize("calls", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -315,7 +441,9 @@ def test_demo(tmp_path, capsys, monkeypatch, calls):
         assert "a.html" in shown
         assert "comparison.png" in shown
     assert reported == [out / "report"] * calls
-    assert {path.name for path in (out / "samples").iterdir()} == {f"vectors-k{k}.npy" for k in (50, 79)}
+    assert {path.name for path in (out / "samples").iterdir()} == {
+        f"cluster-recombination-k{k}.npy" for k in (50, 79)
+    }
 
 
 class TestGenerate:
@@ -328,7 +456,7 @@ class TestGenerate:
         return folder
 
     def test_records_of_the_run(self, run, out, capsys):
-        sampler, model = jl.load(run / "sampler.npz"), jl.load_model(run / "training" / "best")
+        sampler, model = fitted(run), jl.load_model(run / "training" / "best")
         z = jl.open_latents(out)[:]
         np.testing.assert_array_equal(z, sampler.sample(jax.random.key(0), 30))
         images = np.concatenate([np.load(path) for path in sorted(out.glob("images-*.npy"))])
@@ -344,32 +472,26 @@ class TestGenerate:
             call("generate", run, "--count", 3, "--components", 4, "--seed", 2, "--outputs", "latents") == 0
         )
         z = jl.open_latents(run / "generated")[:]
-        expected = jl.load(run / "sampler.npz").keep(4).sample(jax.random.key(2), 3)
+        expected = fitted(run).keep(4).sample(jax.random.key(2), 3)
         np.testing.assert_array_equal(z, expected)
         shutil.rmtree(run / "generated")
 
-    def test_another_sampler(self, run, tmp_path, capsys):
-        """Fitted anew to the latents; verified, repaired and exported alike."""
+    def test_a_repair_does_not_fit_anew(self, run, tmp_path, capsys):
+        """In 0.1 a sampler that was fitted again on another number of cores had another digest."""
         spec, out = "cluster-recombination:n_clusters=2:n_parents=2", tmp_path / "out"
+        folder = shutil.copytree(run, tmp_path / "run")
+        assert call("fit", folder, "--sampler", spec) == 0
         options = ["--count", 9, "--out", out, "--outputs", "latents", "--sampler", spec]
-        assert call("generate", run, *options) == 0
-        expected = jl.ClusterRecombinationSampler.fit(
-            np.load(run / "latents.npy"), n_clusters=2, n_parents=2
-        ).sample(jax.random.key(0), 9)
+        assert call("generate", folder, *options) == 0
+        expected = fitted(folder, spec).sample(jax.random.key(0), 9)
         np.testing.assert_array_equal(jl.open_latents(out)[:], expected)
         shard = next(out.glob("latents-*.npy"))
         before = shard.read_bytes()
         shard.unlink()
+        assert call("fit", folder, "--sampler", "box") == 0
         assert call("verify", out, "--repair") == 0
         assert shard.read_bytes() == before
-        assert call("export", run, "--out", tmp_path / "model.jlx", "--sampler", spec) == 0
-        exported = jl.load_exported(tmp_path / "model.jlx")
-        np.testing.assert_array_equal(exported.sample(jax.random.key(0), 9), expected)
         capsys.readouterr()
-        assert call("generate", run, "--count", 9, "--sampler", "nearest") == 1
-        assert "expected one of box, gaussian" in capsys.readouterr().err
-        assert call("generate", run, "--count", 9, "--sampler", "box", "--components", 3) == 2
-        assert ":n_components=K" in capsys.readouterr().err
 
     @pytest.mark.parametrize("format_name", ["webdataset", "png", "tfds", "npz"])
     def test_formats(self, run, tmp_path, format_name):
@@ -403,7 +525,7 @@ class TestGenerate:
 
     def test_a_folder_that_does_not_say_where_it_came_from(self, run, tmp_path, capsys):
         key = jax.random.key(0)
-        jl.generate_to(tmp_path / "out", jl.load(run / "sampler.npz"), None, 3, key=key, outputs="latents")
+        jl.generate_to(tmp_path / "out", fitted(run), None, 3, key=key, outputs="latents")
         assert call("verify", tmp_path / "out", "--repair") == 2
         assert "name it with --run" in capsys.readouterr().err
 
@@ -411,7 +533,7 @@ class TestGenerate:
 def test_export_can_be_loaded(run, tmp_path, capsys):
     assert call("export", run, "--out", tmp_path / "model.jlx", "--components", 4) == 0
     loaded = jl.load_exported(tmp_path / "model.jlx")
-    expected = jl.load(run / "sampler.npz").keep(4).sample(jax.random.key(0), 10)
+    expected = fitted(run).keep(4).sample(jax.random.key(0), 10)
     np.testing.assert_array_equal(loaded.sample(jax.random.key(0), 10), expected)
 
 

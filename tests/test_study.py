@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxlatent.evaluation import Row, Spec, TradeoffPoint, write_rows
+from jaxlatent.evaluation import Row, TradeoffPoint, write_rows
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report.document import Table
-from jaxlatent.runs import Run
+from jaxlatent.run import Run
+from jaxlatent.sampling import Spec
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 

@@ -5,6 +5,7 @@ from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.history import EpochRecord, History
 from jaxlatent.autoencoder.inference import decode, decoder, encode
 from jaxlatent.autoencoder.network import Autoencoder
+from jaxlatent.autoencoder.tensorboard import TensorBoard
 from jaxlatent.autoencoder.train import DivergenceError, fit_autoencoder
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "DivergenceError",
     "EpochRecord",
     "History",
+    "TensorBoard",
     "TrainConfig",
     "decode",
     "decoder",

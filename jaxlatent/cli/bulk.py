@@ -1,7 +1,7 @@
 """Bulk generation, its verification, and export."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,11 +9,14 @@ import click
 import jax
 
 from jaxlatent import processes
+from jaxlatent._backend import start_backend
 from jaxlatent._random import seed_key
+from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.cli.console import open_log, open_run
-from jaxlatent.cli.options import run_argument, seed_option
-from jaxlatent.evaluation.catalogue import SAMPLERS
+from jaxlatent.cli.options import run_argument, sampler_option, seed_option, source_argument
 from jaxlatent.generation import bulk, verification
+from jaxlatent.run.latents import load_sampler
+from jaxlatent.sampling import Sampler
 
 _components = click.option(
     "--components",
@@ -21,14 +24,6 @@ _components = click.option(
     default=None,
     show_default="all that were fitted",
     help="How many of the most important PCA components to draw with.",
-)
-_sampler = click.option(
-    "--sampler",
-    metavar="NAME[:OPTION=VALUE]...",
-    default=None,
-    show_default="that of `jaxlatent fit`",
-    help="Another sampler, fitted to the latents of RUN anew: cluster-recombination, for the images most "
-    f"like the data's, or one of {', '.join(SAMPLERS)}; the options are those of its fit.",
 )
 _batch_size = click.option(
     "--batch-size",
@@ -72,7 +67,7 @@ def _process_options(command: Callable) -> Callable:
 
 
 @click.command()
-@run_argument
+@source_argument
 @click.option("--count", type=click.IntRange(1), required=True, help="Number of images or vectors.")
 @click.option(
     "--out",
@@ -106,14 +101,14 @@ def _process_options(command: Callable) -> Callable:
     help="Images or vectors in a shard.",
 )
 @_components
-@_sampler
+@sampler_option
 @click.option(
     "--force", is_flag=True, help="Set a folder of other records aside, under a new name, and begin anew."
 )
 @seed_option
 @_process_options
 def generate(
-    run: Path,
+    source: Path,
     count: int,
     out: Path | None,
     format_name: bulk.FormatName,
@@ -126,23 +121,33 @@ def generate(
     process_timeout: int,
     **options: Any,
 ) -> None:
-    """Generates images of RUN in bulk, into shards that are whole or absent.
+    """Generates images of RUN in bulk, or latent vectors of SAMPLER, into shards that are whole or absent.
 
-    Image i depends on the seed and i alone. A job that was stopped, by Ctrl-C, a signal or a failure, goes
-    on when the same command is given again; `jaxlatent verify` checks what is there.
+    SAMPLER is a file that jaxlatent.save or `report --latents` wrote. Image i depends on the seed and i
+    alone. A job that was stopped, by Ctrl-C, a signal or a failure, goes on when the same command is given
+    again; `jaxlatent verify` checks what is there.
     """
     processes.start(coordinator, num_processes, process_id, timeout=process_timeout)
-    opened = open_run(run)
-    _refuse_both(components, sampler)
-    folder = run / "generated" if out is None else out
+    latents_only = options["outputs"] == "latents"
+    if source.is_file() and not latents_only:
+        raise click.UsageError("--outputs: a sampler's file has no decoder; ask for latents")
+    if source.is_file() and out is None:
+        raise click.UsageError("--out: name a folder; a sampler's file has none")
+    origin = {
+        "file" if source.is_file() else "run": str(source.resolve()),
+        "components": components,
+        "sampler": sampler,
+    }
+    drawn, decode = _drawn_with(origin, latents_only)
+    folder = source / "generated" if out is None else out
     manifest = bulk.generate_to(
         folder,
-        opened.drawn_with(components, sampler),
-        None if options["outputs"] == "latents" else opened.model(),
+        drawn,
+        decode,
         count,
         key=seed_key(seed),
         format=format_name,
-        origin={"run": str(run.resolve()), "components": components, "sampler": sampler},
+        origin=origin,
         progress=True,
         **options,
     )
@@ -165,18 +170,12 @@ def verify(folder: Path, repair: bool, run: Path | None, batch_size: int | None)
     """Checks every shard of FOLDER that `generate` wrote, by size and SHA-256; exit status 1 if any fails."""
     if repair:
         open_log()
-        origin = verification.read_manifest(folder).origin
-        source = run or Path(origin.get("run", ""))
-        if run is None and "run" not in origin:
+        manifest = verification.read_manifest(folder)
+        origin = dict(manifest.origin) if run is None else {**manifest.origin, "run": str(run)}
+        if not origin.keys() & {"run", "file"}:
             raise click.UsageError("--repair: the folder does not say where it came from; name it with --run")
-        opened = open_run(source)
-        problems = verification.repair(
-            folder,
-            opened.drawn_with(origin.get("components"), origin.get("sampler")),
-            opened.model(),
-            batch_size=batch_size,
-            progress=True,
-        )
+        drawn, decode = _drawn_with(origin, "images" not in manifest.layout.items)
+        problems = verification.repair(folder, drawn, decode, batch_size=batch_size, progress=True)
     else:
         problems = verification.verify(folder, progress=True)
     for problem in problems:
@@ -200,15 +199,19 @@ def verify(folder: Path, repair: bool, run: Path | None, batch_size: int | None)
     help="File to write.",
 )
 @_components
-@_sampler
+@sampler_option
 def export(run: Path, out: Path | None, components: int | None, sampler: str | None) -> None:
     """Writes sampler and decoder of RUN as one file that JAX runs without Flax: `load_exported`."""
-    _refuse_both(components, sampler)
     click.echo(f"Wrote {open_run(run).export(out, components=components, sampler=sampler)}.")
 
 
-def _refuse_both(components: int | None, sampler: str | None) -> None:
-    if components is not None and sampler is not None:
-        raise click.UsageError(
-            "--components: belongs to the sampler of `jaxlatent fit`; with --sampler write :n_components=K"
-        )
+def _drawn_with(origin: Mapping[str, Any], latents_only: bool) -> tuple[Sampler, Autoencoder | None]:
+    """The sampler that records come from, as their manifest notes it, and the decoder where it is needed."""
+    components = origin.get("components")
+    if "run" in origin:
+        opened = open_run(Path(origin["run"]))
+        sampler = opened.sampler(origin.get("sampler"), components)
+        return sampler, None if latents_only else opened.model()
+    start_backend()
+    sampler = load_sampler(origin["file"])
+    return sampler if components is None else sampler.keep(components), None

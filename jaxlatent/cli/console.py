@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from jaxlatent._backend import start_backend
-from jaxlatent.runs import Run
+from jaxlatent.run import Run
 
 
 def open_run(folder: Path) -> Run:

@@ -7,9 +7,9 @@ import click
 from jaxlatent.cli.console import open_run
 from jaxlatent.cli.options import run_argument, seed_option
 from jaxlatent.cli.tables import print_table
-from jaxlatent.evaluation.catalogue import SAMPLERS
 from jaxlatent.report.evaluation import comparison_table
-from jaxlatent.run_evaluation import FeatureName
+from jaxlatent.run.evaluation import FeatureName
+from jaxlatent.sampling import SAMPLERS
 
 
 @click.command()
@@ -20,7 +20,7 @@ from jaxlatent.run_evaluation import FeatureName
     show_default=True,
     help="What to compare, between commas: all, or NAME[:OPTION=VALUE]..., such as "
     "pairwise:fact=0.8:n_components=50; the options are those of the sampler's fit. Names: "
-    f"{', '.join(SAMPLERS)}. The sampler of RUN is always compared too, and a naive box.",
+    f"{', '.join(SAMPLERS)}. The fitted samplers of RUN are always compared too, and a naive box.",
 )
 @click.option(
     "--count",
@@ -32,10 +32,10 @@ from jaxlatent.run_evaluation import FeatureName
 @click.option(
     "--features",
     type=click.Choice(["classifier", "encoder"]),
-    default="classifier",
-    show_default=True,
+    default=None,
+    show_default="classifier where the data have labels, else encoder",
     help="What images are compared in: the activations of a classifier, trained once on the labels of the "
-    "data and kept in RUN, or the encoder's latent vectors. Without labels it is the encoder.",
+    "data and kept in RUN, or the encoder's latent vectors.",
 )
 @click.option(
     "--tradeoff/--no-tradeoff",
@@ -51,12 +51,19 @@ from jaxlatent.run_evaluation import FeatureName
 )
 @seed_option
 def evaluate(
-    run: Path, samplers: str, count: int, features: FeatureName, tradeoff: bool, faces: bool | None, seed: int
+    run: Path,
+    samplers: str,
+    count: int,
+    features: FeatureName | None,
+    tradeoff: bool,
+    faces: bool | None,
+    seed: int,
 ) -> None:
     """Compares samplers by the images that they give with the autoencoder of RUN.
 
     All measures go into evaluation.csv and tradeoff.csv, images into pictures/evaluation; the report of RUN
-    shows them.
+    shows them. What was measured before on the same is kept, and so are the rows of an evaluation that was
+    stopped.
     """
     rows = open_run(run).evaluate(
         samplers.split(","), count=count, features=features, tradeoff=tradeoff, faces=faces, seed=seed

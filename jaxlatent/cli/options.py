@@ -90,12 +90,19 @@ def _field_help(record: type, name: str) -> str:
     return text if name in _CHOICES else text[0].upper() + text[1:]
 
 
-def take_record(record: type, options: dict[str, Any]) -> Any:
-    """Takes a configuration's fields out of a command's options."""
-    values = {field.name: options.pop(field.name) for field in dataclasses.fields(record)}
-    if "kernel_size" in values:
-        values["kernel_size"] = int(values["kernel_size"])
-    return record(**values)
+def is_given(ctx: click.Context, name: str) -> bool:
+    """Whether a person named the option, and not its default."""
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def given_fields(ctx: click.Context, record: type) -> dict[str, Any]:
+    """The fields of a configuration that were named."""
+    values = {
+        field.name: ctx.params[field.name]
+        for field in dataclasses.fields(record)
+        if is_given(ctx, field.name)
+    }
+    return values | {name: int(values[name]) for name in ("kernel_size",) if name in values}
 
 
 def listed(numbers: Iterable[float]) -> str:
@@ -113,4 +120,14 @@ components_option = click.option(
     default=(),
     show_default="all that were fitted",
     help="How many of the most important PCA components to draw with; several numbers between commas.",
+)
+source_argument = click.argument(
+    "source", metavar="RUN|SAMPLER", type=click.Path(exists=True, path_type=Path)
+)
+sampler_option = click.option(
+    "--sampler",
+    metavar="NAME",
+    default=None,
+    show_default="the one fitted last",
+    help="Which fitted sampler of RUN; the name is the text that `fit --sampler` was given, or its --name.",
 )

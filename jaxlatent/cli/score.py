@@ -7,12 +7,13 @@ import click
 
 from jaxlatent._backend import start_backend
 from jaxlatent.cli.console import open_log
-from jaxlatent.run_scores import score_file, write_scores
+from jaxlatent.cli.options import sampler_option, source_argument
+from jaxlatent.run.scores import score_file, write_scores
 from jaxlatent.sampling.scores import ScoreName
 
 
 @click.command()
-@click.argument("source", metavar="RUN|SAMPLER", type=click.Path(exists=True, path_type=Path))
+@source_argument
 @click.argument("file")
 @click.option(
     "--out",
@@ -43,8 +44,15 @@ from jaxlatent.sampling.scores import ScoreName
     help="Usual vectors or images that the sampler was not fitted to; they set the threshold. A SAMPLER file "
     "needs them.",
 )
+@sampler_option
 def score(
-    source: Path, file: str, out: Path, rate: float, by: ScoreName | None, calibration: str | None
+    source: Path,
+    file: str,
+    out: Path,
+    rate: float,
+    by: ScoreName | None,
+    calibration: str | None,
+    sampler: str | None,
 ) -> None:
     """Says how unusual each vector or image of FILE is, and which ones are outliers.
 
@@ -53,7 +61,9 @@ def score(
     """
     start_backend()
     open_log()
-    scores, threshold = score_file(source, file, calibration=calibration, rate=rate, by=by, progress=True)
+    scores, threshold = score_file(
+        source, file, name=sampler, calibration=calibration, rate=rate, by=by, progress=True
+    )
     count = write_scores(out, scores, threshold)
     side = "below" if threshold.by == "log_prob" else "above"
     click.echo(

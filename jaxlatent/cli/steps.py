@@ -1,29 +1,30 @@
-"""The steps on a run folder: thin, each command one call of `jaxlatent.runs.Run`."""
+"""The steps on a run folder: thin, each command one call of `jaxlatent.Run`."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
-from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
+from jaxlatent._backend import start_backend
+from jaxlatent.autoencoder import AutoencoderConfig, TensorBoard, TrainConfig
 from jaxlatent.cli.console import open_run
 from jaxlatent.cli.options import (
-    NumberOr,
     Numbers,
     components_option,
     config_options,
+    given_fields,
+    is_given,
     listed,
     run_argument,
+    sampler_option,
     seed_option,
-    take_record,
+    source_argument,
 )
 from jaxlatent.cli.tables import print_table
-from jaxlatent.latent.half_width import HalfWidth
 from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
-from jaxlatent.runs import report_latents
-from jaxlatent.sampling.fitting.region import FACT, Matched
-from jaxlatent.sampling.laws.pairwise import Order
-from jaxlatent.sampling.tables.densities import DensityName
+from jaxlatent.run.latents import report_latents, sample_to
+from jaxlatent.sampling import SAMPLERS
+from jaxlatent.sampling.spec import DEFAULT
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"
@@ -46,7 +47,7 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     run = open_run(out)
     run.train(data, AutoencoderConfig(), TrainConfig(epochs=epochs), seed=seed, resume=True)
     run.encode()
-    most = run.fit(fact=0.8).pca.n_components
+    most = run.fit().n_components
     run.sample(components=sorted({min(k, most) for k in (50, 105, most)}), seed=seed)
     page = run.report(seed=seed)
     click.echo(f"Look at {page}; single pictures are in {run.folder / 'pictures'}, comparison.png first.")
@@ -55,7 +56,8 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
 @click.command()
 @click.option(
     "--data",
-    required=True,
+    default=None,
+    show_default="needed for a new run",
     help="Images: synthetic:N, celeba:DIR, tfds:NAME, a folder, a .zip, a .npy or a .npz file.",
 )
 @click.option(
@@ -71,14 +73,51 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     show_default="all",
     help="At most so many training images.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the training that is in the folder.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the training in the folder; all settings are its own, and --epochs may be more.",
+)
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="Begin anew in place of the training in the folder, with its settings but for what is given.",
+)
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Also write the course of the training to training/tensorboard in RUN.",
+)
 @seed_option
 @config_options(AutoencoderConfig)
 @config_options(TrainConfig)
-def train(data: str, out: Path, limit: int | None, resume: bool, seed: int, **options: Any) -> None:
+@click.pass_context
+def train(
+    ctx: click.Context,
+    data: str | None,
+    out: Path,
+    limit: int | None,
+    resume: bool,
+    restart: bool,
+    tensorboard: bool,
+    seed: int,
+    **options: Any,
+) -> None:
     """Trains the autoencoder; checkpoints, history and reconstructions go into the run folder."""
-    config, training = take_record(AutoencoderConfig, options), take_record(TrainConfig, options)
-    open_run(out).train(data, config, training, limit=limit, seed=seed, resume=resume)
+    if data is None and not (resume or restart):
+        raise click.UsageError("--data: name the images of a new run; --resume and --restart know theirs")
+    config, training = given_fields(ctx, AutoencoderConfig), given_fields(ctx, TrainConfig)
+    run = open_run(out)
+    run.train(
+        data,
+        config,
+        training,
+        limit=limit,
+        seed=seed if is_given(ctx, "seed") else None,
+        resume=resume,
+        restart=restart,
+        callback=TensorBoard(run.path("training/tensorboard")) if tensorboard else None,
+    )
 
 
 @click.command()
@@ -91,77 +130,27 @@ def encode(run: Path) -> None:
 @click.command()
 @run_argument
 @click.option(
-    "--components",
-    type=click.IntRange(2),
-    default=None,
-    show_default="all of positive variance",
-    help="Number of PCA components to keep.",
-)
-@click.option(
-    "--fact",
-    type=NumberOr(get_args(Matched)),
-    default=None,
-    show_default=str(FACT),
-    help="Semi-axes in units of the half-width; smaller gives cleaner and less varied images. Or matched: "
-    "vectors uniform in the region keep the data's variances.",
-)
-@click.option(
-    "--half-width",
-    type=click.Choice(get_args(HalfWidth)),
-    default="fwhm",
-    show_default=True,
-    help="What semi-axes are measured by: full or half width at half maximum of a component's density, or "
-    "its standard deviation.",
-)
-@click.option(
     "--sampler",
-    type=click.Choice(["pairwise", "exact"]),
-    default="pairwise",
+    metavar="NAME[:OPTION=VALUE]...",
+    default=DEFAULT,
     show_default=True,
-    help="pairwise is the source method; exact draws from --density restricted to the same region.",
+    help=f"Which sampler, one of {', '.join(SAMPLERS)}; the options are those of its fit, as in "
+    "pairwise:fact=0.7:n_components=105, the source's method. The default gives the images that are most "
+    "like the data's.",
 )
 @click.option(
-    "--density",
-    type=click.Choice(get_args(DensityName)),
+    "--name",
     default=None,
-    show_default="uniform",
-    help="Density of the exact sampler: uniform, normal or each component's own histogram.",
+    show_default="the text of --sampler",
+    help="Name that the other steps know the sampler by; one of this name is replaced.",
 )
-@click.option(
-    "--temperature",
-    type=float,
-    default=None,
-    show_default="1",
-    help="Scales the exact sampler's normal or empirical density, not the region.",
-)
-@click.option(
-    "--order",
-    type=click.Choice(get_args(Order)),
-    default=None,
-    show_default="round_robin",
-    help="Order of the pairwise sampler's checks; permutation is the slow reference.",
-)
-@click.option(
-    "--max-points",
-    type=click.IntRange(2),
-    default=None,
-    show_default="all",
-    help="Fit the PCA on at most so many random z-points.",
-)
-@click.option(
-    "--within-sigma",
-    type=float,
-    default=None,
-    show_default="all",
-    help="Fit the PCA on z-points with all coordinates within so many standard deviations.",
-)
-def fit(run: Path, components: int | None, **options: Any) -> None:
-    """Fits PCA, half-widths and a sampler to the z-points of RUN."""
-    open_run(run).fit(n_components=components, **options)
+def fit(run: Path, sampler: str, name: str | None) -> None:
+    """Fits a sampler to the z-points of RUN and keeps it there; a run can have several."""
+    open_run(run).fit(sampler, name=name)
 
 
 @click.command()
-@run_argument
+@source_argument
 @click.option(
     "--count",
     type=click.IntRange(1),
@@ -169,11 +158,36 @@ def fit(run: Path, components: int | None, **options: Any) -> None:
     show_default=True,
     help="Vectors to draw for each number of components; the first 64 are decoded to pictures.",
 )
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    show_default="samples/ in RUN",
+    help="The .npy file to write, where SAMPLER is a file.",
+)
+@sampler_option
 @components_option
 @seed_option
-def sample(run: Path, count: int, components: tuple[int, ...], seed: int) -> None:
-    """Draws new latent vectors of RUN into samples/, decodes them and naive ones into pictures/."""
-    open_run(run).sample(count, components=components, seed=seed)
+def sample(
+    source: Path, count: int, out: Path | None, sampler: str | None, components: tuple[int, ...], seed: int
+) -> None:
+    """Draws new latent vectors of RUN into samples/, decodes them and naive ones into pictures/.
+
+    SAMPLER is a file that jaxlatent.save or `report --latents` wrote; its vectors go to --out.
+    """
+    if source.is_dir():
+        if out is not None:
+            raise click.UsageError(
+                "--out: belongs to a sampler's file; vectors of a run go into its samples/"
+            )
+        open_run(source).sample(count, sampler=sampler, components=components, seed=seed)
+        return
+    if out is None or sampler is not None or components:
+        raise click.UsageError(
+            "a sampler's file: name a .npy file with --out, and neither sampler nor components"
+        )
+    start_backend()
+    click.echo(f"Wrote {sample_to(source, out, count, seed=seed)}.")
 
 
 @click.command()
@@ -217,7 +231,14 @@ def sweep(run: Path, seed: int, **options: Any) -> None:
     default=None,
     show_default="those of RUN",
     help="A .npy or .npz file of latent vectors (n, d) from any model, in place of RUN; a sampler fitted to "
-    "them, sampler.npz, is written too.",
+    "them, sampler.npz, is written too, for `sample`, `generate` and `score`.",
+)
+@click.option(
+    "--sampler",
+    metavar="NAME[:OPTION=VALUE]...",
+    default=None,
+    show_default=f"the one fitted last; with --latents {DEFAULT}",
+    help="Which fitted sampler of RUN; with --latents which one is fitted, as for `fit`.",
 )
 @click.option(
     "--out",
@@ -227,16 +248,16 @@ def sweep(run: Path, seed: int, **options: Any) -> None:
     help="Folder for report.html and its CSV files; made if absent.",
 )
 @seed_option
-def report(run: Path | None, latents: Path | None, out: Path | None, seed: int) -> None:
+def report(run: Path | None, latents: Path | None, sampler: str | None, out: Path | None, seed: int) -> None:
     """Writes a page about the latent space of RUN, or of a file of latents, to look at in a browser."""
     if latents is None:
         if run is None:
             raise click.UsageError("give a run folder, or a file of latents with --latents")
-        page = open_run(run).report(out, seed=seed)
+        page = open_run(run).report(out, sampler=sampler, seed=seed)
     else:
         if run is not None:
             raise click.UsageError("--latents: stands in place of a run folder; leave one of them out")
         if out is None:
             raise click.UsageError("--latents: needs a folder for the report; name it with --out")
-        page = report_latents(latents, out, seed=seed, progress=True)
+        page = report_latents(latents, out, sampler=sampler or DEFAULT, seed=seed, progress=True)
     click.echo(f"Look at {page}.")

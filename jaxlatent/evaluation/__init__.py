@@ -1,6 +1,5 @@
 """Whether what is drawn is any good: measures of generated vectors and images against real ones."""
 
-from jaxlatent.evaluation.catalogue import Spec as Spec
 from jaxlatent.evaluation.classifier import ClassifierFeatures as ClassifierFeatures
 from jaxlatent.evaluation.classifier import load_classifier as load_classifier
 from jaxlatent.evaluation.classifier_training import ClassifierConfig as ClassifierConfig

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -30,8 +29,8 @@ from jaxlatent._boundary import (
 from jaxlatent._progress import progress_bar
 from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder import DivergenceError, TrainConfig
-from jaxlatent.autoencoder.state import TrainState, all_finite, make_optimizer, mirror_half
-from jaxlatent.autoencoder.train import STEPS_A_CALL
+from jaxlatent.autoencoder.trainer import NotFiniteError, Steps, Trainer, mirror_half
+from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.classifier import (
     Classifier,
     ClassifierFeatures,
@@ -40,8 +39,6 @@ from jaxlatent.evaluation.classifier import (
     load_classifier,
     standardise,
 )
-
-_BLOCK = 4096  # images digested at a time
 
 
 @dataclass(frozen=True)
@@ -125,34 +122,21 @@ def fit_features(
     config, key = config or ClassifierConfig(), as_key(key)
     images, labels = _as_data(images, labels, config)
     targets, center, scale, attributes = standardise(labels)
-    n = images.shape[0]
-    batch = min(config.batch_size, n)
-    # Whole calls of the compiled program only; the last epoch is longer by less than one.
-    calls = math.ceil(config.epochs * (n // batch) / STEPS_A_CALL)
-    mirror = attributes if config.mirror is None else config.mirror
-    rng = numpy_generator(key)
-    network = Classifier(config.filters, targets.shape[1], rng)
-    optimizer, _ = make_optimizer(config.training(), calls * STEPS_A_CALL)
+    network = Classifier(config.filters, targets.shape[1], numpy_generator(key))
     graphdef, *states = nnx.split(network, nnx.Param, ...)
-    params, rest = states
-    state = TrainState(params, rest, optimizer.init(params))
-    program = jax.jit(partial(_steps, graphdef, optimizer, attributes, mirror), donate_argnums=0)
-    rows = _order(rng, n, batch, calls)
-    losses: list[Array] = []
-    with progress_bar("train features", rows.size, "images", enabled=progress) as advance:
-        for call in range(calls):
-            chosen = np.sort(rows[call], axis=1)
-            block = jnp.asarray(images[chosen])
-            keys = jax.random.split(jax.random.fold_in(key, call), STEPS_A_CALL)
-            state, loss = program(state, block, jnp.asarray(targets[chosen]), keys)
-            losses.append(loss)
-            # One call late, so that the device never waits.
-            advance(chosen.size, f"loss {float(losses[max(0, call - 1)]):.4f}")
-    if not all_finite(state.params):
-        raise DivergenceError(
-            f"weights are no longer finite: lower learning_rate (now {config.learning_rate:g})"
-        )
-    network = nnx.merge(graphdef, state.params, state.rest)
+    batch = min(config.batch_size, images.shape[0])
+    mirror = attributes if config.mirror is None else config.mirror
+    loss = partial(_batch_loss, graphdef, attributes, mirror)
+    steps = Steps.of(loss, config.training(), config.epochs * (images.shape[0] // batch))
+    trainer = Trainer(steps, steps.start(*states), (images, targets), key, batch)
+    total = config.epochs * trainer.steps * batch
+    with progress_bar("train features", total, "images", enabled=progress) as advance:
+        try:
+            for epoch in range(1, config.epochs + 1):
+                trainer.epoch(epoch, [], lambda count, loss: advance(count, f"loss {loss:.4f}"))
+        except NotFiniteError as error:
+            raise DivergenceError(f"{error}: lower learning_rate (now {config.learning_rate:g})") from error
+    network = nnx.merge(graphdef, trainer.state.params, trainer.state.rest)
     digest = _digest(key, images, labels, config)
     return ClassifierFeatures(images.shape[1], attributes, center, scale, digest, network)
 
@@ -168,8 +152,8 @@ def cached_features(
 ) -> ClassifierFeatures:
     """Gives the classifier in `folder` if key, images, labels and settings are its own; else fits it there.
 
-    All images and labels are compared, by their SHA-256 digest. A classifier of other data or settings is
-    replaced.
+    Images and labels are compared by their digests, see `jaxlatent.data.fingerprint`.
+    A classifier of other data or settings is replaced.
 
     Args:
         folder: where the classifier is kept; made where it does not exist.
@@ -195,43 +179,21 @@ def cached_features(
     return features
 
 
-def _steps(
+def _batch_loss(
     graphdef: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
     attributes: bool,
     mirror: bool,
-    state: TrainState,
-    images: Shaped[Array, "s n h w 3"],
-    targets: Float[Array, "s n k"],
-    keys: Key[Array, " s"],
-) -> tuple[TrainState, Float[Array, ""]]:
-    """Takes s optimizer steps; gives the new state and the mean loss."""
-
-    def step(state: TrainState, data: tuple[Array, Array, Array]) -> tuple[TrainState, Array]:
-        images, targets, key = data
-        images = mirror_half(images, key) if mirror else images
-
-        def loss_of(params: PyTree) -> tuple[Array, PyTree]:
-            network = nnx.merge(graphdef, params, state.rest, copy=True)
-            outputs = network(images, train=True)[1]
-            losses = optax.sigmoid_binary_cross_entropy if attributes else optax.squared_error
-            with jax.numpy_dtype_promotion("standard"):  # optax adds weak numbers of its own
-                return jnp.mean(losses(outputs, targets)), nnx.state(network, nnx.Not(nnx.Param))
-
-        (loss, rest), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-        with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
-            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        return TrainState(optax.apply_updates(state.params, updates), rest, opt_state), loss
-
-    state, losses = jax.lax.scan(step, state, (images, targets, keys))
-    return state, jnp.mean(losses)
-
-
-def _order(rng: np.random.Generator, n: int, batch: int, calls: int) -> np.ndarray:
-    """Rows of each call's steps, (calls, steps, batch); each pass over the images in an order of its own."""
-    steps = calls * STEPS_A_CALL
-    passes = [rng.permutation(n)[: n // batch * batch] for _ in range(math.ceil(steps / (n // batch)))]
-    return np.concatenate(passes)[: steps * batch].reshape(calls, STEPS_A_CALL, batch)
+    params: PyTree,
+    rest: PyTree,
+    batch: tuple[Shaped[Array, "n h w 3"], Float[Array, "n k"]],
+    key: Key[Array, ""],
+) -> tuple[Float[Array, ""], PyTree]:
+    images, targets = batch
+    network = nnx.merge(graphdef, params, rest, copy=True)
+    _, outputs = network(mirror_half(images, key) if mirror else images, train=True)
+    losses = optax.sigmoid_binary_cross_entropy if attributes else optax.squared_error
+    with jax.numpy_dtype_promotion("standard"):  # optax adds weak numbers of its own
+        return jnp.mean(losses(outputs, targets)), nnx.state(network, nnx.Not(nnx.Param))
 
 
 def _as_data(images: Any, labels: Any, config: ClassifierConfig) -> tuple[Images, np.ndarray]:
@@ -253,10 +215,6 @@ def _digest(key: Array, images: Images, labels: LabelValues, config: ClassifierC
     seen = {
         "key": jax.random.key_data(key).tolist(),
         "config": asdict(config),
-        "arrays": [f"{array.dtype}{list(array.shape)}" for array in (images, labels)],
+        "arrays": [fingerprint(images), fingerprint(labels)],
     }
-    hashed = hashlib.sha256(json.dumps(seen, sort_keys=True).encode())
-    for array in (images, labels):
-        for start in range(0, array.shape[0], _BLOCK):
-            hashed.update(np.asarray(array[start : start + _BLOCK]).tobytes())
-    return hashed.hexdigest()
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -12,7 +12,6 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_count, as_key, as_vectors
 from jaxlatent._progress import progress_bar
-from jaxlatent.evaluation.catalogue import NAIVE, Spec
 from jaxlatent.evaluation.copy_test import copies, duplicates
 from jaxlatent.evaluation.detection import face_rate
 from jaxlatent.evaluation.frechet import frechet_distance, frechet_infinity
@@ -21,13 +20,61 @@ from jaxlatent.evaluation.manifold import manifold_metrics
 from jaxlatent.evaluation.references import LEAST, References, Seen
 from jaxlatent.evaluation.rows import Row
 from jaxlatent.evaluation.two_sample import classifier_two_sample_test, energy_distance
-from jaxlatent.sampling import Sampler
+from jaxlatent.sampling import SAMPLERS, Sampler, Spec
 
 #: Titles of the rows that measure no sampler.
 NULL, FLOOR = "training against unseen images", "reconstructed training images"
 
+#: The naive sampler that every comparison shows.
+NAIVE = "box:b=1.5"
+
+#: What `all` stands for. Semi-axes of twice the FWHM hold nearly all of a normal or an empirical density, so
+#: that these two show the density and not the region.
+ALL = (
+    NAIVE,
+    "box",
+    "gaussian",
+    "gaussian:temperature=0.8",
+    "pairwise:fact=0.7:n_components=105",
+    "pairwise:fact=1.0:n_components=105",
+    "exact:fact=matched",
+    "exact:density=normal:fact=2.0",
+    "exact:density=empirical:fact=2.0",
+    "tilted:fact=1.0",
+    "ellipsoid",
+    "ellipsoid:density=normal",
+    "mixture:n_clusters=10",
+    "mixture:n_clusters=30",
+    "interpolation",
+    "bootstrap:bandwidth=0.5",
+    "recombination:n_parents=2",
+    "recombination:n_parents=3",
+    "recombination:n_parents=8",
+    "cluster-mixture",
+    "cluster-recombination",
+)
+
 _PICTURED = 64
 _SUBSETS, _SUBSET_SIZE = 50, 1000
+
+
+def specs(texts: Sequence[str], most: int) -> list[Spec]:
+    """Reads several; each once, in their order.
+
+    Args:
+        texts: of `Spec.parse`, or "all" for `ALL`, where numbers of components above `most` are left out
+            and so become all there are.
+        most: number of components in which the z-points vary.
+
+    Raises:
+        ValueError: as `Spec.parse`, or if there are none.
+    """
+    found: list[Spec] = []
+    for text in texts:
+        found += [Spec.parse(each).within(most) for each in ALL] if text == "all" else [Spec.parse(text)]
+    if not found:
+        raise ValueError(f"samplers: expected all, or some of {', '.join(SAMPLERS)}, got none")
+    return list(dict.fromkeys(found))
 
 
 def compare(
@@ -38,6 +85,8 @@ def compare(
     count: int = 10_000,
     *,
     faces: bool = False,
+    known: Mapping[str, Row] | None = None,
+    note: Callable[[Row], None] | None = None,
     progress: bool = False,
 ) -> list[Row]:
     """Measures samplers by the images that their vectors become.
@@ -64,6 +113,8 @@ def compare(
         key: a typed key, `jax.random.key(seed)`.
         count: vectors of each sampler, >= 24.
         faces: measure how often a face is detected, which needs OpenCV.
+        known: rows that were measured before, with the same arguments, by their titles; they are not again.
+        note: called with each row once it is measured, so that an interruption loses none.
         progress: show a bar where standard error is a terminal.
 
     Raises:
@@ -82,7 +133,12 @@ def compare(
         def add(title: str, make: Callable[[], Row]) -> None:
             advance(0, title)
             try:
-                rows.append(make())
+                row = (known or {}).get(title)
+                if row is None:
+                    row = make()
+                    if note is not None:
+                        note(row)
+                rows.append(row)
             finally:
                 advance(1)
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jaxlatent._files import write_table
+from jaxlatent._pytree import alternatives
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class Row:
 
     Attributes:
         title: what was measured.
-        spec: the text that names the sampler, see `jaxlatent.evaluation.catalogue`; "" for other rows.
+        spec: the text that names the sampler, see `jaxlatent.sampling.Spec`; "" for other rows.
         n: number of images.
         frechet: Fréchet distance to the reconstructions of unseen images, in squared units of the features.
         frechet_limit: the same, extrapolated to infinitely many images; may be below 0 by chance.
@@ -40,6 +41,9 @@ class Row:
         duplicates: share of the images that have another one alike, in [0, 1].
         fit_seconds: time to fit the sampler, compilation included.
         vectors_per_second: of the sampler, once compiled.
+        features: what images are compared in, see `jaxlatent.evaluation.features`.
+        seed: of the vectors and of the choices that some measures make.
+        model: the autoencoder, the first digits of its SHA-256 digest.
         images: the first of them, at most 64.
     """
 
@@ -64,6 +68,9 @@ class Row:
     duplicates: float | None
     fit_seconds: float | None
     vectors_per_second: float | None
+    features: str = ""
+    seed: int | None = None
+    model: str = ""
     images: UInt8[np.ndarray, "m h w 3"] | None = None
 
 
@@ -126,4 +133,4 @@ def _read(text: str, kind: Any) -> Any:
         return text
     if not text:
         return None
-    return int(text) if kind is int else float(text)
+    return int(text) if int in alternatives(kind) else float(text)

@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_count, as_counts, as_key, as_numbers, as_vectors
 from jaxlatent._progress import progress_bar
-from jaxlatent.evaluation.catalogue import Spec
 from jaxlatent.evaluation.frechet import frechet_distance
 from jaxlatent.evaluation.manifold import manifold_metrics
 from jaxlatent.evaluation.references import LEAST, References
 from jaxlatent.evaluation.rows import TradeoffPoint
+from jaxlatent.sampling.spec import Spec
 
 # Semi-axes so long that the temperature decides, not the region.
 _COOLED = ("gaussian", "exact:density=normal:fact=2.0")

@@ -1,6 +1,5 @@
 """Encoding at scale: images of any number into one memory-mapped file of latent vectors."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from jaxtyping import Float, Shaped
 
 from jaxlatent import processes
 from jaxlatent._boundary import as_array, as_count, as_images
+from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.formats import Item, Layout, Shard
 from jaxlatent.generation.formats.rows import RowsFormat
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from jaxlatent.autoencoder import Autoencoder
 
 _SHARD_SIZE = 8192
-_SAMPLED = 64
 
 
 def encode_to(
@@ -80,7 +79,7 @@ def encode_to(
 
     layout = Layout(n, _SHARD_SIZE, {"latents": Item((dimension,), np.dtype(np.float32))})
     folder = path.with_name(f".{path.name}.partial")
-    asked = {"model": identity(model), "images": _sample_digest(images)}
+    asked = {"model": identity(model), "images": fingerprint(images)}
     with Job(folder, asked, layout, RowsFormat, force=True) as job:
         job.run(compute, "images", progress=progress)
     if jax.process_index() == 0:
@@ -88,11 +87,3 @@ def encode_to(
         shutil.rmtree(folder)
     processes.agree(None, "encoded")
     return np.load(path, mmap_mode="r")
-
-
-def _sample_digest(images: Any) -> dict[str, Any]:
-    """Tells images apart by some of them; reading all would take as long as encoding them."""
-    hashed = hashlib.sha256()
-    for i in np.linspace(0, images.shape[0] - 1, _SAMPLED).astype(int):
-        hashed.update(np.ascontiguousarray(images[i : i + 1]).data)
-    return {"shape": list(images.shape), "dtype": str(images.dtype), "sample": hashed.hexdigest()}

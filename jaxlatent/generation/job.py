@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import count, takewhile
@@ -16,12 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import filelock
 import jax
 import numpy as np
 
 from jaxlatent import processes
-from jaxlatent._files import remove_temporaries
+from jaxlatent._files import LOCK, lock, remove_temporaries
 from jaxlatent._progress import progress_bar
 from jaxlatent._signals import stop_on_signal
 from jaxlatent.generation.formats import Format, Layout, Shard
@@ -33,7 +32,6 @@ log = logging.getLogger(__name__)
 #: how often each was drawn, where that is not once.
 Part = tuple[Shard, int, dict[str, np.ndarray]]
 
-_LOCK = ".lock"
 _LIBRARIES = ("jaxlatent", "jax", "jaxlib", "numpy", "pillow")
 # Shards that are written at a time; more wait in memory until one of them is done.
 _WRITERS = 2
@@ -118,7 +116,7 @@ class Job:
             log.warning("%s: %s; the old folder is now %s", self.folder, reason, aside)
             self.folder.mkdir()
             stack.enter_context(lock(self.folder))
-        others = sorted({path.name for path in self.folder.iterdir()} - {_LOCK, LOGS})
+        others = sorted({path.name for path in self.folder.iterdir()} - {LOCK, LOGS})
         if others:
             raise ValueError(
                 f"{self.folder}: holds other things ({others[0]}); choose an empty folder or a new one"
@@ -242,20 +240,6 @@ class Job:
             raise ValueError(f"{self.folder}: the logs lack {lacking} shards; ask for the same again")
         replace(manifest, files=self._format.finish(), complete=True).write(self.folder)
         self._log.write("complete", acceptance=manifest.acceptance)
-
-
-@contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Keeps others from writing to a folder; a process that ends, however it ends, lets go of it.
-
-    Raises:
-        ValueError: if another process holds it.
-    """
-    try:
-        with filelock.FileLock(folder / _LOCK, blocking=False):
-            yield
-    except filelock.Timeout:
-        raise ValueError(f"{folder}: another process is writing to it; wait for it or stop it") from None
 
 
 def _short(value: Any) -> Any:

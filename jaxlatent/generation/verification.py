@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent._cores import cores
+from jaxlatent._files import lock
 from jaxlatent._progress import progress_bar
 from jaxlatent.generation.bulk import Outputs, generate_to
 from jaxlatent.generation.formats import FORMATS
 from jaxlatent.generation.formats.base import Entry, entry
-from jaxlatent.generation.job import lock
 from jaxlatent.generation.manifest import Record, read_manifest
 from jaxlatent.generation.tiles import Filter
 from jaxlatent.sampling.sampler import Sampler

@@ -81,12 +81,13 @@ def training(seen: Pictured) -> Section:
 
 
 def faces(data: Latents, seen: Pictured) -> Section:
-    """Decoded vectors, constrained and naive, and whether they survive another encoding."""
-    most = data.sampler.pca.n_components
+    """Decoded vectors, of the sampler and naive ones, and whether they survive another encoding."""
+    own = data.sampler
+    counts = component_counts(own.n_components) if own.frame else [own.n_components]
     samplers: dict[str, Sampler] = {
-        f"Constrained vectors, {k} components": data.sampler.keep(k) for k in component_counts(most)
+        f"The sampler's vectors, {k} components": own.keep(k) if own.frame else own for k in counts
     }
-    constrained = list(samplers)
+    drawn_here = list(samplers)
     naive = f"Naive vectors, uniform in [-{NAIVE_B}, {NAIVE_B}]"
     samplers[naive] = BoxSampler.fit(data.z, b=NAIVE_B)
     samplers["Naive vectors, uniform in the range of each latent coordinate"] = BoxSampler.fit(data.z)
@@ -99,9 +100,9 @@ def faces(data: Latents, seen: Pictured) -> Section:
     for name, images in decoded.items():
         change = np.linalg.norm(np.asarray(encode(seen.model, images)) - vectors[name], axis=1)
         errors[name] = float(np.median(change / np.linalg.norm(vectors[name] - mean, axis=1)))
-    kept = float(np.median([errors[name] for name in constrained]))
+    kept = float(np.median([errors[name] for name in drawn_here]))
     rows = {"Training images": seen.training[:_SHOWN]} | {name: decoded[name][:_SHOWN] for name in samplers}
-    alt = "Training images, and decoded constrained and naive vectors."
+    alt = "Training images, and decoded vectors of the sampler and naive ones."
     return Section(
         "New images",
         findings.of_return(errors["z-points"], kept, errors[naive]),

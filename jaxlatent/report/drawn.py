@@ -22,55 +22,63 @@ _GRID_REACH, _GRID_SIZE = 20, 5
 
 def planes(data: Latents) -> Section:
     """The sampler's vectors in planes of components, and how varied they are."""
-    sampler = data.sampler
-    drawn = np.asarray(sampler.sample(data.key, _DRAWN))
-    sigma = np.sqrt(np.asarray(sampler.pca.explained_variance))
-    ratio = np.asarray(sampler.pca.transform(drawn)).std(axis=0) / sigma
+    frame, body = data.frame, data.body
+    drawn = np.asarray(data.sampler.sample(data.key, _DRAWN)).reshape(_DRAWN, -1)
+    sigma = np.sqrt(np.asarray(frame.explained_variance))
+    ratio = np.asarray(frame.transform(drawn)).std(axis=0) / sigma
     chosen = np.unique(np.linspace(0, min(_GRID_REACH, ratio.size) - 1, _GRID_SIZE).astype(int)).tolist()
-    frame = (data.z, drawn, sampler.pca, sampler.body)
+    shown = (data.z, drawn, frame, body)
+    limit = "limit of the pair, " if body else ""
     first = (
         "Plane of the first two PCA components: density of the z-points, "
-        f"{GAUSSIAN_FWHM:.2f} sigma ellipse, limit of the pair, and {PLANE_VECTORS} generated vectors on top."
+        f"{GAUSSIAN_FWHM:.2f} sigma ellipse, {limit}and {PLANE_VECTORS} generated vectors on top."
     )
     grid = "Planes among the first 20 PCA components, with ellipses and generated vectors."
-    pictures = [
-        Picture(plot_component_plane(*frame, count=PLANE_VECTORS), first, raster=True),
-        Picture(plot_component_grid(*frame, chosen), grid, raster=True),
-    ]
-    semi_axes = np.asarray(sampler.body.semi_axes)
+    pictures = []
+    if ratio.size > 1:
+        pictures = [
+            Picture(plot_component_plane(*shown, count=PLANE_VECTORS), first, raster=True),
+            Picture(plot_component_grid(*shown, chosen), grid, raster=True),
+        ]
+    measured = {"semi-axis / σ": np.asarray(body.semi_axes) / sigma} if body else {}
+    measured["drawn deviation / σ"] = ratio
     return Section(
         "Generated vectors",
         findings.of_spread(ratio),
         pictures,
-        data.by_component(("semi-axis / σ", "drawn deviation / σ"), semi_axes / sigma, ratio),
+        data.by_component(tuple(measured), *measured.values()),
     )
 
 
 def radii(data: Latents) -> Section:
     """How far from the centre the vectors of several samplers lie."""
-    pca = data.sampler.pca
-    found = {"z-points": _radii(pca, data.z)}
+    frame = data.frame
+    found = {"z-points": _radii(frame, data.z)}
     for name, sampler in {"this sampler": data.sampler, **_others(data)}.items():
-        found[name] = _radii(pca, sampler.sample(data.key, _DRAWN))
+        found[name] = _radii(frame, sampler.sample(data.key, _DRAWN).reshape(_DRAWN, -1))
     alt = "Distributions of the radii of z-points and of the samplers' vectors."
     return Section(
         "Radii of the samplers",
         findings.of_drawn_radii(found["z-points"], found["this sampler"]),
-        [Picture(plot_radii(found, pca.n_components), alt)],
+        [Picture(plot_radii(found, frame.n_components), alt)],
         _table(found),
-        f"Mahalanobis radii over the sampler's {pca.n_components} components, in standard deviations.",
+        f"Mahalanobis radii over {frame.n_components} components, in standard deviations.",
     )
 
 
 def _others(data: Latents) -> Mapping[str, Sampler]:
-    pca, body = data.sampler.pca, data.sampler.body
-    pairwise = isinstance(data.sampler, PairwiseSampler)
-    return {
-        "exact, same region" if pairwise else "pairwise, same region": (
-            ExactSampler(pca, body) if pairwise else PairwiseSampler(pca, body)
-        ),
-        "uniform in the ellipsoid": EllipsoidSampler.fit(data.z, n_components=pca.n_components),
-        "Gaussian": GaussianSampler(pca),
+    frame, body, k = data.frame, data.body, data.frame.n_components
+    others: dict[str, Sampler] = {}
+    if body is None:
+        if k > 1:
+            others["pairwise, 0.7 of the half-widths"] = PairwiseSampler.fit(data.z, n_components=k)
+    elif isinstance(data.sampler, PairwiseSampler):
+        others["exact, same region"] = ExactSampler(frame, body)
+    else:
+        others["pairwise, same region"] = PairwiseSampler(frame, body)
+    return others | {
+        "uniform in the ellipsoid": EllipsoidSampler.fit(data.z, n_components=k),
+        "Gaussian": GaussianSampler(frame),
         "naive, range of each coordinate": BoxSampler.fit(data.z),
     }
 

@@ -265,9 +265,9 @@ def of_spread(ratio: Float[np.ndarray, " k"]) -> str:
 def of_return(real: float, drawn: float, naive: float) -> str:
     """Whether vectors come back when decoded and encoded; median errors relative to the vector's length."""
     if drawn < naive / 2:
-        verdict = "The decoder knows the constrained vectors better than naive ones"
+        verdict = "The decoder knows the sampler's vectors better than naive ones"
     else:
-        verdict = "The decoder does not know the constrained vectors much better than naive ones"
+        verdict = "The decoder does not know the sampler's vectors much better than naive ones"
     return (
         f"{verdict}: decoded and encoded again they come back {percent(drawn)} off, against "
         f"{percent(real)} of real z-points and {percent(naive)} of naive vectors."

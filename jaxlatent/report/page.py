@@ -1,5 +1,6 @@
 """The report page: what the data is, how its latent space looks, what the sampler does, what comes out."""
 
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +17,7 @@ from jaxlatent.report.decoded import Pictured
 from jaxlatent.report.document import Chapter, Section, write_document
 from jaxlatent.report.evaluation import Evaluated
 from jaxlatent.report.sections import Latents
-from jaxlatent.sampling import ExactSampler, PairwiseSampler
+from jaxlatent.sampling import Sampler
 
 _LEAST_POINTS = 10
 
@@ -24,9 +25,10 @@ _LEAST_POINTS = 10
 def build(
     folder: str | os.PathLike[str],
     z: Float[Array | np.ndarray, " n *latent"],
-    sampler: PairwiseSampler | ExactSampler,
+    sampler: Sampler,
     *,
     title: str = "A latent space",
+    method: str | None = None,
     pictured: Pictured | None = None,
     evaluated: Evaluated | None = None,
     key: jax.Array | None = None,
@@ -39,6 +41,7 @@ def build(
         z: z-points, floating point (n, d), n >= 10, finite; no robust core is shown where n <= 2 d.
         sampler: fitted to them.
         title: of the page.
+        method: what the page calls the sampler; its class where not given.
         pictured: the autoencoder and its images; without it the page has no images.
         evaluated: a comparison of samplers, for a chapter of its own.
         key: of all that is drawn; `jax.random.key(0)` where not given.
@@ -50,7 +53,7 @@ def build(
     Raises:
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    z = as_vectors("z", z, sampler.pca.n_features, least=_LEAST_POINTS)
+    z = as_vectors("z", z, math.prod(sampler.latent_shape), least=_LEAST_POINTS)
     key = jax.random.key(0) if key is None else as_key(key)
     data = Latents(np.asarray(z, np.float32), sampler, key)
     plan = _plan(data, pictured)
@@ -66,8 +69,10 @@ def build(
         chapters.append(Chapter("Evaluation", evaluation.sections(evaluated)))
     page = Path(folder) / "report.html"
     n, dim = z.shape
-    method = f"{type(sampler).__name__} with {sampler.pca.n_components} components"
-    subtitle = f"{n:,} z-points of {dim} dimensions; {method}"
+    subtitle = (
+        f"{n:,} z-points of {dim} dimensions; sampler: {method or type(sampler).__name__}, "
+        f"{sampler.n_components} components"
+    )
     write_document(page, title, subtitle, chapters)
     return page
 

@@ -76,7 +76,7 @@ def plot_component_plane(
     z: Float[Array | np.ndarray, " n *latent"],
     z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
-    body: EllipseBody,
+    body: EllipseBody | None,
     pair: tuple[int, int] = (0, 1),
     *,
     count: int = 20,
@@ -88,7 +88,7 @@ def plot_component_plane(
         z: z-points in the latent frame.
         z_new: generated vectors in the latent frame.
         pca: the frame.
-        body: its semi-axes.
+        body: its semi-axes, drawn as the limit of a pair; none where there is no such region.
         pair: components, counted from 0.
         count: the first so many generated vectors are shown.
         ax: where to draw; a new figure where not given.
@@ -111,7 +111,7 @@ def plot_component_planes(
     z: Float[Array | np.ndarray, " n *latent"],
     z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
-    body: EllipseBody,
+    body: EllipseBody | None,
     pairs: Sequence[tuple[int, int]] = ((0, 1), (1, 2), (4, 5), (9, 10), (19, 20), (49, 50)),
 ) -> "Figure":
     """Planes of PCA components, where the ellipses of the body are aligned with the axes.
@@ -120,7 +120,8 @@ def plot_component_planes(
         z: z-points in the latent frame.
         z_new: generated vectors in the latent frame.
         pca: the frame.
-        body: its semi-axes, drawn beside the 2.35 sigma ellipse of the z-points.
+        body: its semi-axes, drawn beside the 2.35 sigma ellipse of the z-points; none where there is no such
+            region.
         pairs: components, counted from 0; pairs that `pca` does not have are left out.
     """
     return _figure(_component_planes(z, z_new, pca, body, pairs), "Planes of PCA components (latent units)")
@@ -130,7 +131,7 @@ def plot_component_grid(
     z: Float[Array | np.ndarray, " n *latent"],
     z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
-    body: EllipseBody,
+    body: EllipseBody | None,
     components: Sequence[int] = (0, 4, 9, 14, 19),
     *,
     count: int = 100,
@@ -143,7 +144,7 @@ def plot_component_grid(
         z: z-points in the latent frame.
         z_new: generated vectors in the latent frame.
         pca: the frame.
-        body: its semi-axes.
+        body: its semi-axes, drawn as the limit of a pair; none where there is no such region.
         components: counted from 0; those that `pca` does not have are left out.
         count: the first so many generated vectors are shown.
 
@@ -212,26 +213,24 @@ def _component_planes(
     z: Float[Array | np.ndarray, " n *latent"],
     z_new: Float[Array | np.ndarray, " m *latent"],
     pca: PCA,
-    body: EllipseBody,
+    body: EllipseBody | None,
     pairs: Sequence[tuple[int, int]],
 ) -> list[_Plane]:
     """What is drawn of each pair that `pca` has."""
     z, z_new = (as_vectors(name, each, pca.n_features) for name, each in (("z", z), ("z_new", z_new)))
     y, y_new = np.asarray(pca.transform(z)), np.asarray(pca.transform(z_new))
-    axes = np.asarray(body.semi_axes).tolist()
     planes: list[_Plane] = []
     for i, j in pairs:
         if max(i, j) >= pca.n_components:
             continue
         pair = [i, j]
         zero, covariance = y[:, pair].mean(axis=0), np.diag(np.asarray(pca.explained_variance)[pair])
-        wide, tall = axes[i], axes[j]
-        limit = Ellipse((0.0, 0.0), (max(wide, tall), min(wide, tall)), 0.0 if wide >= tall else 90.0)
         sigma = confidence_ellipse(zero, covariance, GAUSSIAN_FWHM)
-        ellipses = [
-            (sigma, BLUE, f"{GAUSSIAN_FWHM:.2f} σ of the z-points"),
-            (limit, VERMILION, "limit of the pair"),
-        ]
+        ellipses = [(sigma, BLUE, f"{GAUSSIAN_FWHM:.2f} σ of the z-points")]
+        if body is not None:
+            wide, tall = np.asarray(body.semi_axes)[pair].tolist()
+            limit = Ellipse((0.0, 0.0), (max(wide, tall), min(wide, tall)), 0.0 if wide >= tall else 90.0)
+            ellipses.append((limit, VERMILION, "limit of the pair"))
         labels = (f"PCA component {i + 1}", f"PCA component {j + 1}")
         planes.append((y[:, pair], y_new[:, pair], ellipses, labels))
     return planes

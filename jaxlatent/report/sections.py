@@ -16,7 +16,7 @@ from jaxlatent.latent.spectrum import correlation, spectrum
 from jaxlatent.report import analysis, findings
 from jaxlatent.report.document import Picture, Section, Table
 from jaxlatent.report.planes import plot_latent_planes
-from jaxlatent.sampling import ExactSampler, PairwiseSampler
+from jaxlatent.sampling import EllipseBody, Sampler
 from jaxlatent.sampling.fitting.region import fit_frame
 
 #: As many generated vectors as in the source's figure of a plane.
@@ -45,7 +45,7 @@ class Latents:
     """
 
     z: Float[np.ndarray, " n *latent"]
-    sampler: PairwiseSampler | ExactSampler
+    sampler: Sampler
     key: jax.Array
 
     @cached_property
@@ -57,6 +57,16 @@ class Latents:
     def pca(self) -> PCA:
         """The frame of all components that have variance."""
         return fit_frame(self.z)
+
+    @cached_property
+    def frame(self) -> PCA:
+        """That of the sampler where it has one."""
+        return self.sampler.frame or self.pca
+
+    @property
+    def body(self) -> EllipseBody | None:
+        """The sampler's region, where it is one ellipse body in this frame."""
+        return ellipse_body(self.sampler)
 
     @cached_property
     def y(self) -> Float[np.ndarray, "n k"]:
@@ -79,6 +89,12 @@ class Latents:
         shown = sorted({i for i in _LISTED if i < k} | {k - 1})
         names = [str(i + 1) for i in range(k)]
         return Table.of_columns(("component", *header), names, columns, shown)
+
+
+def ellipse_body(sampler: Sampler) -> EllipseBody | None:
+    """The region of a sampler, where it is one ellipse body in the sampler's frame."""
+    body = getattr(sampler, "body", None)
+    return body if isinstance(body, EllipseBody) else None
 
 
 def component_counts(most: int, counts: Sequence[int] = (50, 105)) -> list[int]:

@@ -26,3 +26,5 @@ from jaxlatent.sampling.laws.tilted import TiltedSampler as TiltedSampler
 from jaxlatent.sampling.sampler import Sampler as Sampler
 from jaxlatent.sampling.scores import Scores as Scores
 from jaxlatent.sampling.scores import Threshold as Threshold
+from jaxlatent.sampling.spec import SAMPLERS as SAMPLERS
+from jaxlatent.sampling.spec import Spec as Spec

@@ -7,7 +7,8 @@ from flax import nnx
 from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig, decode, encode
 from jaxlatent.autoencoder.config import ACTIVATIONS
 from jaxlatent.autoencoder.network import make_autoencoder
-from jaxlatent.autoencoder.state import make_optimizer, make_program, make_state, mirror_half
+from jaxlatent.autoencoder.train import make_program
+from jaxlatent.autoencoder.trainer import Steps, mirror_half
 
 IMAGES = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8))
 SMALL = {"image_size": 32, "latent_dim": 6, "filters": (4, 6, 8, 10)}
@@ -19,6 +20,11 @@ run_encoder = nnx.jit(lambda model, images, train: model.encode(images, train=tr
 
 def make(**changes):
     return make_autoencoder(jax.random.key(0), AutoencoderConfig(**{**SMALL, **changes}))
+
+
+def start(program, model):
+    _, *states = nnx.split(model, nnx.Param, ...)
+    return program.steps.start(*states)
 
 
 @pytest.mark.parametrize(("size", "kernel_size"), [(48, 3), (32, 4), (32, 5)])
@@ -84,34 +90,38 @@ def test_a_few_steps_lower_the_loss_and_compile_once(changes):
     loss = changes.pop("loss")
     train = TrainConfig(learning_rate=3e-3, loss=loss, mirror=False, warmup=0.0)
     program = make_program(AutoencoderConfig(**{**SMALL, **changes}), train, 1000)
-    _, state = make_state(make(**changes), program.optimizer)
+    state = start(program, make(**changes))
     batches, keys = jnp.stack([IMAGES] * 6), jax.random.split(jax.random.key(0), 6)
-    state, first = program.steps(state, batches, keys, jnp.int32(6))
-    _, second = program.steps(state, batches, keys, jnp.int32(6))
+    state, first = program.steps.run(state, (batches,), keys, jnp.int32(6))
+    _, second = program.steps.run(state, (batches,), keys, jnp.int32(6))
     assert second[-1] < first[0]
-    assert program.steps._cache_size() == 1
+    assert program.steps.run._cache_size() == 1
 
 
 def test_steps_of_one_call_are_those_of_several():
     program = make_program(AutoencoderConfig(**SMALL), TrainConfig(), 1000)
     batches = jnp.stack([IMAGES, IMAGES[::-1], IMAGES[:, :, ::-1], IMAGES * 0])
     keys = jax.random.split(jax.random.key(0), 4)
-    _, state = make_state(make(), program.optimizer)
-    at_once, losses = program.steps(state, batches, keys, jnp.int32(3))
+    state = start(program, make())
+    at_once, losses = program.steps.run(state, (batches,), keys, jnp.int32(3))
     assert losses[3] == 0
     assert (losses[:3] > 0).all()
-    _, state = make_state(make(), program.optimizer)
+    state = start(program, make())
     for i in range(3):
-        rolled = jnp.roll(batches, -i, 0), jnp.roll(keys, -i, 0)
-        state, loss = program.steps(state, *rolled, jnp.int32(1))
+        rolled = (jnp.roll(batches, -i, 0),), jnp.roll(keys, -i, 0)
+        state, loss = program.steps.run(state, *rolled, jnp.int32(1))
         assert loss[0] == losses[i]
     for a, b in zip(jax.tree.leaves(at_once), jax.tree.leaves(state), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_the_schedule_rises_to_the_learning_rate_and_falls_to_zero():
-    _, schedule = make_optimizer(TrainConfig(learning_rate=0.5, warmup=0.1), 100)
-    rates = np.asarray(jax.vmap(schedule)(jnp.arange(101)))
+    steps = Steps.of(None, TrainConfig(learning_rate=0.5, warmup=0.1), 100)
+    rates = np.array([steps.learning_rate(step) for step in range(101)])
+    # As 0.1 computed them.
+    step, warmup = np.arange(101), 10
+    fall = 0.5 + 0.5 * np.cos(np.pi * (step - warmup) / 90)
+    np.testing.assert_allclose(rates, 0.5 * np.where(step < warmup, (step + 1) / warmup, fall), atol=2e-7)
     assert (np.diff(rates[:10]) > 0).all()
     assert rates.max() == pytest.approx(0.5)
     assert (np.diff(rates[10:]) < 0).all()
@@ -124,7 +134,7 @@ def test_gradient_clip_and_weight_decay_act():
 
     def update(**changes):
         train = TrainConfig(learning_rate=0.1, warmup=0.0, **changes)
-        optimizer, _ = make_optimizer(train, 10**6)
+        optimizer = Steps.of(None, train, 10**6).optimizer
         with jax.numpy_dtype_promotion("standard"):
             return np.asarray(optimizer.update(gradient, optimizer.init(params), params)[0]["w"])
 

@@ -14,12 +14,15 @@ from jaxlatent.autoencoder import (
     AutoencoderConfig,
     DivergenceError,
     History,
+    TensorBoard,
     TrainConfig,
     encode,
     fit_autoencoder,
     load_model,
 )
+from jaxlatent.autoencoder import train as train_module
 from jaxlatent.autoencoder.train import _Run
+from jaxlatent.autoencoder.trainer import Trainer
 
 KEY = jax.random.key(0)
 CONFIG = AutoencoderConfig(image_size=32, latent_dim=4, filters=(4, 4, 6, 8))
@@ -53,16 +56,17 @@ class KilledError(Exception):
     pass
 
 
-def stop_before(monkeypatch, epoch, name="train_epoch"):
+def stop_before(monkeypatch, epoch, name="epoch"):
     """Interrupts a training when it calls a method of an epoch."""
-    original = getattr(_Run, name)
+    owner = Trainer if name == "epoch" else _Run
+    original = getattr(owner, name)
 
-    def method(self, *args):
-        if len(self.records) + (name == "train_epoch") == epoch:
+    def method(self, *args, **options):
+        if (args[0] if name == "epoch" else len(self.records)) == epoch:
             raise KilledError
-        return original(self, *args)
+        return original(self, *args, **options)
 
-    monkeypatch.setattr(_Run, name, method)
+    monkeypatch.setattr(owner, name, method)
 
 
 def test_training_lowers_the_loss_and_records_every_epoch(trained):
@@ -103,7 +107,7 @@ def test_the_validation_error_is_that_of_the_returned_model(trained):
     assert history.best().val_mse == pytest.approx(float(mse), rel=1e-4)
 
 
-@pytest.mark.parametrize("method", ["train_epoch", "validate", "save"])
+@pytest.mark.parametrize("method", ["epoch", "validate", "save"])
 def test_resuming_gives_the_numbers_of_an_uninterrupted_run(trained, tmp_path, monkeypatch, method):
     arguments = (KEY, IMAGES, CONFIG, TRAIN)
     with monkeypatch.context() as patch:
@@ -167,6 +171,107 @@ def test_a_checkpoint_that_was_being_written_does_no_harm(trained, tmp_path, mon
     assert names == {"best", "epoch-00004", "history.csv"}
 
 
+def test_a_signal_in_the_middle_of_an_epoch_loses_nothing(trained, tmp_path, monkeypatch):
+    """The state is kept with the steps taken; resuming takes only the others."""
+    monkeypatch.setattr("jaxlatent.autoencoder.trainer.STEPS_A_CALL", 2)
+    original, taken = Trainer._calls, []
+
+    def calls(self, number, done):
+        for count, call in enumerate(original(self, number, done)):
+            taken.append((number, done + 2 * count))
+            yield call
+            if (number, count) == (2, 1) and not resumed:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "_calls", calls)
+    resumed = False
+    with pytest.raises(KeyboardInterrupt):
+        fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN, validation=VALIDATION, directory=tmp_path)
+    assert [path.name for path in tmp_path.glob("epoch-*")] == ["epoch-00001-step-0000006"]
+    resumed, before = True, len(taken)
+    seen = []
+    _, history = fit_autoencoder(
+        KEY,
+        IMAGES,
+        CONFIG,
+        TRAIN,
+        validation=VALIDATION,
+        directory=tmp_path,
+        resume=True,
+        callback=seen.append,
+    )
+    assert taken[before] == (2, 6)
+    assert [r.train_loss for r in history] == pytest.approx([r.train_loss for r in trained[1]], rel=1e-6)
+    assert seen == list(history)[1:]
+
+
+def test_the_state_is_kept_every_two_minutes(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxlatent.autoencoder.trainer.STEPS_A_CALL", 2)
+    monkeypatch.setattr(train_module, "_SECONDS", 0.0)
+    written = []
+    monkeypatch.setattr(
+        train_module, "write_checkpoint", lambda path, *_: written.append(path.name) or path.mkdir()
+    )
+    monkeypatch.setattr(_Run, "best_model", lambda self: None)
+    fit_autoencoder(KEY, IMAGES[:48], CONFIG, dataclasses.replace(TRAIN, epochs=1), directory=tmp_path)
+    assert written == [f"epoch-00000-step-000000{i}" for i in (2, 4, 6)] + ["epoch-00001"]
+
+
+def test_more_epochs_go_on(tmp_path):
+    fit_autoencoder(KEY, IMAGES, CONFIG, dataclasses.replace(TRAIN, epochs=2), directory=tmp_path)
+    _, history = fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN, directory=tmp_path, resume=True)
+    assert history.column("epoch") == [1, 2, 3, 4]
+    # The rates are those of four epochs from now on.
+    _, whole = fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN)
+    assert history.column("learning_rate")[2:] == whole.column("learning_rate")[2:]
+    with pytest.raises(ValueError, match=r"epochs: .* has 4, now it is 3"):
+        fit_autoencoder(
+            KEY, IMAGES, CONFIG, dataclasses.replace(TRAIN, epochs=3), directory=tmp_path, resume=True
+        )
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboardX")
+    board = TensorBoard(tmp_path)
+    _, history = fit_autoencoder(KEY, IMAGES, CONFIG, dataclasses.replace(TRAIN, epochs=2), callback=board)
+    del board
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    assert content.count(b"train_loss") == content.count(b"learning_rate") == len(history)
+
+
+DEVICES = """
+import sys
+import jax, numpy as np
+from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig, fit_autoencoder
+assert len(jax.local_devices()) == int(sys.argv[1])
+config, train = AutoencoderConfig.from_dict({config}), TrainConfig.from_dict({train})
+images = np.load(sys.argv[2])
+_, history = fit_autoencoder(jax.random.key(0), images, config, train, validation=images[:20])
+print(history.column("train_loss"), history.column("val_loss"), sep="|")
+"""
+
+
+@pytest.mark.parametrize("norm", ["none", pytest.param("batch", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_devices_share_the_batches(tmp_path, count, norm):
+    """The same losses on one, two and four devices, up to rounding."""
+    np.save(tmp_path / "images.npy", IMAGES)
+    config, short = dataclasses.replace(CONFIG, norm=norm), dataclasses.replace(TRAIN, epochs=2)
+    code = DEVICES.format(config=config.to_dict(), train=short.to_dict())
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(count), str(tmp_path / "images.npy")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"XLA_FLAGS": flags},
+    )
+    _, history = fit_autoencoder(KEY, IMAGES, config, short, validation=IMAGES[:20])
+    found = [[float(x) for x in part.strip("[]\n").split(",")] for part in done.stdout.split("|")]
+    np.testing.assert_allclose(found, [history.column("train_loss"), history.column("val_loss")], rtol=1e-4)
+
+
 def test_a_directory_in_use_and_changed_settings_are_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_before(patch, 2)
@@ -196,18 +301,17 @@ def test_a_directory_in_use_and_changed_settings_are_refused(tmp_path, monkeypat
 
 def test_nan_stops_the_training_and_the_last_checkpoint_stays(tmp_path, monkeypatch):
     images = IMAGES.astype(np.float32) / 255
-    original = _Run.train_epoch
+    original = Trainer.epoch
 
-    def poisoned(self, number, progress):
+    def poisoned(self, number, *args, **options):
         if number == 2:
-            self.images = np.where(np.arange(70)[:, None, None, None] == 3, np.nan, images)
-            self.images = self.images.astype(np.float32)
-            self.batch = 70
-            self.steps = 1
-        return original(self, number, progress)
+            spoiled = np.where(np.arange(70)[:, None, None, None] == 3, np.nan, images)
+            self.examples = (spoiled.astype(np.float32),)
+            self.batch, self.steps = 70, 1
+        return original(self, number, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Run, "train_epoch", poisoned)
+        patch.setattr(Trainer, "epoch", poisoned)
         with pytest.raises(DivergenceError, match=r"loss became nan in epoch 2.*learning_rate") as e:
             fit_autoencoder(KEY, images, CONFIG, TRAIN, directory=tmp_path)
     assert "\n" not in str(e.value)
@@ -222,7 +326,7 @@ def test_the_best_epoch_is_returned_and_early_stopping_stops(tmp_path, monkeypat
     states = []
 
     def validate(self):
-        states.append(jax.device_get(self.state.params))
+        states.append(jax.device_get(self.trainer.state.params))
         value = next(losses)
         return value, value
 

@@ -12,7 +12,6 @@ from jaxlatent.evaluation import (
     EncoderFeatures,
     References,
     Row,
-    Spec,
     TradeoffPoint,
     compare,
     read_rows,
@@ -20,7 +19,7 @@ from jaxlatent.evaluation import (
     write_rows,
 )
 from jaxlatent.evaluation.comparison import FLOOR, NULL
-from jaxlatent.sampling import InterpolationSampler, Sampler
+from jaxlatent.sampling import InterpolationSampler, Sampler, Spec
 
 COUNT = 100
 TRAINING = jl.TrainConfig(epochs=12, batch_size=10, learning_rate=5e-3)

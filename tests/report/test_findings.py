@@ -163,7 +163,7 @@ def test_spread(ratio, words):
 
 
 def test_return():
-    assert findings.of_return(0.1, 0.2, 0.7).startswith("The decoder knows the constrained vectors better")
+    assert findings.of_return(0.1, 0.2, 0.7).startswith("The decoder knows the sampler's vectors better")
     assert "does not know" in findings.of_return(0.1, 0.6, 0.7)
 
 

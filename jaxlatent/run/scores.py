@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from jaxlatent import storage
 from jaxlatent._boundary import as_vectors
 from jaxlatent._files import write_table
 from jaxlatent.autoencoder import Autoencoder, encode
 from jaxlatent.data import load_images
 from jaxlatent.data.arrays import read_array
 from jaxlatent.report.latents import load_latents
-from jaxlatent.run_evaluation import unseen_images
-from jaxlatent.run_folder import RunFolder
-from jaxlatent.sampling import Sampler
+from jaxlatent.run.evaluation import unseen_images
+from jaxlatent.run.folder import RunFolder
+from jaxlatent.run.latents import load_sampler
 from jaxlatent.sampling.scores import ScoreName, Scores, Threshold
 
 _CALIBRATION = 10_000
@@ -27,6 +26,7 @@ def score_file(
     source: str | os.PathLike[str],
     file: str,
     *,
+    name: str | None = None,
     calibration: str | None = None,
     rate: float = 0.01,
     by: ScoreName | None = None,
@@ -38,6 +38,7 @@ def score_file(
         source: a run folder, or a file with a sampler that `jaxlatent.save` wrote.
         file: latent vectors, a .npy or .npz file; with a run folder images, too, all that
             `jaxlatent.load_images` takes, which its model encodes.
+        name: of a fitted sampler of the run; that fitted last where not given.
         calibration: the same, of usual vectors or images that the sampler was not fitted to. Where not given,
             up to 10,000 validation and test images of the run's own data; a sampler's file has none.
         rate: of false alarms, see `Sampler.threshold`.
@@ -50,9 +51,9 @@ def score_file(
             names it.
     """
     run = RunFolder(source, progress=progress) if Path(source).is_dir() else None
-    sampler = storage.load(source) if run is None else run.sampler()
-    if not isinstance(sampler, Sampler):
-        raise TypeError(f"{source}: expected a sampler, or a run folder, got {type(sampler).__name__}")
+    if run is None and name is not None:
+        raise ValueError(f"sampler: {source} is the file of one sampler; leave the name out")
+    sampler = load_sampler(source) if run is None else run.sampler(name)
     if run is None and calibration is None:
         raise ValueError(
             "calibration: a sampler's file has no vectors that it was not fitted to; name a file of such"
@@ -64,12 +65,12 @@ def score_file(
         assert run is not None
         return run.model()
 
-    def vectors(name: str) -> Float[np.ndarray, " n *latent"]:
-        if run is None or _are_latents(Path(name), dim):
-            z = load_latents(name)
-            as_vectors(name, z, dim)
+    def vectors(given: str) -> Float[np.ndarray, " n *latent"]:
+        if run is None or _are_latents(Path(given), dim):
+            z = load_latents(given)
+            as_vectors(given, z, dim)
             return z
-        images = load_images(name, image_size=model().config.image_size, progress=progress)
+        images = load_images(given, image_size=model().config.image_size, progress=progress)
         return np.asarray(encode(model(), images))
 
     if calibration is not None:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent.evaluation.catalogue import ALL, NAIVE, SAMPLERS, Spec, specs
+from jaxlatent.evaluation.comparison import ALL, NAIVE, specs
+from jaxlatent.sampling import SAMPLERS, Spec
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,8 @@ def test_reads_options_by_their_types(text, options, title):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("gauss", ["samplers", ", ".join(SAMPLERS), "'gauss'"]),
-        ("", ["samplers", "''"]),
+        ("gauss", ["sampler", ", ".join(SAMPLERS), "'gauss'"]),
+        ("", ["sampler", "''"]),
         ("box:1.5", ["OPTION=VALUE", "'1.5'"]),
         ("box:fact=1", ["box has the options b", "'fact'"]),
         ("pairwise:where=1", ["order, max_points, within_sigma, n_components, fact, half_width", "'where'"]),
@@ -79,7 +80,7 @@ def test_all_is_as_wide_as_the_latents():
     assert "pairwise:fact=0.7" in texts
     assert not any("n_components" in text for text in texts)
     assert [str(spec) for spec in specs(["all"], 256)] == list(ALL)
-    assert {text.split(":")[0] for text in ALL} == set(SAMPLERS)
+    assert {text.split(":")[0] for text in ALL} == set(SAMPLERS) - {"path"}
 
 
 def test_several_texts_each_once():

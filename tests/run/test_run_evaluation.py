@@ -12,8 +12,8 @@ import jaxlatent as jl
 from jaxlatent import evaluation
 from jaxlatent.cli import main
 from jaxlatent.report import document
-from jaxlatent.run_evaluation import read_evaluation
-from jaxlatent.runs import Run
+from jaxlatent.run import Run
+from jaxlatent.run.evaluation import read_evaluation
 
 COUNT = 60
 OPTIONS = ("--samplers", "gaussian,pairwise:fact=1", "--count", COUNT, "--features", "encoder", "--no-faces")
@@ -27,7 +27,7 @@ def run(tmp_path_factory):
     config = jl.AutoencoderConfig(image_size=32, latent_dim=6, filters=(4, 4, 8, 8))
     run.train("synthetic:150", config, jl.TrainConfig(epochs=8, batch_size=16, learning_rate=5e-3))
     run.encode()
-    run.fit()
+    run.fit("pairwise")
     return run
 
 
@@ -51,7 +51,7 @@ def _table(run):
 
 def test_writes_tables_and_pictures(evaluated):
     titles = [line["title"] for line in _table(evaluated)]
-    assert titles[2:] == ["box, b 1.5", "gaussian", "pairwise, fact 1", "this run's sampler"]
+    assert titles[2:] == ["box, b 1.5", "gaussian", "pairwise, fact 1", "pairwise (of this run)"]
     points = evaluation.read_rows(evaluated.path("tradeoff.csv"), evaluation.TradeoffPoint)
     assert len(points) == 5 + 6 + 6
     Image.open(evaluated.path("pictures/tradeoff.png")).verify()
@@ -66,7 +66,7 @@ def test_writes_tables_and_pictures(evaluated):
 def test_same_seed_same_table(evaluated, tmp_path):
     other = Run(shutil.copytree(evaluated.folder, tmp_path / "run"))
     rows = other.evaluate(["gaussian"], count=COUNT, features="encoder", tradeoff=False, faces=False)
-    assert [row.title for row in rows][2:] == ["box, b 1.5", "gaussian", "this run's sampler"]
+    assert [row.title for row in rows][2:] == ["box, b 1.5", "gaussian", "pairwise (of this run)"]
     first = {line["title"]: line for line in _table(evaluated)}
     assert all(line == first[line["title"]] for line in _table(other))
     assert not other.path("tradeoff.csv").exists()
@@ -75,7 +75,7 @@ def test_same_seed_same_table(evaluated, tmp_path):
 
 def test_the_own_sampler_is_left_out_where_it_is_not_fitted(run, tmp_path):
     other = Run(shutil.copytree(run.folder, tmp_path / "run"))
-    other.path("sampler.npz").unlink()
+    shutil.rmtree(other.path("samplers"))
     seen = []
 
     def brightness(images):
@@ -146,7 +146,7 @@ def test_table_in_the_terminal(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("--samplers", "nonsense"), 1, ["samplers: expected one of box", "'nonsense'"]),
+        (("--samplers", "nonsense"), 1, ["sampler: expected one of box", "'nonsense'"]),
         (("--samplers", "box:b=wide"), 1, ["box:b: expected a number"]),
         (("--count", "5"), 2, ["--count"]),
         (("--features", "inception"), 2, ["--features"]),

@@ -1,0 +1,231 @@
+"""The evaluation of a run: samplers side by side, as tables and pictures in the run folder."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jax
+import numpy as np
+from PIL import Image
+
+from jaxlatent import evaluation, report
+from jaxlatent._boundary import as_choice, as_count
+from jaxlatent._random import seed_key
+from jaxlatent.data import load_images
+from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.evaluation.comparison import specs
+from jaxlatent.evaluation.features import Features
+from jaxlatent.evaluation.references import LEAST
+from jaxlatent.generation.digest import identity
+from jaxlatent.report.decoded import sweep_counts
+from jaxlatent.report.document import slug
+from jaxlatent.report.evaluation import Evaluated, plot_tradeoff
+from jaxlatent.run.folder import LATENTS, RunFolder, sampler_result, sampler_title
+from jaxlatent.run.origin import StaleError
+from jaxlatent.sampling import Sampler, Spec
+from jaxlatent.sampling.fitting.region import fit_frame
+
+log = logging.getLogger(__name__)
+
+FeatureName = Literal["classifier", "encoder"]
+
+_COLUMNS, _ON_PAGE, _GAP = 8, 2, 2
+_TABLE, _POINTS = "evaluation.csv", "tradeoff.csv"
+_GRIDS, _PLOT = "pictures/evaluation", "pictures/tradeoff.png"
+
+
+def evaluate_run(
+    run: RunFolder,
+    samplers: Sequence[str] = ("all",),
+    *,
+    count: int = 10_000,
+    features: FeatureName | Features | None = None,
+    tradeoff: bool = True,
+    faces: bool | None = None,
+    seed: int = 0,
+) -> list[evaluation.Row]:
+    """Measures samplers on a run; see `Run.evaluate`."""
+    count, key = as_count("count", count, LEAST), seed_key(seed)
+    z, asked, model = run.latents(), run.config(), run.model()
+    most = fit_frame(z).n_components
+    own = {_own_title(name): name for name in run.samplers()}
+    named: dict[str, Spec | Sampler] = {
+        spec.title: spec for spec in specs(samplers, most) if str(spec) not in own.values()
+    }
+    named |= {title: run.sampler(name) for title, name in own.items()}
+    training = run.training_images()
+    unseen = unseen_images(run, asked, min(count, len(training)))
+    function, described = _features(run, asked, training, features)
+    if faces is None:
+        faces = _can_detect(unseen[:1])
+    log.info("comparing with %d images that the autoencoder was not trained on", len(unseen))
+    options = {
+        "features": described,
+        "unseen": fingerprint(unseen),
+        "count": count,
+        "faces": faces,
+        "seed": seed,
+    }
+    table = _TableOfRun(run, ",".join(samplers), own, options)
+    references = evaluation.References.of(model, function, training, z, unseen, count)
+    known = table.known()
+    rows = evaluation.compare(
+        references, named, z, key, count, faces=faces, known=known, note=table.note, progress=run.progress
+    )
+    rows = [table.completed(row) for row in rows]
+    points = []
+    if tradeoff:
+        counts = sweep_counts(most)
+        points = evaluation.tradeoff(references, z, key, counts, count=count, progress=run.progress)
+    table.finish(rows, points)
+    best = min((row for row in rows if row.vectors_per_second), key=lambda row: row.frechet)
+    log.info("smallest Fréchet distance %.3g: %s; see %s", best.frechet, best.title, run.path(_TABLE))
+    return rows
+
+
+class _TableOfRun:
+    """The table of an evaluation as it grows in the run folder."""
+
+    def __init__(self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any]):
+        self.run, self.own, self.options = run, own, options
+        self.step = ("evaluate", "--samplers", samplers, "--count", str(options["count"]))
+        self.rows: list[evaluation.Row] = []
+
+    def known(self) -> dict[str, evaluation.Row]:
+        """The rows that an earlier evaluation has measured on the same, of what is asked for now or not."""
+        origin = self.run.origin(_TABLE)
+        # Of a function whose digest is not known, nobody can say whether it is still the same.
+        if origin is None or not self.options["features"]["sha256"]:
+            return {}
+        if any(origin.options.get(name) != value for name, value in self.options.items()):
+            return {}
+        if any(origin.inputs.get(name) != self.run.digest(name) for name in ("model", "images", LATENTS)):
+            return {}
+        kept = {}
+        for row in evaluation.read_rows(self.run.path(_TABLE), evaluation.Row):
+            result = sampler_result(self.own[row.title]) if row.title in self.own else LATENTS
+            same = origin.inputs.get(result) == self.run.digest(result)
+            if same and self._grid(row).exists():
+                kept[row.title] = row
+        if kept:
+            log.info("%d rows were measured before and are kept", len(kept))
+        self.rows = list(kept.values())
+        return kept
+
+    def note(self, row: evaluation.Row) -> None:
+        """Adds a row to what is on the disk."""
+        assert row.images is not None
+        grid = report.image_grid(row.images, _COLUMNS, gap=_GAP)
+        self._grid(row).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(grid).save(self._grid(row))
+        self.rows.append(self.completed(row))
+        self._write(self.rows, complete=False)
+        log.info("%s: Fréchet distance %.3g", row.title, row.frechet)
+
+    def completed(self, row: evaluation.Row) -> evaluation.Row:
+        """With what all rows have in common."""
+        digest = str(self.run.digest("model"))[:12]
+        name = self.options["features"]["name"]
+        return dataclasses.replace(row, features=name, seed=self.options["seed"], model=digest)
+
+    def finish(self, rows: list[evaluation.Row], points: list[evaluation.TradeoffPoint]) -> None:
+        """Leaves the rows that were asked for, with their pictures."""
+        wanted = {self._grid(row) for row in rows}
+        for path in self.run.path(_GRIDS).iterdir():
+            if path not in wanted:
+                path.unlink()
+        if points:
+            evaluation.write_rows(self.run.path(_POINTS), points)
+        else:
+            self.run.path(_POINTS).unlink(missing_ok=True)
+        figure: Any = plot_tradeoff(points, rows).figure
+        report.save_figure(figure, self.run.path(_PLOT))
+        self._write(rows, complete=True)
+
+    def _write(self, rows: Sequence[evaluation.Row], *, complete: bool) -> None:
+        evaluation.write_rows(self.run.path(_TABLE), rows)
+        titles = {row.title for row in rows}
+        own = [sampler_result(name) for title, name in self.own.items() if title in titles]
+        inputs = ("model", "images", LATENTS, *own)
+        self.run.record(_TABLE, self.step, *inputs, **self.options, complete=complete)
+
+    def _grid(self, row: evaluation.Row) -> Path:
+        return self.run.path(f"{_GRIDS}/{slug(row.title)}.png")
+
+
+def read_evaluation(run: RunFolder) -> Evaluated | None:
+    """What `evaluate_run` has written; None where it has not.
+
+    Raises:
+        StaleError: if it was made with something else than what is there now, or was interrupted.
+    """
+    path = run.path(_TABLE)
+    if not path.exists():
+        return None
+    origin = run.check(_TABLE)
+    if not origin.options.get("complete"):
+        raise StaleError(f"{path}: was interrupted; run {origin.command(run.folder)} once more, it goes on")
+    rows = evaluation.read_rows(path, evaluation.Row)
+    points = run.path(_POINTS)
+    traded = evaluation.read_rows(points, evaluation.TradeoffPoint) if points.exists() else []
+    grids = {}
+    for row in rows:
+        with Image.open(run.path(f"{_GRIDS}/{slug(row.title)}.png")) as image:
+            pixels = np.asarray(image)
+        side = (pixels.shape[1] + _GAP) // _COLUMNS
+        grids[row.title] = pixels[: _ON_PAGE * side - _GAP]
+    return Evaluated(rows, traded, grids)
+
+
+def unseen_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> np.ndarray:
+    """Validation and test images, at most so many."""
+    validation = run.images(asked, "validation", most)
+    if len(validation) == most:
+        return validation
+    return np.concatenate([validation, run.images(asked, "test", most - len(validation))])
+
+
+def _own_title(name: str) -> str:
+    return f"{sampler_title(name)} (of this run)"
+
+
+def _features(
+    run: RunFolder, asked: Mapping[str, Any], training: np.ndarray, given: FeatureName | Features | None
+) -> tuple[Features, dict[str, str | None]]:
+    """What images are compared in; its name, and its digest where that is known."""
+    if callable(given):
+        return given, identity(given)
+    if given is None or as_choice("features", given, get_args(FeatureName)) == "classifier":
+        try:
+            _, labels = load_images(
+                asked["data"],
+                image_size=asked["autoencoder"]["image_size"],
+                split="train",
+                limit=asked["limit"],
+                return_labels=True,
+                progress=run.progress,
+            )
+        except ValueError as error:  # the images themselves have been loaded
+            if given is not None:
+                raise ValueError(
+                    f"features: a classifier needs labels to be trained on ({error}); take the encoder's"
+                ) from error
+            log.info("measuring in the encoder's features, as there is nothing to train others on: %s", error)
+        else:
+            # Always the same ones, so that evaluations of several seeds can be compared.
+            key = jax.random.key(0)
+            folder = run.path("features")
+            found = evaluation.cached_features(folder, key, training, labels.values, progress=run.progress)
+            return found, {"name": "classifier", "sha256": found.digest}
+    return evaluation.EncoderFeatures(run.model()), {"name": "encoder", "sha256": run.digest("model")}
+
+
+def _can_detect(images: np.ndarray) -> bool:
+    try:
+        evaluation.face_rate(images)
+    except ImportError as error:
+        log.info("faces are not counted; %s", error)
+        return False
+    return True

@@ -1,0 +1,453 @@
+"""The steps of the main job on a run folder, each reading what the one before wrote."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxlatent import evaluation, report
+from jaxlatent._boundary import as_count, as_counts
+from jaxlatent._files import atomic_path, lock
+from jaxlatent._random import as_seed, seed_key
+from jaxlatent.autoencoder import (
+    AutoencoderConfig,
+    DivergenceError,
+    EpochRecord,
+    History,
+    TrainConfig,
+    decode,
+    encode,
+    fit_autoencoder,
+)
+from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.evaluation.features import Features
+from jaxlatent.generation import encode_to, generate
+from jaxlatent.generation.export import export
+from jaxlatent.report.decoded import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
+from jaxlatent.report.sections import ellipse_body
+from jaxlatent.run.evaluation import FeatureName, evaluate_run, read_evaluation
+from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, sampler_title
+from jaxlatent.run.origin import StaleError, command, library_versions
+from jaxlatent.sampling import BoxSampler, Sampler, Spec
+from jaxlatent.sampling.fitting.region import fit_frame
+from jaxlatent.sampling.spec import DEFAULT
+
+log = logging.getLogger(__name__)
+
+Images = jax.Array | np.ndarray
+
+_PICTURED = 64
+_COMPARED = 16
+_REPORTED = 100
+_PLANE_POINTS = 500
+
+
+class Run(RunFolder):
+    """The steps on one folder; every step can be repeated and then replaces its results.
+
+    Args:
+        folder: made by `train` where it does not exist.
+        progress: show progress bars where standard error is a terminal.
+    """
+
+    def train(
+        self,
+        data: str | None = None,
+        config: AutoencoderConfig | Mapping[str, Any] | None = None,
+        training: TrainConfig | Mapping[str, Any] | None = None,
+        *,
+        limit: int | None = None,
+        seed: int | None = None,
+        resume: bool = False,
+        restart: bool = False,
+        callback: Callable[[EpochRecord], None] | None = None,
+    ) -> History:
+        """Trains on the train split of `data`, validates on its validation split, draws both.
+
+        Args:
+            data: see `jaxlatent.load_images`.
+            config: the network; or some of its fields, the others have their defaults.
+            training: how to train it; or some of its fields.
+            limit: at most so many training images.
+            seed: of the weights, the order of the images and their mirroring; 0 where not given.
+            resume: go on with the training in the folder, with its own settings; what else is given has to be
+                the same, but for more epochs. Where there is none, begin one.
+            restart: begin anew in place of the training in the folder, with its own settings but for what
+                else is given.
+            callback: see `jaxlatent.fit_autoencoder`.
+
+        Raises:
+            ValueError: if the folder holds a training and neither is set, or other settings; or if another
+                process is training in it.
+            DivergenceError: if the loss is no longer finite; the message has the command that begins anew.
+        """
+        held = self.path("config.json").exists()
+        if held and not (resume or restart):
+            raise ValueError(
+                f"{self.folder}: holds a run; go on with it (resume, --resume), begin it anew in place "
+                "(restart, --restart) or choose another folder"
+            )
+        kept = self.config() if held else {}
+        asked = _asked(kept, data, config, training, limit, seed)
+        if resume and held:
+            _refuse_other_settings(self.folder, kept, asked)
+            asked["images"] = kept.get("images")
+        new = not self.folder.exists()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lock(self.folder):
+            try:
+                return self._train(asked, restart, callback)
+            except DivergenceError as error:
+                rate = f"{asked['training']['learning_rate'] / 3:.1g}"
+                again = command(self.folder, "train", "--restart", "--learning-rate", rate)
+                if not held and not self._has_checkpoint():
+                    again = f"the same command and --learning-rate {rate}"
+                raise DivergenceError(f"{error}; begin anew with {again}") from error
+            finally:
+                if not held and not self._has_checkpoint():
+                    self._forget(new)
+
+    def _train(
+        self, asked: dict[str, Any], restart: bool, callback: Callable[[EpochRecord], None] | None
+    ) -> History:
+        config = AutoencoderConfig.from_dict(asked["autoencoder"])
+        training = TrainConfig.from_dict(asked["training"])
+        images = self.images(asked, "train")
+        # Enough to tell epochs apart; procedural faces would give as many as for training.
+        validation = self.images(asked, "validation", max(100, len(images) // 10))
+        log.info("training on %d images, validating on %d", len(images), len(validation))
+        if restart:
+            shutil.rmtree(self.path("training"), ignore_errors=True)
+        found = fingerprint(images)
+        if asked["images"] not in (None, found):
+            raise ValueError(
+                f"data: {asked['data']} holds other images than those of the training in {self.folder}; give "
+                "these, begin anew in place (restart, --restart) or choose another folder"
+            )
+        asked["images"] = found
+        with atomic_path(self.path("config.json")) as temporary:
+            temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+        with atomic_path(self.path(PICTURED)) as temporary, temporary.open("wb") as file:
+            np.savez(file, training=images[:_COMPARED], validation=validation[:_REPORTED])
+        model, history = fit_autoencoder(
+            seed_key(asked["seed"]),
+            images,
+            config,
+            training,
+            validation=validation,
+            directory=self.path("training"),
+            resume=True,
+            callback=callback,
+            progress=self.progress,
+        )
+        best = history.best()
+        log.info("kept epoch %d: mean squared error %.5f on the validation images", best.epoch, best.val_mse)
+        self._save_figure(report.plot_history(history), "history")
+        some = validation[:_COMPARED]
+        rows: dict[str, Images] = {
+            "Validation images": some,
+            "Their reconstructions": decode(model, encode(model, some)),
+        }
+        title = "What the autoencoder keeps of images it was not trained on"
+        self._save_figure(report.plot_comparison(rows, title), "reconstructions")
+        return history
+
+    def _has_checkpoint(self) -> bool:
+        return any(self.path("training").glob("epoch-*"))
+
+    def _forget(self, new: bool) -> None:
+        """Takes away what a training that failed has left; the whole folder if it has made it."""
+        if new:
+            shutil.rmtree(self.folder)
+            return
+        for name in ("config.json", PICTURED):
+            self.path(name).unlink(missing_ok=True)
+        shutil.rmtree(self.path("training"), ignore_errors=True)
+
+    def encode(self) -> np.ndarray:
+        """Encodes the training images; the z-points (n, d) are kept and returned, a memory map.
+
+        An encoding that was interrupted goes on.
+
+        Raises:
+            StaleError: if the data are others than those that the autoencoder was trained on.
+        """
+        model, images = self.model(), self.training_images()
+        z = encode_to(self.path(LATENTS), model, images, progress=self.progress)
+        self.record(LATENTS, ("encode",), "model", "images")
+        log.info("encoded %d images to %d dimensions", *z.shape)
+        return z
+
+    def fit(self, sampler: str | Spec = DEFAULT, *, name: str | None = None) -> Sampler:
+        """Fits a sampler to the z-points and keeps it in the run, for all further steps.
+
+        Args:
+            sampler: as `jaxlatent.sampling.Spec.parse` reads it: "pairwise:fact=0.7:n_components=105" is the
+                source's method. Where none is named, that whose images are the most like the data's.
+            name: that the other steps know it by; the text of `sampler` where not given.
+
+        Raises:
+            ValueError: if `sampler` or `name` is not as above, or an option is out of range.
+        """
+        spec = Spec.parse(sampler) if isinstance(sampler, str) else sampler
+        z = self.latents()
+        fitted = spec.fit(z)
+        self.save_sampler(name or str(spec), fitted, str(spec))
+        log.info("fitted the sampler %s: %s", name or spec, _described(fitted, z))
+        return fitted
+
+    def sample(
+        self,
+        count: int = 64,
+        *,
+        sampler: str | None = None,
+        components: Sequence[int] = (),
+        seed: int = 0,
+    ) -> None:
+        """Draws and decodes new vectors, and naive ones beside them; draws the planes of the latent space.
+
+        Args:
+            count: vectors for each number of components, at least 1; the first 64 are decoded to pictures.
+            sampler: the name of a fitted sampler; that fitted last where not given.
+            components: numbers of components, each at most what was fitted; all fitted where empty.
+            seed: of the draws.
+        """
+        count, components = as_count("count", count), as_counts("components", components)
+        key, name = seed_key(seed), self.sampler_name(sampler)
+        fitted, z, model = self.sampler(name), self.latents(), self.model()
+        draws: dict[str, tuple[str, Sampler]] = {}
+        for k in components or [None]:
+            drawn = fitted if k is None else fitted.keep(k)
+            file = f"{name.replace(':', ',')}-k{drawn.n_components}"
+            draws[f"{sampler_title(name)}, {drawn.n_components} components"] = file, drawn
+            self._save_array(np.asarray(drawn.sample(key, count)), f"samples/{file}.npy")
+            log.info("drew %d vectors with %d components", count, drawn.n_components)
+        new = np.asarray(drawn.sample(key, _PLANE_POINTS))
+        draws[f"Naive vectors, uniform in [-{NAIVE_B}, {NAIVE_B}]"] = (
+            "naive-cube",
+            BoxSampler.fit(z, b=NAIVE_B),
+        )
+        ranges = "Naive vectors, uniform in the range of each latent coordinate"
+        draws[ranges] = "naive-ranges", BoxSampler.fit(z)
+        rows: dict[str, Images] = {"Training images": self.pictured()[0]}
+        for title, (file, each) in draws.items():
+            faces = generate(key, each, partial(decode, model), min(count, _PICTURED), batch_size=_PICTURED)
+            self._save_figure(report.plot_images(faces, f"{title}, decoded"), file)
+            rows[title] = faces[:_COMPARED]
+        self._save_figure(report.plot_comparison(rows, "New images from random latent vectors"), "comparison")
+        planes = report.plot_component_planes(z, new, drawn.frame or fit_frame(z), ellipse_body(drawn))
+        self._save_figure(planes, "planes-pca")
+        self._save_figure(report.plot_latent_planes(z, new), "planes-latent")
+        log.info("pictures are in %s", self.path("pictures"))
+
+    def sweep(
+        self,
+        *,
+        components: Sequence[int] = (),
+        facts: Sequence[float] = SWEEP_FACTS,
+        count: int = 2000,
+        seed: int = 0,
+    ) -> list[evaluation.SweepCell]:
+        """Measures and pictures the pairwise sampler over numbers of components and scales of half-widths.
+
+        Args:
+            components: each from 2 to the number that have variance; 50, 105, 120 and 256 as far as there
+                are so many where empty.
+            facts: semi-axes in units of the half-widths, > 0.
+            count: vectors drawn and measured in each cell, at least 2.
+            seed: of the draws.
+        """
+        key, components = seed_key(seed), as_counts("components", components)
+        z, model = self.latents(), self.model()
+        chosen = components or sweep_counts(fit_frame(z).n_components)
+        cells = evaluation.sweep(z, chosen, facts, key, count)
+        evaluation.write_csv(self.path("sweep.csv"), cells)
+        self.record("sweep.csv", ("sweep",), "model", LATENTS, seed=seed, count=count)
+        images = sweep_images(cells, model, key)
+        self._save_figure(report.plot_sweep(images, "Components and scale of the half-widths"), "sweep")
+        log.info("measured %d cells; see sweep.csv and pictures/sweep.png", len(cells))
+        return cells
+
+    def evaluate(
+        self,
+        samplers: Sequence[str] = ("all",),
+        *,
+        count: int = 10_000,
+        features: FeatureName | Features | None = None,
+        tradeoff: bool = True,
+        faces: bool | None = None,
+        seed: int = 0,
+    ) -> list[evaluation.Row]:
+        """Compares samplers by the images that they give; the report shows what was found.
+
+        Writes evaluation.csv, tradeoff.csv, pictures/evaluation and pictures/tradeoff.png. Two calls with the
+        same arguments write the same, but for the times. Beside the samplers asked for, those that were
+        fitted in the run are measured. A row is kept once it is measured: a further call takes it over, if
+        latents, model, features, images, `count` and `seed` are the same.
+
+        Args:
+            samplers: each as `jaxlatent.sampling.Spec.parse` reads it, "pairwise:fact=0.8" say, or "all".
+            count: vectors of each sampler, at least 24.
+            features: "classifier", trained on the data's labels and kept in features/; "encoder"; or any
+                function from a batch of images, uint8 (b, h, w, 3), to floating-point numbers (b, f), with
+                weights of Inception or DINO say: see `jaxlatent.evaluation.features`. Where not given, the
+                classifier if the data have labels, else the encoder.
+            tradeoff: also measure precision and recall over components, half-widths and temperatures.
+            faces: count the images with a face; where OpenCV is installed if not given.
+            seed: of the vectors, and of the choices that some measures make.
+
+        Returns:
+            The rows of the comparison, see `jaxlatent.evaluation.compare`.
+
+        Raises:
+            ValueError: if a sampler is not known, or there are fewer than 24 images that the autoencoder
+                was not trained on.
+            ImportError: if faces are asked for and OpenCV is missing.
+        """
+        return evaluate_run(
+            self, samplers, count=count, features=features, tradeoff=tradeoff, faces=faces, seed=seed
+        )
+
+    def report(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        sampler: str | None = None,
+        seed: int = 0,
+    ) -> Path:
+        """Writes the report on the run; its path is returned.
+
+        An evaluation that was made with something else than what is there now is left out; the log says so.
+
+        Args:
+            folder: where to; report/ in the run folder where not given.
+            sampler: the name of a fitted sampler; that fitted last where not given.
+            seed: of the vectors that are drawn for it.
+        """
+        key, name = seed_key(seed), self.sampler_name(sampler)
+        fitted, z, asked = self.sampler(name), self.latents(), self.config()
+        training, validation = self.pictured()
+        pictured = Pictured(
+            self.model(),
+            History.from_csv(self.needed("training/history.csv", "train")),
+            training,
+            validation,
+            Path(asked["data"]).name,
+        )
+        try:
+            evaluated = read_evaluation(self)
+        except StaleError as error:
+            log.warning("the evaluation is left out of the report: %s", error)
+            evaluated = None
+        page = report.build(
+            self.path("report") if folder is None else folder,
+            z,
+            fitted,
+            title=f"The latent space of {self.folder.resolve().name}",
+            method=sampler_title(name),
+            pictured=pictured,
+            evaluated=evaluated,
+            key=key,
+            progress=self.progress,
+        )
+        log.info("wrote the report %s", page)
+        return page
+
+    def export(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        sampler: str | None = None,
+        components: int | None = None,
+    ) -> Path:
+        """Writes sampler and decoder as one file for `jaxlatent.load_exported`; its path is returned.
+
+        Args:
+            path: where to; model.jlx in the run folder where not given.
+            sampler: the name of a fitted sampler; that fitted last where not given.
+            components: how many to draw with; all that were fitted where not given.
+        """
+        path = self.path("model.jlx") if path is None else Path(path)
+        export(path, self.sampler(sampler, components), self.model())
+        return path
+
+    def _save_figure(self, drawn: Any, name: str) -> None:
+        figure = getattr(drawn, "figure", drawn)
+        report.save_figure(figure, self.path(f"pictures/{name}.png"))
+
+    def _save_array(self, array: np.ndarray, name: str) -> None:
+        with atomic_path(self.path(name)) as temporary, temporary.open("wb") as file:
+            np.save(file, array)
+
+
+def _asked(
+    kept: Mapping[str, Any],
+    data: str | None,
+    config: AutoencoderConfig | Mapping[str, Any] | None,
+    training: TrainConfig | Mapping[str, Any] | None,
+    limit: int | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """What a training is made from: what is given, else what was kept, else the defaults."""
+    if data is None and "data" not in kept:
+        raise ValueError("data: name the images to train on, as for load_images (--data)")
+    records = {}
+    for name, given, record in (
+        ("autoencoder", config, AutoencoderConfig),
+        ("training", training, TrainConfig),
+    ):
+        fields = given.to_dict() if isinstance(given, (AutoencoderConfig, TrainConfig)) else given or {}
+        records[name] = record.from_dict({**kept.get(name, {}), **fields}).to_dict()
+    return {
+        "data": kept["data"] if data is None else _absolute(data),
+        "limit": kept.get("limit") if limit is None else as_count("limit", limit, 1),
+        "seed": kept.get("seed", 0) if seed is None else as_seed(seed),
+        **records,
+        "images": None,
+        "versions": library_versions(),
+    }
+
+
+def _refuse_other_settings(folder: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Names the first setting that is not that of the training in the folder."""
+    before, now = (
+        {name: value[name] for name in ("limit", "seed")} | value["autoencoder"] | value["training"]
+        for value in (kept, asked)
+    )
+    for name, value in now.items():
+        # A field that has been added since had its default.
+        if value == before.get(name, value) or (name == "epochs" and value > before[name]):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        raise ValueError(
+            f"{name}: the training in {folder} has {before[name]}, now it is {value}; leave out {option}, "
+            "begin anew in place (restart, --restart) or choose another folder"
+        )
+
+
+def _described(fitted: Sampler, z: np.ndarray) -> str:
+    """What a person wants to know of a sampler that was fitted."""
+    said = []
+    if fitted.frame is not None:
+        kept = 100 * float(fitted.frame.explained_variance_ratio.sum())
+        said.append(f"{fitted.frame.n_components} components ({kept:.1f} % of the variance)")
+    with suppress(TypeError):  # it has no region
+        said.append(f"{100 * fitted.coverage(z):.2f} % of the z-points lie in its region")
+    return "; ".join(said) or type(fitted).__name__
+
+
+def _absolute(data: str) -> str:
+    """The same source, also from another working directory."""
+    kind, colon, rest = data.partition(":")
+    if colon and kind == "celeba":
+        return f"celeba:{Path(rest).expanduser().resolve()}"
+    path = Path(data).expanduser()
+    return str(path.resolve()) if path.exists() else data

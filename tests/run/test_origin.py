@@ -1,0 +1,153 @@
+"""What was made from something that has changed is refused, or left out, and said so."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import jaxlatent as jl
+from jaxlatent.report import document
+from jaxlatent.run import StaleError
+from jaxlatent.run.evaluation import read_evaluation
+
+STEPS = {
+    "sample": lambda run: run.sample(20),
+    "report": lambda run: run.report(),
+    "export": lambda run: run.export(),
+    "sampler": lambda run: run.sampler(),
+}
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}
+    monkeypatch.setattr(document, "_embedded", lambda picture: blank)
+
+
+def evaluated(run, samplers=("gaussian",), **options):
+    options = {"count": 30, "features": "encoder", "tradeoff": False, "faces": False} | options
+    return run.evaluate(samplers, **options)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_another_model(run, training, step):
+    other = jl.AutoencoderConfig(image_size=32, latent_dim=6, filters=(4, 4, 8, 12))
+    run.train(run.config()["data"], other, training, restart=True)
+    with pytest.raises(StaleError, match=r"latents\.npy: was made with another model; run `jaxlatent encode"):
+        STEPS[step](run)
+    run.encode()
+    with pytest.raises(
+        StaleError,
+        match=r"pairwise,fact=0.7\.npz: was made with other latents; run `jaxlatent fit .* --sampler",
+    ):
+        STEPS[step](run)
+    run.fit("pairwise:fact=0.7")
+    run.sampler()
+
+
+def test_other_images_under_the_same_name(run, other_images):
+    """The model was trained on others, and so nothing says what an encoding of these would be."""
+    config = run.config() | {"data": other_images}
+    run.path("config.json").write_text(json.dumps(config))
+    for step in (run.encode, lambda: evaluated(run)):
+        with pytest.raises(StaleError, match=r"its images are others than those that .* was trained on"):
+            step()
+
+
+def test_a_file_that_was_changed_by_hand(run):
+    np.save(run.path("latents.npy"), np.load(run.path("latents.npy")) + 1)
+    with pytest.raises(
+        StaleError, match=r"latents\.npy: was changed after it was made; run `jaxlatent encode"
+    ):
+        run.fit("gaussian")
+    run.path("origins/latents.npy.json").unlink()
+    with pytest.raises(StaleError, match=r"nothing says what it was made from; run `jaxlatent encode"):
+        run.fit("gaussian")
+
+
+def test_the_report_leaves_out_the_evaluation_of_another_sampler(run, undrawn, caplog):
+    """In 0.1: fit --fact 0.7, evaluate, fit --fact 3, report; the page showed the old sampler's precision."""
+    run.fit("pairwise:fact=0.7", name="own")
+    rows = evaluated(run)
+    assert [row.title for row in rows][-2:] == ["own (of this run)", "pairwise, fact 0.7 (of this run)"]
+    assert "<h2>Evaluation</h2>" in run.report().read_text(encoding="utf-8")
+    run.fit("pairwise:fact=3", name="own")
+    with caplog.at_level("WARNING"):
+        page = run.report()
+    assert "<h2>Evaluation</h2>" not in page.read_text(encoding="utf-8")
+    assert "evaluation.csv: was made with another samplers/own.npz; run `jaxlatent evaluate" in caplog.text
+    again = evaluated(run)
+    assert "<h2>Evaluation</h2>" in run.report().read_text(encoding="utf-8")
+    # Only the row of what has changed is measured again.
+    kept = {row.title: row.vectors_per_second for row in rows}
+    measured = {row.title for row in again if row.vectors_per_second != kept[row.title]}
+    assert measured == {"own (of this run)"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"seed": 1}, {"count": 40}, {"features": lambda images: images[:, ::8, ::8].mean((1, 2)) * 1.0}],
+)
+def test_rows_of_another_seed_number_or_features_are_measured_anew(run, changed):
+    first = {row.title: row for row in evaluated(run)}
+    for row in evaluated(run, **changed):
+        assert row.vectors_per_second is None or row.vectors_per_second != first[row.title].vectors_per_second
+        assert row.seed == changed.get("seed", 0)
+    found = read_evaluation(run)
+    assert {row.model for row in found.rows} == {run.digest("model")[:12]}
+    assert {row.features for row in found.rows} == {"encoder"} or "features" in changed
+
+
+def test_an_interrupted_evaluation_keeps_its_rows(run, monkeypatch, caplog):
+    find, calls = jl.evaluation.comparison.copies, []
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return find(*arguments)
+
+    monkeypatch.setattr(jl.evaluation.comparison, "copies", stop)
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(run, ["gaussian", "box"])
+    with pytest.raises(
+        StaleError, match=r"was interrupted; run `jaxlatent evaluate .* once more, it goes on"
+    ):
+        read_evaluation(run)
+    with caplog.at_level("INFO"):
+        rows = evaluated(run, ["gaussian", "box"])
+    assert "3 rows were measured before and are kept" in caplog.text
+    assert len(calls) == 2 + len(rows) - 3
+    assert [row.title for row in read_evaluation(run).rows] == [row.title for row in rows]
+
+
+def test_a_classifier_without_labels(run):
+    with pytest.raises(ValueError, match=r"features: a classifier needs labels to be trained on .*encoder"):
+        evaluated(run, features="classifier")
+    assert {row.features for row in evaluated(run, features=None)} == {"encoder"}
+
+
+def test_pictures_when_the_data_have_moved(made, run, undrawn, tmp_path):
+    config = run.config() | {"data": str(tmp_path / "gone.npy")}
+    run.path("config.json").write_text(json.dumps(config))
+    run.sample(10)
+    run.report()
+    training, validation = run.pictured()
+    np.testing.assert_array_equal(training, made.images(made.config(), "train", 16))
+    np.testing.assert_array_equal(validation, made.images(made.config(), "validation")[:100])
+
+
+def test_a_run_that_was_moved_stays_whole(made, tmp_path):
+    shutil.copytree(made.folder, tmp_path / "elsewhere")
+    moved = jl.Run(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(moved.latents(), made.latents())
+    moved.sampler()
+
+
+def test_origins_say_all(made):
+    origin = json.loads(made.path("origins/samplers/pairwise,fact=0.7.npz.json").read_text())
+    assert origin["step"] == ["fit", "--sampler", "pairwise:fact=0.7"]
+    assert origin["inputs"] == {"latents.npy": made.digest("latents.npy")}
+    assert origin["options"] == {"sampler": "pairwise:fact=0.7"}
+    assert set(origin["versions"]) == {"jaxlatent", "jax", "flax", "optax", "numpy"}
