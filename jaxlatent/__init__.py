@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         load_model,
         save_model,
     )
-    from jaxlatent.data import Labels, load_images
+    from jaxlatent.data import Labels, load_images, load_labelled
     from jaxlatent.generation.bulk import generate_to
     from jaxlatent.generation.encode import encode_to
     from jaxlatent.generation.export import export, load_safetensors, save_safetensors
@@ -68,6 +68,7 @@ _LATER = {
     "Labels": "jaxlatent.data",
     "Run": "jaxlatent.run",
     "load_images": "jaxlatent.data",
+    "load_labelled": "jaxlatent.data",
     "generate_to": "jaxlatent.generation.bulk",
     "encode_to": "jaxlatent.generation.encode",
     "export": "jaxlatent.generation.export",
@@ -123,6 +124,7 @@ __all__ = [
     "load",
     "load_exported",
     "load_images",
+    "load_labelled",
     "load_model",
     "load_safetensors",
     "open_latents",

@@ -1,11 +1,10 @@
 """Files that are either whole or absent."""
 
-import csv
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,13 +90,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_table(
-    path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Iterable[object]]
-) -> None:
-    """Writes a CSV file with a line of names, whole or not at all; None is empty, numbers are in full."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import jaxlatent as jl
-from jaxlatent.report.figure import BLUE, GREEN, ORANGE, VERMILION, save_figure
+from jaxlatent.report.plots.figure import BLUE, GREEN, ORANGE, VERMILION, save_figure
 from jaxlatent.sampling.tables.densities import UniformDensity
 from jaxlatent.sampling.tables.largest import max_law
 

@@ -33,11 +33,11 @@ import jaxlatent as jl
 from jaxlatent._cores import cores
 from jaxlatent._files import atomic_path
 from jaxlatent.cli.console import open_log
-from jaxlatent.evaluation import Row, TradeoffPoint, cached_features, read_rows
+from jaxlatent.evaluation import Row, TradeoffPoint, cached_features, read_records
 from jaxlatent.evaluation.features import Features
 from jaxlatent.report.document import Table, slug
-from jaxlatent.report.evaluation import plot_tradeoff
-from jaxlatent.report.figure import save_figure
+from jaxlatent.report.plots.figure import save_figure
+from jaxlatent.report.sections.evaluation import plot_tradeoff
 from jaxlatent.run import Run
 from jaxlatent.sampling import Spec
 
@@ -101,7 +101,7 @@ def main() -> None:
         (asked.out / folder).mkdir(parents=True, exist_ok=True)
     open_log(asked.out / "log.txt")
     runs = {name: trained(asked.out, name, asked.data, asked.epochs) for name in names}
-    images, labels = jl.load_images(asked.data, split="train", return_labels=True, progress=True)
+    images, labels = jl.load_labelled(asked.data, split="train", progress=True)
     kept = asked.out / "features"
     features = cached_features(kept, jax.random.key(0), images, labels.values, progress=True)
     networks = [compared(name, runs[name], chosen[name], features, asked.count) for name in names]
@@ -143,7 +143,7 @@ def samplers_of(name: str, given: Sequence[str] | None = None) -> list[Spec]:
 def compared(name: str, run: Run, chosen: Sequence[Spec], features: Features, count: int) -> Network:
     """Compares samplers on a network, unless that very comparison lies in the run."""
     table, points = run.path("evaluation.csv"), run.path("tradeoff.csv")
-    rows = read_rows(table, Row) if table.exists() else []
+    rows = read_records(table, Row) if table.exists() else []
     texts = [str(spec) for spec in chosen]
     first = name == FIRST
     measured = {(row.spec, row.n) for row in rows}
@@ -153,7 +153,7 @@ def compared(name: str, run: Run, chosen: Sequence[Spec], features: Features, co
             texts, count=count, features=features, tradeoff=first, faces=None if first else False
         )
     named = {row.spec or row.title: row for row in rows}
-    return Network(name, run, named, read_rows(points, TradeoffPoint) if points.exists() else [])
+    return Network(name, run, named, read_records(points, TradeoffPoint) if points.exists() else [])
 
 
 def document(

@@ -15,8 +15,8 @@ from jaxlatent.evaluation.attributes import attribute_clusters, attribute_shares
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.latent.normality import component_tests, radius_law
 from jaxlatent.report.document import Cell, Table
-from jaxlatent.report.evaluation import comparison_table
-from jaxlatent.report.figure import BLUE, GREEN, ORANGE, VERMILION, legend_below, new_axes
+from jaxlatent.report.plots.figure import BLUE, GREEN, ORANGE, VERMILION, legend_below, new_axes
+from jaxlatent.report.sections.evaluation import comparison_table
 from jaxlatent.run import Run
 from jaxlatent.sampling import Spec
 from jaxlatent.sampling.fitting.region import fit_frame

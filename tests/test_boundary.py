@@ -22,7 +22,7 @@ import pytest
 import jaxlatent as jl
 from jaxlatent import evaluation, latent, report
 from jaxlatent._random import seed_key
-from jaxlatent.data.synthetic import FACTORS, render_faces, sample_factors, synthetic_faces
+from jaxlatent.data.faces import FACTORS, render_faces, sample_factors, synthetic_faces
 from jaxlatent.evaluation.attributes import attribute_clusters, attribute_shares
 from jaxlatent.latent.core import robust_core
 from jaxlatent.latent.coverage import coverage_curves
@@ -568,12 +568,11 @@ EXCEPTIONS = {
         *("load_safetensors", "open_latents", "repair", "save_model", "save_safetensors", "verify", "export"),
         *(
             "evaluation.load_classifier",
-            "evaluation.read_rows",
-            "evaluation.write_rows",
-            "evaluation.write_csv",
+            "evaluation.read_records",
+            "evaluation.write_records",
         ),
         *("report.Pictured", "report.Evaluated", "report.plot_tradeoff", "report.save_figure"),
-        *("report.plot_history", "report.load_latents", "Spec", "Run"),
+        *("report.plot_history", "latent.load_latents", "Spec", "Run", "load_labelled"),
     },
     "abstract": {"Sampler"},
     "options, with the cases of what takes them": {"latent.PointOptions"},

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxlatent.evaluation import Row, TradeoffPoint, write_rows
+from jaxlatent.evaluation import Row, TradeoffPoint, write_records
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report.document import Table
 from jaxlatent.run import Run
@@ -128,7 +128,7 @@ def test_a_comparison_that_was_made_is_not_made_again(study, tmp_path):
         def evaluate(self, samplers, *, count, **options):
             asked.append((samplers, count, options))
             rows = [row("gaussian", "gaussian", 3.0)]
-            write_rows(self.path("evaluation.csv"), rows)
+            write_records(self.path("evaluation.csv"), Row, rows)
             return rows
 
     run, specs = Fake(tmp_path), [Spec.parse("gaussian")]

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 import jaxlatent as jl
-from jaxlatent.data.synthetic import synthetic_faces
+from jaxlatent.data.faces import sample_factors, synthetic_faces
 from jaxlatent.evaluation.classifier import Classifier
 
 CONFIG = jl.AutoencoderConfig(image_size=32, latent_dim=4, filters=(4, 4, 4, 8), norm="group")
@@ -28,7 +28,7 @@ def fit(folder, images, *, resume=False):
 
 def write(folder):
     """Trains a tiny network, encodes, fits a sampler, and keeps what comes out of all."""
-    images, factors = synthetic_faces(24, image_size=32, seed=2**40, return_factors=True)
+    images, factors = synthetic_faces(24, image_size=32, seed=2**40), sample_factors(2**40, 0, 24)
     model, history = fit(folder, images)
     z = jl.encode(model, images)
     sampler = jl.PairwiseSampler.fit(z, n_components=2)

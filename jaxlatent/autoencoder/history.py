@@ -1,13 +1,11 @@
 """The record of a training, one row an epoch."""
 
-import csv
 import dataclasses
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from jaxlatent._files import write_table
+from jaxlatent._records import columns, read_records, write_records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +31,7 @@ class EpochRecord:
     seconds: float
 
 
-_COLUMNS = tuple(f.name for f in dataclasses.fields(EpochRecord))
+_COLUMNS = tuple(columns(EpochRecord))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +76,7 @@ class History:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Writes the records with a header; numbers are written so that reading gives them back."""
-        write_table(path, _COLUMNS, (dataclasses.astuple(r) for r in self.records))
+        write_records(path, EpochRecord, self.records)
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> "History":
@@ -88,8 +86,4 @@ class History:
             FileNotFoundError: if there is no such file.
             ValueError: if the columns are others.
         """
-        with Path(path).open(newline="") as file:
-            header, *rows = csv.reader(file)
-        if tuple(header) != _COLUMNS:
-            raise ValueError(f"{path}: expected the columns {','.join(_COLUMNS)}")
-        return cls(tuple(EpochRecord(int(r[0]), *map(float, r[1:])) for r in rows))
+        return cls(tuple(read_records(path, EpochRecord)))

@@ -7,7 +7,7 @@ import click
 from jaxlatent.cli.console import open_run
 from jaxlatent.cli.options import run_argument, seed_option
 from jaxlatent.cli.tables import print_table
-from jaxlatent.report.evaluation import comparison_table
+from jaxlatent.report.sections.evaluation import comparison_table
 from jaxlatent.run.evaluation import FeatureName
 from jaxlatent.sampling import SAMPLERS
 

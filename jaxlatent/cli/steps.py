@@ -21,7 +21,7 @@ from jaxlatent.cli.options import (
     source_argument,
 )
 from jaxlatent.cli.tables import print_table
-from jaxlatent.report.decoded import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
+from jaxlatent.report.sections.images import SWEEP_COMPONENTS, SWEEP_FACTS, sweep_table
 from jaxlatent.run.latents import report_latents, sample_to
 from jaxlatent.sampling import SAMPLERS
 from jaxlatent.sampling.spec import DEFAULT

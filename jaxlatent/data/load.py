@@ -5,7 +5,7 @@ import re
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypedDict, Unpack
 
 import jax
 import numpy as np
@@ -17,10 +17,10 @@ from jaxlatent.data.arrays import open_array, read_array
 from jaxlatent.data.cache import cache_folder, cache_key, read_entry, write_entry
 from jaxlatent.data.celeba import open_celeba
 from jaxlatent.data.decode import Unreadable, decode, refuse
+from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
 from jaxlatent.data.folder import open_folder, open_zip
 from jaxlatent.data.source import ImageSource, Labels
 from jaxlatent.data.splits import SPLITS
-from jaxlatent.data.synthetic import FACTORS, synthetic_faces
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
@@ -29,36 +29,17 @@ _FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, cel
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
 
-@overload
-def load_images(
-    spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
-    *,
-    image_size: int = ...,
-    split: str | None = ...,
-    limit: int | None = ...,
-    cache: _Path | Literal[False] | None = ...,
-    strict: bool = ...,
-    seed: int = ...,
-    data_dir: _Path | None = ...,
-    return_labels: Literal[False] = ...,
-    progress: bool = ...,
-) -> _Images: ...
+class LoadOptions(TypedDict, total=False):
+    """The options of `load_images`."""
 
-
-@overload
-def load_images(
-    spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
-    *,
-    image_size: int = ...,
-    split: str | None = ...,
-    limit: int | None = ...,
-    cache: _Path | Literal[False] | None = ...,
-    strict: bool = ...,
-    seed: int = ...,
-    data_dir: _Path | None = ...,
-    return_labels: Literal[True],
-    progress: bool = ...,
-) -> tuple[_Images, Labels]: ...
+    image_size: int
+    split: str | None
+    limit: int | None
+    cache: _Path | Literal[False] | None
+    strict: bool
+    seed: int
+    data_dir: _Path | None
+    progress: bool
 
 
 def load_images(
@@ -71,9 +52,8 @@ def load_images(
     strict: bool = False,
     seed: int = 0,
     data_dir: _Path | None = None,
-    return_labels: bool = False,
     progress: bool = False,
-) -> _Images | tuple[_Images, Labels]:
+) -> _Images:
     """Loads images as equal squares of 8-bit RGB.
 
     Sources, by `spec`:
@@ -109,43 +89,77 @@ def load_images(
         seed: of the procedural faces, where `spec` names none; unused otherwise.
         data_dir: TFDS's data folder, for `tfds:` alone; None for $TFDS_DATA_DIR or else TFDS's
             default.
-        return_labels: also give labels: CelebA's attributes, the factors of procedural faces.
         progress: show a progress bar.
 
     Returns:
         uint8 (n, image_size, image_size, 3), perhaps a read-only memory map of the cache or a view
-        of the array given; with `return_labels` the `Labels` of the same n images as well.
+        of the array given. `load_labelled` gives labels, too.
 
     Raises:
         FileNotFoundError: if a path, one of CelebA's files or a prepared data set is missing.
         OSError: if the cache cannot be written.
         TypeError: if an argument or an array has the wrong type.
         ValueError: if an argument is out of its range or not understood, a source holds no images
-            (of the split), none can be read, one cannot and `strict` is set, or labels are asked of
-            a source that has none.
+            (of the split), none can be read, or one cannot and `strict` is set.
     """
-    image_size, seed = as_count("image_size", image_size, 1), as_seed(seed)
+    options = LoadOptions(
+        image_size=image_size,
+        split=split,
+        limit=limit,
+        cache=cache,
+        strict=strict,
+        seed=seed,
+        data_dir=data_dir,
+        progress=progress,
+    )
+    return _load(spec, options, labelled=False)[0]
+
+
+def load_labelled(
+    spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."], **options: Unpack[LoadOptions]
+) -> tuple[_Images, Labels]:
+    """Loads images and what is known of each: CelebA's attributes, the factors of procedural faces.
+
+    Args:
+        spec: see `load_images`.
+        **options: as there.
+
+    Returns:
+        The images of `load_images`, and the labels of the same n.
+
+    Raises:
+        ValueError: if the source has no labels; else as there.
+    """
+    images, labels = _load(spec, options, labelled=True)
+    assert labels is not None
+    return images, labels
+
+
+def _load(
+    spec: _Path | np.ndarray | jax.Array, options: LoadOptions, *, labelled: bool
+) -> tuple[_Images, Labels | None]:
+    split, limit, strict = options.get("split"), options.get("limit"), options.get("strict", False)
+    data_dir, progress = options.get("data_dir"), options.get("progress", False)
+    image_size = as_count("image_size", options.get("image_size", 64), 1)
+    seed = as_seed(options.get("seed", 0))
     split = None if split is None else as_choice("split", split, SPLITS)
     limit = None if limit is None else as_count("limit", limit, 1)
-    folder = cache_folder(cache)
+    folder = cache_folder(options.get("cache"))
     kind, rest = _kind(spec)
     if data_dir is not None and kind != "tfds":
         raise ValueError("data_dir: only for a spec tfds:NAME; leave it out")
     if kind == "synthetic":
-        images, labels = _synthetic(
-            rest, image_size, split, limit, seed, labelled=return_labels, progress=progress
-        )
-        return (images, labels) if labels is not None else images
+        return _synthetic(rest, image_size, split, limit, seed, labelled=labelled, progress=progress)
 
     source = _open(spec, kind, rest, data_dir)
-    if return_labels and source.labels is None:
+    if labelled and source.labels is None:
         raise ValueError(f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have")
     everything = np.arange(len(source.names))
     chosen = everything if split is None else everything[np.array(source.partition()) == split]
     if not len(chosen):
         raise ValueError(f"{source.title}: none of its {len(everything)} images is of the split {split}")
     # Before the long work, as the labels' files may be missing.
-    labels = source.labels(chosen[:limit]) if return_labels and source.labels else None
+    labels = source.labels(chosen[:limit]) if labelled and source.labels else None
     failures: list[Unreadable] = []
     if source.pixels is not None and source.pixels.shape[1:3] == (image_size, image_size):
         images = _take(source.pixels, chosen[:limit])
@@ -164,12 +178,12 @@ def load_images(
         warnings.warn(
             f"{source.title}: left out {len(failures)} of {len(images)} images that cannot be "
             f"read; the first, {failures[0].name}: {failures[0].reason}",
-            stacklevel=2,
+            stacklevel=3,
         )
         readable = np.delete(np.arange(len(images)), [failure.index for failure in failures])
         images = _take(images, readable)
         labels = labels and _take_labels(labels, readable)
-    return (images, labels) if labels is not None else images
+    return images, labels
 
 
 def _kind(spec: object) -> tuple[str, str]:
@@ -269,15 +283,9 @@ def _synthetic(
             f"spec: expected synthetic:N or synthetic:N@SEED with whole numbers, N from 1 to "
             f"2**30, got 'synthetic:{text}'"
         )
-    draw = partial(
-        synthetic_faces,
-        int(match[1]) if limit is None else min(int(match[1]), limit),
-        image_size=image_size,
-        seed=seed if match[2] is None else int(match[2]),
-        start=SPLITS.index(split or "train") * _SPLIT_STRIDE,
-        progress=progress,
-    )
-    if not labelled:
-        return draw(), None
-    images, factors = draw(return_factors=True)
-    return images, Labels(FACTORS, factors)
+    n = int(match[1]) if limit is None else min(int(match[1]), limit)
+    seed = seed if match[2] is None else int(match[2])
+    start = SPLITS.index(split or "train") * _SPLIT_STRIDE
+    images = synthetic_faces(n, image_size=image_size, seed=seed, start=start, progress=progress)
+    factors = np.asarray(sample_factors(seed, start, n)) if labelled else None
+    return images, None if factors is None else Labels(FACTORS, factors)

@@ -1,5 +1,7 @@
 """Whether what is drawn is any good: measures of generated vectors and images against real ones."""
 
+from jaxlatent._records import read_records as read_records
+from jaxlatent._records import write_records as write_records
 from jaxlatent.evaluation.classifier import ClassifierFeatures as ClassifierFeatures
 from jaxlatent.evaluation.classifier import load_classifier as load_classifier
 from jaxlatent.evaluation.classifier_training import ClassifierConfig as ClassifierConfig
@@ -21,11 +23,8 @@ from jaxlatent.evaluation.neighbours import nearest_distances as nearest_distanc
 from jaxlatent.evaluation.references import References as References
 from jaxlatent.evaluation.rows import Row as Row
 from jaxlatent.evaluation.rows import TradeoffPoint as TradeoffPoint
-from jaxlatent.evaluation.rows import read_rows as read_rows
-from jaxlatent.evaluation.rows import write_rows as write_rows
 from jaxlatent.evaluation.sweep import SweepCell as SweepCell
 from jaxlatent.evaluation.sweep import sweep as sweep
-from jaxlatent.evaluation.sweep import write_csv as write_csv
 from jaxlatent.evaluation.tradeoff import tradeoff as tradeoff
 from jaxlatent.evaluation.two_sample import classifier_two_sample_test as classifier_two_sample_test
 from jaxlatent.evaluation.two_sample import energy_distance as energy_distance

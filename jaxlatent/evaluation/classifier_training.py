@@ -110,7 +110,7 @@ def fit_features(
         images: uint8 in [0, 255] or floating point in [0, 1], (n, h, h, 3), h a multiple of 2 to the number
             of filters, n >= 1. Memory maps are read a few batches at a time.
         labels: (n, k), k >= 1: attributes as integers -1 and 1, or 0 and 1, or as booleans; or finite
-            factors, floating point. `load_images(..., return_labels=True)` gives them as `labels.values`.
+            factors, floating point. `load_labelled` gives them as `labels.values`.
         config: network and training; default `ClassifierConfig()`.
         progress: show a bar where standard error is a terminal.
 

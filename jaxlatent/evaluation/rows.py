@@ -1,18 +1,9 @@
 """What an evaluation measures, one record a line, as a CSV file keeps it."""
 
-import csv
-import dataclasses
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 from jaxtyping import UInt8
-
-from jaxlatent._files import write_table
-from jaxlatent._pytree import alternatives
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,42 +86,3 @@ class TradeoffPoint:
     frechet: float
     precision: float
     recall: float
-
-
-Record = TypeVar("Record", Row, TradeoffPoint)
-
-
-def columns(record: type) -> dict[str, Any]:
-    """Names and types of what a file keeps of a record: all but images."""
-    kinds = get_type_hints(record)
-    return {field.name: kinds[field.name] for field in dataclasses.fields(record) if field.name != "images"}
-
-
-def write_rows(path: str | os.PathLike[str], rows: Iterable[Row] | Iterable[TradeoffPoint]) -> None:
-    """Writes records as CSV, a line each under a line of names, whole or not at all; None is empty."""
-    records = list(rows)
-    names = list(columns(type(records[0])))
-    write_table(path, names, ([getattr(row, name) for name in names] for row in records))
-
-
-def read_rows(path: str | os.PathLike[str], record: type[Record]) -> list[Record]:
-    """Reads what `write_rows` wrote, without the images.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no table of such records.
-    """
-    kinds = columns(record)
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    if not lines or list(lines[0]) != list(kinds):
-        raise ValueError(f"{path}: is no table of this version; run `jaxlatent evaluate` once more")
-    return [record(**{name: _read(line[name], kind) for name, kind in kinds.items()}) for line in lines]
-
-
-def _read(text: str, kind: Any) -> Any:
-    if kind is str:
-        return text
-    if not text:
-        return None
-    return int(text) if int in alternatives(kind) else float(text)

@@ -1,8 +1,6 @@
 """The source's two dials, number of components and scale of the half-widths, turned through a grid."""
 
-import dataclasses
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -11,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_count, as_counts, as_key, as_numbers, as_vectors
-from jaxlatent._files import write_table
 from jaxlatent.latent import HalfWidth, half_width
 from jaxlatent.latent.coverage import coverage_curves
 from jaxlatent.sampling import EllipseBody, PairwiseSampler
@@ -107,9 +104,3 @@ def sweep(
 
 def _radii(standard: Float[Array, "n k"]) -> Float[np.ndarray, " n"]:
     return np.asarray(jnp.linalg.norm(standard, axis=1), np.float64)
-
-
-def write_csv(path: str | os.PathLike[str], cells: Iterable[SweepCell]) -> None:
-    """Writes the numbers of the cells, a line each under a line of names; whole or not at all."""
-    names = [field.name for field in dataclasses.fields(SweepCell) if field.name != "sampler"]
-    write_table(path, names, ([getattr(cell, name) for name in names] for cell in cells))

@@ -4,6 +4,7 @@ from jaxlatent.latent.directions import Direction as Direction
 from jaxlatent.latent.directions import attribute_direction as attribute_direction
 from jaxlatent.latent.ellipses import Ellipse as Ellipse
 from jaxlatent.latent.ellipses import confidence_ellipse as confidence_ellipse
+from jaxlatent.latent.files import load_latents as load_latents
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM as GAUSSIAN_FWHM
 from jaxlatent.latent.half_width import HalfWidth as HalfWidth
 from jaxlatent.latent.half_width import half_width as half_width

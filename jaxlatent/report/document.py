@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._files import atomic_path, write_table
+from jaxlatent._files import atomic_path
+from jaxlatent._records import write_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

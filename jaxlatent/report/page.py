@@ -12,11 +12,12 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._progress import progress_bar
-from jaxlatent.report import decoded, drawn, evaluation, normal, sections
-from jaxlatent.report.decoded import Pictured
 from jaxlatent.report.document import Chapter, Section, write_document
-from jaxlatent.report.evaluation import Evaluated
-from jaxlatent.report.sections import Latents
+from jaxlatent.report.sections import evaluation, images, latents, normality
+from jaxlatent.report.sections import sampler as samplers
+from jaxlatent.report.sections.evaluation import Evaluated
+from jaxlatent.report.sections.images import Pictured
+from jaxlatent.report.sections.latents import Latents
 from jaxlatent.sampling import Sampler
 
 _LEAST_POINTS = 10
@@ -79,23 +80,23 @@ def build(
 
 def _plan(data: Latents, seen: Pictured | None) -> dict[str, list[Callable[[], Section]]]:
     look = (
-        sections.variance,
-        sections.correlations,
-        sections.half_widths,
-        sections.resolution,
-        sections.contours,
+        latents.variance,
+        latents.correlations,
+        latents.half_widths,
+        latents.resolution,
+        latents.contours,
     )
-    normality = [normal.radii, normal.whole, normal.components, normal.core, normal.coverage]
+    tests = [normality.radii, normality.whole, normality.components, normality.core, normality.coverage]
     if len(data.z) <= 2 * data.pca.n_components:
-        normality.remove(normal.core)
-    images = (decoded.faces, decoded.grid, decoded.traversals, decoded.path)
+        tests.remove(normality.core)
+    shown = (images.faces, images.grid, images.traversals, images.path)
     return {
         "What the data is": [
-            *([partial(decoded.training, seen)] if seen else []),
-            partial(sections.size, data),
+            *([partial(images.training, seen)] if seen else []),
+            partial(latents.size, data),
         ],
         "How the latent space looks": [partial(make, data) for make in look],
-        "How normal it is": [partial(make, data) for make in normality],
-        "What the sampler does": [partial(make, data) for make in (drawn.planes, drawn.radii)],
-        "What comes out": [partial(make, data, seen) for make in images] if seen else [],
+        "How normal it is": [partial(make, data) for make in tests],
+        "What the sampler does": [partial(make, data) for make in (samplers.planes, samplers.radii)],
+        "What comes out": [partial(make, data, seen) for make in shown] if seen else [],
     }

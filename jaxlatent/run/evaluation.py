@@ -13,15 +13,15 @@ from PIL import Image
 from jaxlatent import evaluation, report
 from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._random import seed_key
-from jaxlatent.data import load_images
+from jaxlatent.data import load_labelled
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.comparison import specs
 from jaxlatent.evaluation.features import Features
 from jaxlatent.evaluation.references import LEAST
 from jaxlatent.generation.digest import identity
-from jaxlatent.report.decoded import sweep_counts
 from jaxlatent.report.document import slug
-from jaxlatent.report.evaluation import Evaluated, plot_tradeoff
+from jaxlatent.report.sections.evaluation import Evaluated, plot_tradeoff
+from jaxlatent.report.sections.images import sweep_counts
 from jaxlatent.run.folder import LATENTS, RunFolder, sampler_result, sampler_title
 from jaxlatent.run.origin import StaleError
 from jaxlatent.sampling import Sampler, Spec
@@ -104,7 +104,7 @@ class _TableOfRun:
         if any(origin.inputs.get(name) != self.run.digest(name) for name in ("model", "images", LATENTS)):
             return {}
         kept = {}
-        for row in evaluation.read_rows(self.run.path(_TABLE), evaluation.Row):
+        for row in evaluation.read_records(self.run.path(_TABLE), evaluation.Row):
             result = sampler_result(self.own[row.title]) if row.title in self.own else LATENTS
             same = origin.inputs.get(result) == self.run.digest(result)
             if same and self._grid(row).exists():
@@ -137,7 +137,7 @@ class _TableOfRun:
             if path not in wanted:
                 path.unlink()
         if points:
-            evaluation.write_rows(self.run.path(_POINTS), points)
+            evaluation.write_records(self.run.path(_POINTS), evaluation.TradeoffPoint, points)
         else:
             self.run.path(_POINTS).unlink(missing_ok=True)
         figure: Any = plot_tradeoff(points, rows).figure
@@ -145,7 +145,7 @@ class _TableOfRun:
         self._write(rows, complete=True)
 
     def _write(self, rows: Sequence[evaluation.Row], *, complete: bool) -> None:
-        evaluation.write_rows(self.run.path(_TABLE), rows)
+        evaluation.write_records(self.run.path(_TABLE), evaluation.Row, rows)
         titles = {row.title for row in rows}
         own = [sampler_result(name) for title, name in self.own.items() if title in titles]
         inputs = ("model", "images", LATENTS, *own)
@@ -167,9 +167,9 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     origin = run.check(_TABLE)
     if not origin.options.get("complete"):
         raise StaleError(f"{path}: was interrupted; run {origin.command(run.folder)} once more, it goes on")
-    rows = evaluation.read_rows(path, evaluation.Row)
+    rows = evaluation.read_records(path, evaluation.Row)
     points = run.path(_POINTS)
-    traded = evaluation.read_rows(points, evaluation.TradeoffPoint) if points.exists() else []
+    traded = evaluation.read_records(points, evaluation.TradeoffPoint) if points.exists() else []
     grids = {}
     for row in rows:
         with Image.open(run.path(f"{_GRIDS}/{slug(row.title)}.png")) as image:
@@ -199,12 +199,11 @@ def _features(
         return given, identity(given)
     if given is None or as_choice("features", given, get_args(FeatureName)) == "classifier":
         try:
-            _, labels = load_images(
+            _, labels = load_labelled(
                 asked["data"],
                 image_size=asked["autoencoder"]["image_size"],
                 split="train",
                 limit=asked["limit"],
-                return_labels=True,
                 progress=run.progress,
             )
         except ValueError as error:  # the images themselves have been loaded

@@ -9,7 +9,7 @@ from jaxlatent import report, storage
 from jaxlatent._boundary import as_count
 from jaxlatent._files import atomic_path
 from jaxlatent._random import seed_key
-from jaxlatent.report.latents import load_latents
+from jaxlatent.latent.files import load_latents
 from jaxlatent.sampling import Sampler, Spec
 from jaxlatent.sampling.spec import DEFAULT
 
@@ -68,7 +68,7 @@ def report_latents(
     """Fits a sampler to a file of latents and writes it, sampler.npz, beside the report on them.
 
     Args:
-        latents: a .npy or .npz file, see `jaxlatent.report.latents.load_latents`.
+        latents: a .npy or .npz file, see `jaxlatent.latent.files.load_latents`.
         folder: made if absent.
         sampler: as `jaxlatent.sampling.Spec.parse` reads it.
         seed: of the vectors that are drawn for the report.

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxlatent._boundary import as_vectors
-from jaxlatent._files import write_table
+from jaxlatent._records import write_table
 from jaxlatent.autoencoder import Autoencoder, encode
 from jaxlatent.data import load_images
 from jaxlatent.data.arrays import read_array
-from jaxlatent.report.latents import load_latents
+from jaxlatent.latent.files import load_latents
 from jaxlatent.run.evaluation import unseen_images
 from jaxlatent.run.folder import RunFolder
 from jaxlatent.run.latents import load_sampler

@@ -31,8 +31,8 @@ from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.features import Features
 from jaxlatent.generation import encode_to, generate
 from jaxlatent.generation.export import export
-from jaxlatent.report.decoded import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
-from jaxlatent.report.sections import ellipse_body
+from jaxlatent.report.sections.images import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
+from jaxlatent.report.sections.latents import ellipse_body
 from jaxlatent.run.evaluation import FeatureName, evaluate_run, read_evaluation
 from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, sampler_title
 from jaxlatent.run.origin import StaleError, command, library_versions
@@ -269,7 +269,7 @@ class Run(RunFolder):
         z, model = self.latents(), self.model()
         chosen = components or sweep_counts(fit_frame(z).n_components)
         cells = evaluation.sweep(z, chosen, facts, key, count)
-        evaluation.write_csv(self.path("sweep.csv"), cells)
+        evaluation.write_records(self.path("sweep.csv"), evaluation.SweepCell, cells)
         self.record("sweep.csv", ("sweep",), "model", LATENTS, seed=seed, count=count)
         images = sweep_images(cells, model, key)
         self._save_figure(report.plot_sweep(images, "Components and scale of the half-widths"), "sweep")

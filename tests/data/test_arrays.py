@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlatent.data import load_images
+from jaxlatent.data import load_images, load_labelled
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
 
@@ -116,4 +116,4 @@ def test_arrays_that_are_no_images(array, error, message):
 
 def test_arrays_have_no_labels():
     with pytest.raises(ValueError, match="spec: has no labels"):
-        load_images(PIXELS, return_labels=True)
+        load_labelled(PIXELS)

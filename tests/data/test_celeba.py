@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlatent.data import Labels, load_images
+from jaxlatent.data import Labels, load_images, load_labelled
 
 NAMES = ("Bald", "Eyeglasses", "Smiling")
 FILES = tuple(f"{i:06d}.jpg" for i in range(1, 31))
@@ -73,7 +73,7 @@ def test_official_splits_are_views_of_the_cache(folder):
 
 
 def test_labels(folder):
-    images, labels = load_images(f"celeba:{folder}", split="validation", limit=4, return_labels=True)
+    images, labels = load_labelled(f"celeba:{folder}", split="validation", limit=4)
     assert numbers(images) == [20, 21, 22, 23]
     assert isinstance(labels, Labels)
     assert labels.names == NAMES
@@ -90,7 +90,7 @@ def test_labels_of_unreadable_images_are_left_out(folder):
     (folder / "img_align_celeba.zip").unlink()
     (folder / "img_align_celeba" / FILES[1]).write_bytes(jpeg(1)[:900])
     with pytest.warns(UserWarning, match=rf"left out 1 of 30 .*{FILES[1]}"):
-        images, labels = load_images(f"celeba:{folder}", return_labels=True)
+        images, labels = load_labelled(f"celeba:{folder}")
     kept = [0, *range(2, 30)]
     assert numbers(images) == kept
     np.testing.assert_array_equal(labels.values, VALUES[kept])
@@ -101,7 +101,7 @@ def test_labels_of_unreadable_images_are_left_out(folder):
 
 def test_text_files_are_only_needed_for_what_they_tell(folder):
     (folder / "identity_CelebA.txt").unlink()
-    _, labels = load_images(f"celeba:{folder}", return_labels=True)
+    _, labels = load_labelled(f"celeba:{folder}")
     assert labels.identities is None
     (folder / "list_attr_celeba.txt").unlink()
     assert len(load_images(f"celeba:{folder}", split="test")) == 4
@@ -110,7 +110,7 @@ def test_text_files_are_only_needed_for_what_they_tell(folder):
     with pytest.raises(FileNotFoundError, match=r"list_eval_partition\.txt: needed .* splits"):
         load_images(f"celeba:{folder}", split="train")
     with pytest.raises(FileNotFoundError, match=r"list_attr_celeba\.txt: needed .* attributes"):
-        load_images(f"celeba:{folder}", return_labels=True)
+        load_labelled(f"celeba:{folder}")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_damaged_text_files_are_named(folder, file, line, message):
     lines[at] = line
     (folder / file).write_text("\n".join(lines))
     with pytest.raises(ValueError, match=file.replace(".", r"\.")) as error:
-        load_images(f"celeba:{folder}", split="train", return_labels=True)
+        load_labelled(f"celeba:{folder}", split="train")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -153,9 +153,7 @@ def test_a_folder_without_the_images(tmp_path):
 
 
 def test_the_real_files(celeba_dir, tmp_path):
-    images, labels = load_images(
-        f"celeba:{celeba_dir}", split="validation", limit=200, cache=tmp_path, return_labels=True
-    )
+    images, labels = load_labelled(f"celeba:{celeba_dir}", split="validation", limit=200, cache=tmp_path)
     assert images.shape == (200, 64, 64, 3)
     assert labels.values.shape == (200, 40)
     assert set(np.unique(labels.values)) == {-1, 1}
@@ -166,7 +164,7 @@ def test_the_real_files(celeba_dir, tmp_path):
                 face = image.crop((19, 39, 159, 179)).resize((64, 64), Image.Resampling.LANCZOS)
             np.testing.assert_array_equal(images[i], face)
     parts = [
-        load_images(f"celeba:{celeba_dir}", split=s, limit=20, cache=tmp_path, return_labels=True)
+        load_labelled(f"celeba:{celeba_dir}", split=s, limit=20, cache=tmp_path)
         for s in ("train", "validation", "test")
     ]
     files = [set(labels.files) for _, labels in parts]

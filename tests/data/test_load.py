@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxlatent.data import load, load_images
-from jaxlatent.data.synthetic import FACTORS, synthetic_faces
+from jaxlatent.data import load, load_images, load_labelled
+from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
 
 
 @pytest.fixture
@@ -13,18 +13,17 @@ def asked(monkeypatch) -> list[tuple]:
     """What is asked of the procedural faces: (n, image_size, seed, start)."""
     calls = []
 
-    def record(n, *, image_size, seed, start, progress, return_factors=False):
+    def record(n, *, image_size, seed, start, progress):
         calls.append((n, image_size, seed, start))
-        images = np.zeros((n, image_size, image_size, 3), np.uint8)
-        return (images, np.zeros((n, len(FACTORS)), np.float32)) if return_factors else images
+        return np.zeros((n, image_size, image_size, 3), np.uint8)
 
     monkeypatch.setattr(load, "synthetic_faces", record)
     return calls
 
 
 def test_procedural_faces():
-    images, labels = load_images("synthetic:3@5", split="test", return_labels=True)
-    expected, factors = synthetic_faces(3, seed=5, start=1 << 31, return_factors=True)
+    images, labels = load_labelled("synthetic:3@5", split="test")
+    expected, factors = synthetic_faces(3, seed=5, start=1 << 31), sample_factors(5, 1 << 31, 3)
     np.testing.assert_array_equal(images, expected)
     np.testing.assert_array_equal(labels.values, factors)
     assert labels.names == FACTORS
@@ -118,4 +117,4 @@ def test_a_spec_of_the_wrong_type():
 def test_no_labels(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="has no labels; synthetic:N, celeba:DIR and tfds:celeb_a"):
-        load_images(tmp_path, return_labels=True)
+        load_labelled(tmp_path)

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlatent.data import synthetic
-from jaxlatent.data.synthetic import FACTORS, render_faces, sample_factors, synthetic_faces
+from jaxlatent.data.faces import FACTORS, render_faces, sample_factors, synthetic, synthetic_faces
 
 MIRRORED = ("parting", "yaw", "tilt", "light_direction")
 SIZE = 64
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.optimized
 
 @pytest.fixture(scope="module")
 def faces() -> tuple[np.ndarray, np.ndarray]:
-    return synthetic_faces(96, image_size=SIZE, seed=3, return_factors=True)
+    return synthetic_faces(96, image_size=SIZE, seed=3), np.asarray(sample_factors(3, 0, 96))
 
 
 def neutral(count: int = 1, **values: float) -> np.ndarray:
@@ -57,9 +56,9 @@ def test_shapes_types_and_ranges(faces):
 def test_a_face_depends_on_seed_and_index_alone(faces):
     images, factors = faces
     for start, n in ((0, 1), (0, 33), (31, 2), (5, 64), (95, 1)):
-        part, part_factors = synthetic_faces(n, image_size=SIZE, seed=3, start=start, return_factors=True)
+        part = synthetic_faces(n, image_size=SIZE, seed=3, start=start)
         np.testing.assert_array_equal(part, images[start : start + n])
-        np.testing.assert_array_equal(part_factors, factors[start : start + n])
+        np.testing.assert_array_equal(sample_factors(3, start, n), factors[start : start + n])
 
 
 def test_factors_depend_on_seed_and_index_alone():
@@ -75,9 +74,8 @@ def test_last_indices_and_the_largest_seed_work():
 
 
 def test_no_faces():
-    images, factors = synthetic_faces(0, image_size=SIZE, return_factors=True)
-    assert images.shape == (0, SIZE, SIZE, 3)
-    assert factors.shape == (0, len(FACTORS))
+    assert synthetic_faces(0, image_size=SIZE).shape == (0, SIZE, SIZE, 3)
+    assert sample_factors(0, 0, 0).shape == (0, len(FACTORS))
 
 
 def test_one_compilation_whatever_n(faces):

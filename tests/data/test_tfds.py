@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.datasets.celeb_a import celeb_a_dataset_builder as celeb_a
 
-from jaxlatent.data import load_images
+from jaxlatent.data import load_images, load_labelled
 
 N = 24
 SPLIT = [0] * 14 + [1] * 6 + [2] * 4
@@ -147,7 +147,7 @@ def test_celeb_a_splits_crop_and_cache(celeba_data, tmp_path):
 
 def test_celeb_a_labels(celeba_data, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(celeba_data))
-    images, labels = load_images("tfds:celeb_a:2.1.0", return_labels=True, cache=False)
+    images, labels = load_labelled("tfds:celeb_a:2.1.0", cache=False)
     order = numbers(images)
     assert sorted(labels.names) == sorted(celeb_a.ATTR_HEADINGS)
     assert labels.values.dtype == np.int8
@@ -176,12 +176,12 @@ def test_other_data_sets(tmp_path):
     assert len(train) == 37
     assert sorted([*train, *held_out[:, 0, 0, 0]]) == [i for i in range(40) if i != 7]
     with pytest.raises(ValueError, match="tfds:grey_digits: has no labels"):
-        load_images("tfds:grey_digits", data_dir=tmp_path, return_labels=True)
+        load_labelled("tfds:grey_digits", data_dir=tmp_path)
 
 
 def test_no_tensorflow(celeba_data):
     code = (
-        "import sys; from jaxlatent.data import load_images\n"
+        "import sys; from jaxlatent.data import load_images, load_labelled\n"
         "assert 'tensorflow_datasets' not in sys.modules\n"
         f"x = load_images('tfds:celeb_a', data_dir={str(celeba_data)!r}, cache=False)\n"
         "assert x.shape == (24, 64, 64, 3) and 'tensorflow' not in sys.modules"

@@ -14,9 +14,9 @@ from jaxlatent.evaluation import (
     Row,
     TradeoffPoint,
     compare,
-    read_rows,
+    read_records,
     tradeoff,
-    write_rows,
+    write_records,
 )
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.sampling import InterpolationSampler, Sampler, Spec
@@ -171,15 +171,15 @@ def test_tradeoff(references, z, rows):
 
 def test_csv_gives_back_what_was_written(rows, tmp_path):
     path = tmp_path / "rows.csv"
-    write_rows(path, rows)
-    back = read_rows(path, Row)
+    write_records(path, Row, rows)
+    back = read_records(path, Row)
     assert [_numbers(row) for row in back] == [_numbers(row) for row in rows]
     assert back[0].images is None
     points = [TradeoffPoint("gaussian", "temperature", 0.5, 100, 1.25, 0.9, 0.1)]
-    write_rows(path, points)
-    assert read_rows(path, TradeoffPoint) == points
-    with pytest.raises(ValueError, match="is no table of this version; run `jaxlatent evaluate`"):
-        read_rows(path, Row)
+    write_records(path, TradeoffPoint, points)
+    assert read_records(path, TradeoffPoint) == points
+    with pytest.raises(ValueError, match="is no table of Row of this version"):
+        read_records(path, Row)
 
 
 @pytest.mark.usefixtures("as_without_type_checks")

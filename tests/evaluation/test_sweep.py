@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
-from jaxlatent.evaluation import sweep, write_csv
+from jaxlatent.evaluation import SweepCell, sweep, write_records
 
 COMPONENTS, FACTS = [2, 6], [0.5, 1.0]
 
@@ -54,7 +54,7 @@ def test_cells_of_equal_components_are_scaled_copies(cells):
 
 
 def test_csv_holds_the_cells(tmp_path, cells):
-    write_csv(tmp_path / "new" / "sweep.csv", cells)
+    write_records(tmp_path / "new" / "sweep.csv", SweepCell, cells)
     with (tmp_path / "new" / "sweep.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [

@@ -11,7 +11,7 @@ from jaxlatent.latent.contours import contour_fits
 from jaxlatent.latent.distribution import number_distribution
 from jaxlatent.latent.normality import radius_law
 from jaxlatent.latent.spectrum import Spectrum, correlation, spectrum
-from jaxlatent.report.analysis import (
+from jaxlatent.report.plots.analysis import (
     plot_contours,
     plot_correlation,
     plot_coverage,
@@ -19,10 +19,10 @@ from jaxlatent.report.analysis import (
     plot_number_distributions,
     plot_spectrum,
 )
-from jaxlatent.report.figure import save_figure
-from jaxlatent.report.latent_images import plot_path, plot_sweep, plot_traversals
-from jaxlatent.report.planes import plot_component_grid, plot_component_plane
-from jaxlatent.report.radii import plot_chi_square, plot_radii
+from jaxlatent.report.plots.figure import save_figure
+from jaxlatent.report.plots.latent_images import plot_path, plot_sweep, plot_traversals
+from jaxlatent.report.plots.planes import plot_component_grid, plot_component_plane
+from jaxlatent.report.plots.radii import plot_chi_square, plot_radii
 
 
 @pytest.fixture(scope="module")

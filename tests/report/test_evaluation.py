@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from jaxlatent.evaluation import Row, TradeoffPoint
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report import findings
-from jaxlatent.report.evaluation import Evaluated, comparison_table, plot_tradeoff, sections
+from jaxlatent.report.sections.evaluation import Evaluated, comparison_table, plot_tradeoff, sections
 
 
 def _row(title, frechet, precision, recall, **others):

@@ -16,8 +16,10 @@ from PIL import Image
 
 import jaxlatent as jl
 from jaxlatent import report
-from jaxlatent.report import document, sections
+from jaxlatent.latent import load_latents
+from jaxlatent.report import document
 from jaxlatent.report.document import Table
+from jaxlatent.report.sections import latents as sections
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -157,7 +159,7 @@ def test_load_latents(z, tmp_path):
     np.save(tmp_path / "z.npy", z.astype(np.float64))
     np.savez(tmp_path / "z.npz", latents=z, labels=np.arange(3000))
     for name in ("z.npy", "z.npz"):
-        loaded = report.load_latents(tmp_path / name)
+        loaded = load_latents(tmp_path / name)
         assert loaded.dtype == np.float32
         np.testing.assert_array_equal(loaded, z)
 
@@ -173,7 +175,7 @@ def test_load_latents(z, tmp_path):
 def test_load_latents_errors(content, words, tmp_path):
     np.savez(tmp_path / "z.npz", **content)
     with pytest.raises((ValueError, TypeError), match=words):
-        report.load_latents(tmp_path / "z.npz")
+        load_latents(tmp_path / "z.npz")
 
 
 def test_load_latents_of_another_kind(tmp_path):
@@ -181,7 +183,7 @@ def test_load_latents_of_another_kind(tmp_path):
         path = tmp_path / "z.npy"
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"not a \.npy or"):
-            report.load_latents(path)
+            load_latents(path)
 
 
 # In a frame, because a browser's window is never as narrow as a phone.

@@ -52,7 +52,7 @@ def _table(run):
 def test_writes_tables_and_pictures(evaluated):
     titles = [line["title"] for line in _table(evaluated)]
     assert titles[2:] == ["box, b 1.5", "gaussian", "pairwise, fact 1", "pairwise (of this run)"]
-    points = evaluation.read_rows(evaluated.path("tradeoff.csv"), evaluation.TradeoffPoint)
+    points = evaluation.read_records(evaluated.path("tradeoff.csv"), evaluation.TradeoffPoint)
     assert len(points) == 5 + 6 + 6
     Image.open(evaluated.path("pictures/tradeoff.png")).verify()
     grids = sorted(path.name for path in evaluated.path("pictures/evaluation").iterdir())

@@ -8,9 +8,9 @@ from jaxtyping import Array, Float
 from jaxlatent.latent import GAUSSIAN_FWHM, PCA
 from jaxlatent.report import findings
 from jaxlatent.report.document import Picture, Section, Table
-from jaxlatent.report.planes import plot_component_grid, plot_component_plane
-from jaxlatent.report.radii import plot_radii
-from jaxlatent.report.sections import PLANE_VECTORS, Latents
+from jaxlatent.report.plots.planes import plot_component_grid, plot_component_plane
+from jaxlatent.report.plots.radii import plot_radii
+from jaxlatent.report.sections.latents import PLANE_VECTORS, Latents
 from jaxlatent.sampling import BoxSampler, ExactSampler, PairwiseSampler, Sampler
 from jaxlatent.sampling.laws.ellipsoid import EllipsoidSampler
 from jaxlatent.sampling.laws.gaussian import GaussianSampler

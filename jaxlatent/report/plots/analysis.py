@@ -10,7 +10,7 @@ from jaxlatent.latent import GAUSSIAN_FWHM
 from jaxlatent.latent.contours import ContourFit
 from jaxlatent.latent.distribution import NumberDistribution
 from jaxlatent.latent.spectrum import Spectrum
-from jaxlatent.report.figure import (
+from jaxlatent.report.plots.figure import (
     BLUE,
     GREEN,
     GREY,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlatent.latent.normality import RadiusLaw
-from jaxlatent.report.figure import (
+from jaxlatent.report.plots.figure import (
     BLUE,
     ORANGE,
     VERMILION,

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_count, as_vectors
 from jaxlatent.latent import GAUSSIAN_FWHM, PCA, Ellipse, confidence_ellipse
-from jaxlatent.report.figure import (
+from jaxlatent.report.plots.figure import (
     BLUE,
     ORANGE,
     VERMILION,

@@ -13,9 +13,10 @@ from jaxlatent.latent.contours import HALF_MAXIMUM, ContourFit, contour_fits
 from jaxlatent.latent.fixed_interval import fixed_interval_half_width
 from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.spectrum import correlation, spectrum
-from jaxlatent.report import analysis, findings
+from jaxlatent.report import findings
 from jaxlatent.report.document import Picture, Section, Table
-from jaxlatent.report.planes import plot_latent_planes
+from jaxlatent.report.plots import analysis
+from jaxlatent.report.plots.planes import plot_latent_planes
 from jaxlatent.sampling import EllipseBody, Sampler
 from jaxlatent.sampling.fitting.region import fit_frame
 

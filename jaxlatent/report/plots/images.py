@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Shaped, UInt8
 
 from jaxlatent._boundary import as_count, as_images
-from jaxlatent.report.figure import new_axes
+from jaxlatent.report.plots.figure import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

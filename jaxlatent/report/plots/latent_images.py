@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from jaxlatent._boundary import as_array, as_images, as_vectors
-from jaxlatent.report.figure import ORANGE, VERMILION, new_axes, shade_density, square_limits
-from jaxlatent.report.images import image_grid
+from jaxlatent.report.plots.figure import ORANGE, VERMILION, new_axes, shade_density, square_limits
+from jaxlatent.report.plots.images import image_grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

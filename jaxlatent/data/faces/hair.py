@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jaxlatent.data._face_factors import Face
-from jaxlatent.data._face_head import Head
-from jaxlatent.data._face_shapes import Colour, Plane, cover, oval, rgb, soft, spot
+from jaxlatent.data.faces.factors import Face
+from jaxlatent.data.faces.head import Head
+from jaxlatent.data.faces.shapes import Colour, Plane, cover, oval, rgb, soft, spot
 
 
 class Hair(NamedTuple):

@@ -12,10 +12,10 @@ from jaxlatent.evaluation import SweepCell, sweep
 from jaxlatent.latent import GAUSSIAN_FWHM
 from jaxlatent.report import findings
 from jaxlatent.report.document import Cell, Picture, Section, Table
-from jaxlatent.report.history import plot_history
-from jaxlatent.report.images import plot_comparison
-from jaxlatent.report.latent_images import plot_path, plot_sweep, plot_traversals
-from jaxlatent.report.sections import Latents, component_counts
+from jaxlatent.report.plots.history import plot_history
+from jaxlatent.report.plots.images import plot_comparison
+from jaxlatent.report.plots.latent_images import plot_path, plot_sweep, plot_traversals
+from jaxlatent.report.sections.latents import Latents, component_counts
 from jaxlatent.sampling import BoxSampler, Sampler
 from jaxlatent.sampling.laws.path import PathSampler
 

@@ -40,7 +40,6 @@ relief, on an ellipsoid under a directional lamp.
 """
 
 from functools import partial
-from typing import Literal, overload
 
 import jax
 import jax.numpy as jnp
@@ -50,8 +49,8 @@ from jaxtyping import Array, Float, Float32, Key, UInt8, UInt32
 from jaxlatent._boundary import as_count, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent._random import as_seed, seed_key
-from jaxlatent.data._face_factors import Face, draw_factors
-from jaxlatent.data._face_render import render_face
+from jaxlatent.data.faces.factors import Face, draw_factors
+from jaxlatent.data.faces.render import render_face
 
 FACTORS: tuple[str, ...] = Face._fields
 """Names of the factors, in the order of their columns."""
@@ -113,49 +112,14 @@ def render_faces(
     return jnp.moveaxis(_render(jnp.asarray(factors, jnp.float32), image_size), 1, -1)
 
 
-@overload
-def synthetic_faces(
-    n: int,
-    *,
-    image_size: int = ...,
-    seed: int = ...,
-    start: int = ...,
-    return_factors: Literal[False] = ...,
-    progress: bool = ...,
-) -> UInt8[np.ndarray, "n size size 3"]: ...
-@overload
-def synthetic_faces(
-    n: int,
-    *,
-    image_size: int = ...,
-    seed: int = ...,
-    start: int = ...,
-    return_factors: Literal[True],
-    progress: bool = ...,
-) -> tuple[UInt8[np.ndarray, "n size size 3"], Float32[np.ndarray, "n f"]]: ...
-@overload
-def synthetic_faces(
-    n: int,
-    *,
-    image_size: int = ...,
-    seed: int = ...,
-    start: int = ...,
-    return_factors: bool,
-    progress: bool = ...,
-) -> (
-    UInt8[np.ndarray, "n size size 3"] | tuple[UInt8[np.ndarray, "n size size 3"], Float32[np.ndarray, "n f"]]
-): ...
 def synthetic_faces(
     n: int,
     *,
     image_size: int = 64,
     seed: int = 0,
     start: int = 0,
-    return_factors: bool = False,
     progress: bool = False,
-) -> (
-    UInt8[np.ndarray, "n size size 3"] | tuple[UInt8[np.ndarray, "n size size 3"], Float32[np.ndarray, "n f"]]
-):
+) -> UInt8[np.ndarray, "n size size 3"]:
     """Draws and renders `n` faces, in batches of one shape.
 
     Picture i depends on (seed, start + i) and the size alone, bit for bit on the same machine.
@@ -165,12 +129,10 @@ def synthetic_faces(
         image_size: edge of the square pictures in pixels, at least 16.
         seed: 0 to 2**64 - 1; another seed gives other faces.
         start: index of the first face; `start + n` is at most 2**32.
-        return_factors: also give the factors that the faces were rendered from.
         progress: show a progress bar, where standard error is a terminal.
 
     Returns:
-        RGB pictures, uint8 (n, image_size, image_size, 3); with `return_factors` a pair of these
-        and the factors, float32 (n, 31), in the order of `FACTORS`.
+        RGB pictures, uint8 (n, image_size, image_size, 3), of the factors `sample_factors(seed, start, n)`.
 
     Raises:
         TypeError: if a number is not an integer.
@@ -192,7 +154,7 @@ def synthetic_faces(
             faces = np.asarray(_render_bytes(factors[at - first :][:block], image_size))
             images[low - start : high - start] = faces[low - at : high - at].transpose(0, 2, 3, 1)
             advance(high - low)
-    return (images, factors[start - first :][:n]) if return_factors else images
+    return images
 
 
 def _as_range(start: int, name: str, count: int) -> tuple[int, int]:

@@ -12,8 +12,8 @@ from jaxlatent.evaluation import Row, TradeoffPoint
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report import findings
 from jaxlatent.report.document import Cell, Picture, Section, Table
-from jaxlatent.report.figure import GREY, curve_style, legend_below, new_axes
-from jaxlatent.report.images import plot_comparison
+from jaxlatent.report.plots.figure import GREY, curve_style, legend_below, new_axes
+from jaxlatent.report.plots.images import plot_comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

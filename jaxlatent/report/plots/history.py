@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from jaxlatent.autoencoder import History
-from jaxlatent.report.figure import BLUE, GREY, VERMILION, new_axes
+from jaxlatent.report.plots.figure import BLUE, GREY, VERMILION, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

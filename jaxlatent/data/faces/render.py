@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from jaxlatent.data._face_factors import Face
-from jaxlatent.data._face_features import (
+from jaxlatent.data.faces.factors import Face
+from jaxlatent.data.faces.features import (
     paint_beard,
     paint_brows,
     paint_eyes,
@@ -12,9 +12,9 @@ from jaxlatent.data._face_features import (
     paint_skin,
     place_features,
 )
-from jaxlatent.data._face_hair import comb_hair
-from jaxlatent.data._face_head import Head, mix_palette, pose_head
-from jaxlatent.data._face_shapes import (
+from jaxlatent.data.faces.hair import comb_hair
+from jaxlatent.data.faces.head import Head, mix_palette, pose_head
+from jaxlatent.data.faces.shapes import (
     Colour,
     Plane,
     cover,

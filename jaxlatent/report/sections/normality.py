@@ -10,10 +10,11 @@ from jaxlatent.latent.core import robust_core
 from jaxlatent.latent.coverage import coverage_curves
 from jaxlatent.latent.distribution import number_distribution
 from jaxlatent.latent.normality import component_tests, mardia, radius_law
-from jaxlatent.report import analysis, findings
+from jaxlatent.report import findings
 from jaxlatent.report.document import Cell, Picture, Section, Table
-from jaxlatent.report.radii import plot_chi_square
-from jaxlatent.report.sections import Latents, component_counts
+from jaxlatent.report.plots import analysis
+from jaxlatent.report.plots.radii import plot_chi_square
+from jaxlatent.report.sections.latents import Latents, component_counts
 from jaxlatent.sampling import EllipseBody
 
 _PICTURED = (0, 1, 2, 4, 9, 19, 49, 104)

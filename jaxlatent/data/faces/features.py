@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jaxlatent.data._face_factors import Face
-from jaxlatent.data._face_hair import Hair
-from jaxlatent.data._face_head import Head, Palette
-from jaxlatent.data._face_shapes import (
+from jaxlatent.data.faces.factors import Face
+from jaxlatent.data.faces.hair import Hair
+from jaxlatent.data.faces.head import Head, Palette
+from jaxlatent.data.faces.shapes import (
     Colour,
     Plane,
     Scalar,

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jaxlatent.data._face_factors import Face
-from jaxlatent.data._face_shapes import Colour, Plane, Scalar, oval, over, ramp, rgb
+from jaxlatent.data.faces.factors import Face
+from jaxlatent.data.faces.shapes import Colour, Plane, Scalar, oval, over, ramp, rgb
 
 SKIN = (
     (0.99, 0.86, 0.79),

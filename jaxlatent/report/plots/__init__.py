@@ -1,0 +1,1 @@
+"""The plots: each draws one kind of figure."""
