@@ -37,7 +37,11 @@ def make_run(folder: Path, seed: int) -> None:
     (folder / "training").mkdir(parents=True)
     save_model(folder / "training" / "best", make_autoencoder(jax.random.key(seed), config))
     z = np.random.default_rng(seed).standard_normal((2000, DIMENSION)).astype(np.float32)
-    jl.save(folder / "sampler.npz", jl.PairwiseSampler.fit(z))
+    np.save(folder / "latents.npy", z)
+    run = jl.Run(folder)
+    run.path("config.json").write_text("{}")
+    run.record("latents.npy", ("encode",), "model", "images")
+    run.fit("pairwise")
 
 
 def command(*arguments: object) -> list[str]:

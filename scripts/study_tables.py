@@ -259,7 +259,7 @@ def markdown(table: Table) -> str:
 def plot_samplers(networks: Sequence[Network]) -> "Axes":
     """Fréchet distance above the floor, a line of dots for each sampler."""
     texts = common(networks)
-    ax = new_axes(9, 1.5 + 0.33 * len(texts))
+    ax = new_axes(9.0, 1.5 + 0.33 * len(texts))
     # Linear about the floor, which the best are on both sides of.
     ax.set_xscale("symlog", linthresh=0.1)
     shift = np.linspace(0.24, -0.24, len(networks))

@@ -50,11 +50,19 @@ def evaluate_run(
     count, key = as_count("count", count, LEAST), seed_key(seed)
     z, asked, model = run.latents(), run.config(), run.model()
     most = fit_frame(z).n_components
-    own = {_own_title(name): name for name in run.samplers()}
+    own: dict[str, str] = {}
+    fitted: dict[str, Sampler] = {}
+    for name in run.samplers():
+        title = f"{sampler_title(name)} (of this run)"
+        try:
+            fitted[title] = run.sampler(name)
+            own[title] = name
+        except StaleError as error:
+            log.warning("a sampler is left out: %s", error)
     named: dict[str, Spec | Sampler] = {
         spec.title: spec for spec in specs(samplers, most) if str(spec) not in own.values()
     }
-    named |= {title: run.sampler(name) for title, name in own.items()}
+    named |= fitted
     training = run.training_images()
     unseen = unseen_images(run, asked, min(count, len(training)))
     function, described = _features(run, asked, training, features)
@@ -185,10 +193,6 @@ def unseen_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> np.nda
     if len(validation) == most:
         return validation
     return np.concatenate([validation, run.images(asked, "test", most - len(validation))])
-
-
-def _own_title(name: str) -> str:
-    return f"{sampler_title(name)} (of this run)"
 
 
 def _features(

@@ -37,7 +37,6 @@ from jaxlatent._files import atomic_path
 from jaxlatent.autoencoder import Autoencoder, load_model
 from jaxlatent.data import load_images
 from jaxlatent.data.fingerprint import fingerprint
-from jaxlatent.generation.digest import identity
 from jaxlatent.run.origin import Origin, StaleError, command
 from jaxlatent.sampling import Sampler, Spec
 
@@ -228,11 +227,14 @@ class RunFolder:
             return None
         seen = (name, state.st_mtime_ns, state.st_size)
         if seen not in self._digests:
-            if name == "model":
-                self._digests[seen] = identity(self.model())["sha256"]
-            else:
-                with path.open("rb") as file:
-                    self._digests[seen] = hashlib.file_digest(file, "sha256").hexdigest()
+            # Of its files: loading the network would take as long as many a step.
+            files = sorted(self.path(_BEST).rglob("*")) if name == "model" else [path]
+            hashed = hashlib.sha256()
+            for each in files:
+                if each.is_file():
+                    with each.open("rb") as file:
+                        hashed.update(hashlib.file_digest(file, "sha256").digest())
+            self._digests[seen] = hashed.hexdigest()
         return self._digests[seen]
 
     def _origin_path(self, result: str) -> Path:

@@ -107,5 +107,5 @@ def test_history_survives_its_file(tmp_path):
     with pytest.raises(ValueError, match="no epoch"):
         History().best()
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="expected the columns"):
+    with pytest.raises(ValueError, match="is no table of EpochRecord"):
         History.from_csv(tmp_path / "other.csv")

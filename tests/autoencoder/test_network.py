@@ -22,6 +22,10 @@ def make(**changes):
     return make_autoencoder(jax.random.key(0), AutoencoderConfig(**{**SMALL, **changes}))
 
 
+def no_loss(params, rest, batch, key):
+    raise NotImplementedError
+
+
 def start(program, model):
     _, *states = nnx.split(model, nnx.Param, ...)
     return program.steps.start(*states)
@@ -116,7 +120,7 @@ def test_steps_of_one_call_are_those_of_several():
 
 
 def test_the_schedule_rises_to_the_learning_rate_and_falls_to_zero():
-    steps = Steps.of(None, TrainConfig(learning_rate=0.5, warmup=0.1), 100)
+    steps = Steps.of(no_loss, TrainConfig(learning_rate=0.5, warmup=0.1), 100)
     rates = np.array([steps.learning_rate(step) for step in range(101)])
     # As 0.1 computed them.
     step, warmup = np.arange(101), 10
@@ -134,7 +138,7 @@ def test_gradient_clip_and_weight_decay_act():
 
     def update(**changes):
         train = TrainConfig(learning_rate=0.1, warmup=0.0, **changes)
-        optimizer = Steps.of(None, train, 10**6).optimizer
+        optimizer = Steps.of(no_loss, train, 10**6).optimizer
         with jax.numpy_dtype_promotion("standard"):
             return np.asarray(optimizer.update(gradient, optimizer.init(params), params)[0]["w"])
 

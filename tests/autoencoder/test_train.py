@@ -205,6 +205,7 @@ def test_a_signal_in_the_middle_of_an_epoch_loses_nothing(trained, tmp_path, mon
     assert seen == list(history)[1:]
 
 
+@pytest.mark.usefixtures("as_without_type_checks")
 def test_the_state_is_kept_every_two_minutes(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxlatent.autoencoder.trainer.STEPS_A_CALL", 2)
     monkeypatch.setattr(train_module, "_SECONDS", 0.0)
@@ -269,7 +270,10 @@ def test_devices_share_the_batches(tmp_path, count, norm):
     )
     _, history = fit_autoencoder(KEY, IMAGES, config, short, validation=IMAGES[:20])
     found = [[float(x) for x in part.strip("[]\n").split(",")] for part in done.stdout.split("|")]
-    np.testing.assert_allclose(found, [history.column("train_loss"), history.column("val_loss")], rtol=1e-4)
+    # Batch norm divides by small deviations, and so rounding grows faster.
+    tolerance = 1e-4 if norm == "none" else 2e-3
+    expected = [history.column("train_loss"), history.column("val_loss")]
+    np.testing.assert_allclose(found, expected, rtol=tolerance)
 
 
 def test_a_directory_in_use_and_changed_settings_are_refused(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 import jaxlatent as jl
 from jaxlatent import report
 from jaxlatent.generation.bulk import FormatName
+from jaxlatent.latent import load_latents
 
 SHAPE = (4, 2, 2)
 
@@ -86,7 +87,7 @@ def test_directions_and_edits(z, sampler):
 @pytest.mark.slow
 def test_the_report_of_a_file(z, tmp_path, key):
     np.save(tmp_path / "z.npy", z)
-    loaded = report.load_latents(tmp_path / "z.npy")
+    loaded = load_latents(tmp_path / "z.npy")
     assert loaded.shape == z.shape
     page = report.build(tmp_path / "report", loaded, jl.PairwiseSampler.fit(loaded), title="Shaped", key=key)
     assert "600 z-points of 16 dimensions" in page.read_text()

@@ -196,6 +196,7 @@ def test_traversals(written):
         plot_traversals(images, [0.0], ["component 1"])
 
 
+@pytest.mark.usefixtures("as_without_type_checks")
 @pytest.mark.parametrize("closed", [True, False])
 def test_path(z, written, closed):
     turn = np.linspace(0, 2 * np.pi, 7, endpoint=False)

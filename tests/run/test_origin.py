@@ -30,6 +30,16 @@ def evaluated(run, samplers=("gaussian",), **options):
     return run.evaluate(samplers, **options)
 
 
+def test_an_evaluation_leaves_out_a_stale_sampler(run, training, caplog):
+    other = jl.AutoencoderConfig(image_size=32, latent_dim=6, filters=(4, 4, 8, 12))
+    run.train(run.config()["data"], other, training, restart=True)
+    run.encode()
+    with caplog.at_level("WARNING"):
+        rows = evaluated(run)
+    assert "a sampler is left out" in caplog.text
+    assert [row.title for row in rows][2:] == ["box, b 1.5", "gaussian"]
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_another_model(run, training, step):
     other = jl.AutoencoderConfig(image_size=32, latent_dim=6, filters=(4, 4, 8, 12))

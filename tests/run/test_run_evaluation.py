@@ -111,7 +111,7 @@ def test_classifier_on_the_labels_is_kept(run, tmp_path, monkeypatch):
 def test_encoder_where_there_are_no_labels(run, tmp_path, caplog):
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 255, (600, 32, 32, 3), np.uint8))
     other = Run(shutil.copytree(run.folder, tmp_path / "run"))
-    asked = other.config() | {"data": str(tmp_path / "images.npy")}
+    asked = other.config() | {"data": str(tmp_path / "images.npy"), "images": None}
     other.path("config.json").write_text(json.dumps(asked))
     other.path("latents.npy").unlink()
     other.encode()

@@ -76,7 +76,7 @@ def plot_spectrum(spectrum: Spectrum, *, ax: "Axes | None" = None) -> "Axes":
     """
     from matplotlib import ticker
 
-    ax = new_axes(7, 4.6, ax)
+    ax = new_axes(7.0, 4.6, ax)
     number = np.arange(1, spectrum.eigenvalues.size + 1)
     positive = spectrum.eigenvalues > 0
     lines = ax.plot(number[positive], spectrum.eigenvalues[positive], ".-", color=BLUE, label="eigenvalue")
@@ -123,7 +123,7 @@ def plot_half_widths(
     """
     from matplotlib import ticker
 
-    ax = new_axes(7, 4.6, ax)
+    ax = new_axes(7.0, 4.6, ax)
     number = np.arange(1, len(np.asarray(fwhm)) + 1)
     if fixed is not None:
         style: dict[str, Any] = {"color": ORANGE, "markersize": 5, "fillstyle": "none"}
@@ -149,7 +149,7 @@ def plot_correlation(matrix: Float[Array | np.ndarray, "d d"], *, ax: "Axes | No
     off = np.abs(values[~np.eye(d, dtype=bool)])
     # Weak correlations everywhere must not look like none, nor the diagonal set the scale, nor noise strong.
     limit = max(float(np.quantile(off, 0.99)) if off.size else 1.0, 0.1)
-    ax = new_axes(6, 5.2, ax)
+    ax = new_axes(6.0, 5.2, ax)
     extent = (0.5, d + 0.5, d + 0.5, 0.5)
     style: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
     for axis in (ax.xaxis, ax.yaxis):
@@ -176,7 +176,7 @@ def plot_coverage(
     """
     from matplotlib import colormaps, ticker
 
-    ax = new_axes(7, 4.6, ax)
+    ax = new_axes(7.0, 4.6, ax)
     shade = colormaps["viridis"](np.linspace(0, 0.85, max(len(shares), 1)))
     step = max(1, len(levels) // 8)
     for i, k in enumerate(sorted(shares)):
@@ -216,7 +216,7 @@ def plot_contours(
     """
     if not fits:
         raise ValueError("fits: expected at least one contour; take a lower level or more points")
-    ax = new_axes(6, 6.6, ax)
+    ax = new_axes(6.0, 6.6, ax)
     centre = np.array(fits[0].gaussian.centre)
     reach = 1.15 * max(max(fit.gaussian.semi_axes[0], fit.fitted.semi_axes[0]) for fit in fits)
     extent = np.stack([centre - reach, centre + reach])

@@ -13,7 +13,7 @@ def plot_history(history: History, ax: "Axes | None" = None) -> "Axes":
     """Training and validation loss by epoch on a logarithmic scale; the best epoch is marked."""
     from matplotlib import ticker
 
-    ax = new_axes(6, 4, ax)
+    ax = new_axes(6.0, 4.0, ax)
     epochs = history.column("epoch")
     ax.plot(epochs, history.column("train_loss"), "o-", color=BLUE, markersize=4, label="training")
     validation = history.column("val_loss")

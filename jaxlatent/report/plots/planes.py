@@ -52,7 +52,7 @@ def plot_plane(
         np.asarray(as_vectors(name, vectors, 2))
         for name, vectors in (("points", points), ("generated", generated))
     )
-    ax = new_axes(5, 5, ax)
+    ax = new_axes(5.0, 5.0, ax)
     generated = generated[:_MOST_GENERATED]
     # From the bulk of the points, so that one far point does not shrink the picture to a dot.
     low, high = np.percentile(points, [0.2, 99.8], axis=0)
@@ -102,7 +102,7 @@ def plot_component_plane(
     (plane,) = _component_planes(z, z_new, pca, body, [pair])
     points, generated, ellipses, (first, second) = plane
     labels = (f"{first} (latent units)", f"{second} (latent units)")
-    ax = plot_plane(points, generated, ellipses, labels=labels, ax=new_axes(5.5, 6, ax))
+    ax = plot_plane(points, generated, ellipses, labels=labels, ax=new_axes(5.5, 6.0, ax))
     legend_below(ax, 2)
     return ax
 

@@ -48,7 +48,7 @@ def plot_radii(
     groups = {name: np.asarray(values, np.float64) for name, values in radii.items()}
     if not groups or not all(values.size for values in groups.values()):
         raise ValueError("radii: expected at least one group, and a radius in each")
-    ax = new_axes(7, 4.8, ax)
+    ax = new_axes(7.0, 4.8, ax)
     law = stats.chi(degrees)
     medians = [float(np.median(values)) for values in groups.values()]
     lowest = min(values.min() for values in groups.values())

@@ -133,7 +133,7 @@ def plot_tradeoff(
             and so are boxes: so far from all else, they would squeeze it into a corner.
         ax: where to draw; a new figure's where not given.
     """
-    ax = new_axes(10, 7, ax)
+    ax = new_axes(10.0, 7.0, ax)
     for i, series in enumerate(dict.fromkeys(point.series for point in points)):
         line = sorted((p for p in points if p.series == series), key=lambda p: p.setting)
         x, y = [p.recall for p in line], [p.precision for p in line]

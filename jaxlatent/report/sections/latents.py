@@ -156,7 +156,7 @@ def correlations(data: Latents) -> Section:
         [matrix[first, second]],
         range(min(_MOST_PAIRS, len(names))),
     )
-    drawn = np.asarray(data.sampler.sample(data.key, PLANE_VECTORS))
+    drawn = np.asarray(data.sampler.sample(data.key, PLANE_VECTORS)).reshape(PLANE_VECTORS, dim)
     planes = (
         "Planes of strongly correlated latent coordinates: density of the z-points, their tilted "
         f"{GAUSSIAN_FWHM:.2f} sigma ellipses and {PLANE_VECTORS} generated vectors on top."
