@@ -488,7 +488,7 @@ class TestGenerate:
         spec, out = "cluster-recombination:n_clusters=2:n_parents=2", tmp_path / "out"
         folder = shutil.copytree(run, tmp_path / "run")
         assert call("fit", folder, "--sampler", spec) == 0
-        options = ["--count", 9, "--out", out, "--outputs", "latents", "--sampler", spec]
+        options = ["--count", 9, "--out", out, "--outputs", "latents"]  # the one fitted last
         assert call("generate", folder, *options) == 0
         expected = fitted(folder, spec).sample(jax.random.key(0), 9)
         np.testing.assert_array_equal(jl.open_latents(out)[:], expected)

@@ -15,6 +15,7 @@ from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.cli.console import open_log, open_run
 from jaxlatent.cli.options import run_argument, sampler_option, seed_option, source_argument
 from jaxlatent.generation import bulk, verification
+from jaxlatent.run.folder import RunFolder
 from jaxlatent.run.latents import load_sampler
 from jaxlatent.sampling import Sampler
 
@@ -133,6 +134,9 @@ def generate(
         raise click.UsageError("--outputs: a sampler's file has no decoder; ask for latents")
     if source.is_file() and out is None:
         raise click.UsageError("--out: name a folder; a sampler's file has none")
+    if source.is_dir():
+        # By its name, as another one may be fitted before the records are repaired.
+        sampler = RunFolder(source).sampler_name(sampler)
     origin = {
         "file" if source.is_file() else "run": str(source.resolve()),
         "components": components,
