@@ -98,7 +98,10 @@ class _Decode:
 
 @partial(jax.jit, static_argnums=0)
 def _encode(graphdef: nnx.GraphDef, state: PyTree, images: Array) -> Array:
-    return nnx.merge(graphdef, state).encode(images)
+    # An accelerator's default rounds what it multiplies to 8 or 11 bits: an error of 5.4 % (TPU) or 0.7 %
+    # (H100) of the deviation of a small component.
+    with jax.default_matmul_precision("highest"):
+        return nnx.merge(graphdef, state).encode(images)
 
 
 @partial(jax.jit, static_argnums=0)

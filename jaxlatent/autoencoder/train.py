@@ -140,17 +140,28 @@ class _Program:
 
 
 @lru_cache(maxsize=8)
-def make_program(config: AutoencoderConfig, train: TrainConfig, count: int, devices: int = 1) -> _Program:
-    """Prepares a training of `count` steps; the same arguments give what is already compiled."""
+def make_program(
+    config: AutoencoderConfig, train: TrainConfig, count: int, devices: int = 1, platform: str | None = None
+) -> _Program:
+    """Prepares a training of `count` steps; the same arguments give what is already compiled.
+
+    Args:
+        config: the network.
+        train: how it is trained.
+        count: steps.
+        devices: that share a batch.
+        platform: "cpu", "gpu" or "tpu"; that of JAX where not given.
+    """
+    on_one_cpu = (platform or jax.default_backend()) == "cpu" and devices == 1
     graphdef, _ = nnx.split(nnx.eval_shape(lambda: Autoencoder(config, rngs=nnx.Rngs(0))))
-    steps = Steps.of(partial(_batch_loss, graphdef, train, devices), train, count)
+    steps = Steps.of(partial(_batch_loss, graphdef, train, on_one_cpu), train, count)
     return _Program(graphdef, steps, jax.jit(partial(_evaluate, graphdef, train)))
 
 
 def _batch_loss(
     graphdef: nnx.GraphDef,
     config: TrainConfig,
-    devices: int,
+    on_one_cpu: bool,
     params: PyTree,
     rest: PyTree,
     batch: tuple[Shaped[Array, "n h w 3"]],
@@ -160,19 +171,18 @@ def _batch_loss(
     x = to_unit_range(mirror_half(images, key) if config.mirror else images)
     model = nnx.merge(graphdef, params, rest, copy=True)
     losses = []
-    for part in jnp.split(x, _parts(x.shape[0], model.config.norm, devices)):
+    for part in jnp.split(x, _parts(x.shape[0], model.config.norm, on_one_cpu)):
         logits = model.decode_logits(model.encode(part, train=True), train=True)
         losses.append(reconstruction_losses(part, logits, config)[0])
     return jnp.mean(jnp.concatenate(losses)), nnx.state(model, nnx.Not(nnx.Param))
 
 
-def _parts(count: int, norm: str, devices: int) -> int:
+def _parts(count: int, norm: str, on_one_cpu: bool) -> int:
     """Into how many independent parts a batch is cut.
 
     On a CPU, XLA runs most convolutions on one core, but side by side what does not depend on each other.
     Batch norm needs the batch as a whole.
     """
-    on_one_cpu = jax.default_backend() == "cpu" and devices == 1
     return 2 if on_one_cpu and norm != "batch" and count % 2 == 0 else 1
 
 

@@ -43,7 +43,7 @@ class Program:
         decoder: None where only vectors are wanted.
         items: which arrays of a record are wanted.
         accept: the filter, or None.
-        devices: of this process.
+        devices: of this process; for `lower` alone, such as `jax.experimental.topologies` describes.
         batch_size: records a batch, over all devices together, rounded up to whole tiles; None for a size
             that fits a part of the device's free memory. It falls where the memory does not suffice.
     """
@@ -60,6 +60,7 @@ class Program:
         batch_size: int | None = None,
     ):
         self._devices = list(devices or jax.local_devices())
+        self._described = not set(self._devices) <= set(jax.local_devices())
         self._decoder, self._items, self._accept = decoder, items, accept
         self._on_host = decoder is not None and decoder.host
         platform = self._devices[0].platform
@@ -76,7 +77,7 @@ class Program:
         self._divided = NamedSharding(mesh, PartitionSpec("batch"))
         params = () if decoder is None or decoder.host else decoder.params
         leaves, self._structure = jax.tree.flatten((params, sampler, tables(sampler), key))
-        self._leaves = jax.device_put(leaves, self._everywhere)
+        self._leaves = [self._put(leaf, self._everywhere) for leaf in leaves]
         self._compiled: Any = None
         self._is_small = False
 
@@ -152,16 +153,27 @@ class Program:
         log.warning("out of memory; going on with batches of %d%s", self.batch_size, odd)
         self._compiled = None
 
+    def lower(self) -> jax.stages.Lowered:
+        """The program of a batch before it is compiled; the devices need only be described."""
+        step = jax.shard_map(
+            self._on_device,
+            mesh=self._everywhere.mesh,
+            in_specs=(PartitionSpec(), PartitionSpec("batch"), PartitionSpec()),
+            out_specs=PartitionSpec("batch"),
+            check_vma=False,
+        )
+        return jax.jit(step).lower(self._leaves, *self._range(0, 1))
+
     def _compile(self) -> None:
         if self._compiled is None:
-            step = jax.shard_map(
-                self._on_device,
-                mesh=self._everywhere.mesh,
-                in_specs=(PartitionSpec(), PartitionSpec("batch"), PartitionSpec()),
-                out_specs=PartitionSpec("batch"),
-                check_vma=False,
-            )
-            self._compiled = jax.jit(step).lower(self._leaves, *self._range(0, 1)).compile()
+            self._compiled = self.lower().compile()
+
+    def _put(self, array: Any, sharding: NamedSharding) -> Any:
+        """On the devices, or its shape where these are only described."""
+        if self._described:
+            array = jnp.asarray(array)
+            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+        return jax.device_put(array, sharding)
 
     def _range(self, begin: int, stop: int) -> tuple[jax.Array, jax.Array]:
         """The first index of each device, and how many tiles each has to compute."""
@@ -170,8 +182,8 @@ class Program:
         begins = (begin + local * np.arange(len(self._devices), dtype=np.int64)) % 2**32
         count = min(-(-(stop - begin) // self._tile), self._tiles)
         return (
-            jax.device_put(begins.astype(np.uint32), self._divided),
-            jax.device_put(np.int32(count), self._everywhere),
+            self._put(begins.astype(np.uint32), self._divided),
+            self._put(np.int32(count), self._everywhere),
         )
 
     def _on_device(
@@ -234,7 +246,10 @@ def _batch_bytes(device: jax.Device) -> int:
     """How many bytes of results a batch should have on a device."""
     if device.platform in _BATCH_BYTES:
         return _BATCH_BYTES[device.platform]
-    stats = device.memory_stats() or {}
+    try:
+        stats = device.memory_stats() or {}
+    except (RuntimeError, NotImplementedError):  # a device that is only described
+        stats = {}
     free = stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
     # Batches are under way twice, and the decoder needs room for what it computes on the way.
     return max(1, min(_BATCH_BYTES_ACCELERATOR, free // 8))

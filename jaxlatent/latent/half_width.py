@@ -79,7 +79,9 @@ def _deviation(y: jax.Array) -> jax.Array:
 
 @partial(jax.jit, static_argnames="bandwidth")
 def _fwhm(histogram: jax.Array, scale: jax.Array, bandwidth: float) -> jax.Array:
-    density = jax.vmap(partial(jnp.convolve, mode="same"), (0, None))(histogram, _kernel(bandwidth))
+    density = jax.vmap(partial(jnp.convolve, mode="same", precision="highest"), (0, None))(
+        histogram, _kernel(bandwidth)
+    )
     width = jax.vmap(width_at_half_maximum)(density) / _BINS_PER_SIGMA
     square = jnp.square(width) - (GAUSSIAN_FWHM * bandwidth) ** 2
     # A peak narrower than the kernel leaves nothing to measure; one bin is the resolution.

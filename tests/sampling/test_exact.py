@@ -11,7 +11,7 @@ from scipy import integrate, stats
 
 import jaxlatent as jl
 from jaxlatent.sampling.laws.exact import ExactSampler, measure_marginals
-from jaxlatent.sampling.tables.densities import NormalDensity
+from jaxlatent.sampling.tables.densities import NormalDensity, bisected, counted
 from jaxlatent.sampling.tables.largest import largest_angle
 
 N = 20_000
@@ -306,3 +306,17 @@ def test_errors(identity_pca, make_z):
     sampler = ExactSampler(pca, body)
     with pytest.raises(ValueError, match="z: expected an array of shape"):
         sampler.log_prob(jnp.ones((2, 4)))
+
+
+@pytest.mark.parametrize("edges", [3, 5, 129])
+def test_the_cells_of_a_cpu_and_of_an_accelerator_are_the_same(edges):
+    """Edges of the same height too, as those of empty bins; numbers on them, below all and above all."""
+    rng = np.random.default_rng(edges)
+    steps = rng.random((7, edges - 1)) * (rng.random((7, edges - 1)) < 0.6)
+    steps[:, 0] += 0.1
+    table = np.concatenate([np.zeros((7, 1)), steps.cumsum(axis=1)], axis=1).astype(np.float32)
+    table /= table[:, -1:]
+    target = np.concatenate([rng.random((500, 7)), np.zeros((1, 7)), np.ones((1, 7)), table.T])
+    arguments = jnp.asarray(table), jnp.asarray(target.astype(np.float32))
+    for a, b in zip(counted(*arguments), bisected(*arguments), strict=True):
+        np.testing.assert_array_equal(a, b)

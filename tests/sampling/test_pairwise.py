@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import jaxlatent as jl
-from jaxlatent.sampling.laws.labels import random_labels
+from jaxlatent.sampling.laws.labels import gathered, random_labels, sorted_along
 from jaxlatent.sampling.laws.pairwise import permutation_pass
 from jaxlatent.sampling.laws.round_robin import round_robin, scramble
 from jaxlatent.sampling.laws.violated import descending, redraw_violated
@@ -238,6 +238,13 @@ def test_random_labels_are_uniform_permutations(k):
     where = np.bincount(labels[:, 0], minlength=k)
     assert stats.chisquare(where).pvalue > 1e-4
     assert stats.chisquare(np.bincount(labels[:, -1], minlength=k)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("k", [2, 3, 16, 129, 256, 257])
+def test_numbers_are_shuffled_alike_on_a_cpu_and_on_an_accelerator(k):
+    word = jax.random.bits(jax.random.key(k), (k, 300), jnp.uint32)
+    u = jax.random.uniform(jax.random.key(1), (k, 300))
+    np.testing.assert_array_equal(gathered(u, word), sorted_along(u, word))
 
 
 def test_fit_takes_fact_times_half_width(make_z):

@@ -16,7 +16,7 @@ from jaxlatent.sampling.bodies.body import LIMIT
 from jaxlatent.sampling.bodies.ellipse import EllipseBody
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.fitting.region import RegionOptions, fit_region
-from jaxlatent.sampling.laws.labels import random_labels
+from jaxlatent.sampling.laws.labels import shuffled
 from jaxlatent.sampling.laws.round_robin import round_robin
 from jaxlatent.sampling.laws.violated import descending, redraw_violated
 from jaxlatent.sampling.sampler import Sampler
@@ -96,9 +96,8 @@ class PairwiseSampler(Sampler):
                 q = round_robin(q, other[: k // 2 + 1], LIMIT, k // _COMPONENTS_A_ROUND)
             q = redraw_violated(descending(q)[:k], seed, index, 2, LIMIT)
             # The components are exchangeable, so any order of them is as good as the one lost by sorting.
-            labels = random_labels(words(seed, index, 1, k)[0])
             pair = q[0] + q[1]
-            u = jnp.take_along_axis(jnp.sqrt(q), labels, axis=0, mode="promise_in_bounds")
+            u = shuffled(jnp.sqrt(q), words(seed, index, 1, k)[0])
         # What rounding could lead outside is drawn towards the centre.
         u = u * jnp.minimum(tables(self) / jnp.sqrt(pair), 1)
         return jnp.where(negative, -u, u).T * self.body.semi_axes

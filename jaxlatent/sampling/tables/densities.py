@@ -202,19 +202,11 @@ class EmpiricalDensity(ProductDensity):
         return index, jnp.where(w[1] * (both[0] + both[1]) < both[0], m, -m)
 
     def within(self, t: jax.Array, w: jax.Array) -> jax.Array:
-        """See `ProductDensity`; inverts the piecewise linear distribution function by bisection."""
+        """See `ProductDensity`; inverts the piecewise linear distribution function."""
         table = jnp.asarray(self.cumulative)
-        k, edges = table.shape
-        flat = table.ravel()
         low, high = self._rows(-t)[0], self._rows(t)[0]
         target = low + w.T * (high - low)
-        first = jnp.arange(k, dtype=jnp.int32) * edges
-        cell = jnp.zeros(target.shape, jnp.int32)
-        step = 1 << (self.bins - 1).bit_length()
-        while step := step >> 1:
-            middle = jnp.minimum(cell + step, self.bins - 1)
-            cell = jnp.where(flat[first + middle] <= target, middle, cell)
-        below, above = flat[first + cell], flat[first + cell + 1]
+        cell, below, above = jax.lax.platform_dependent(table, target, cpu=bisected, default=counted)
         share = (target - below) / jnp.maximum(above - below, 1e-30)
         u = (cell.astype(jnp.float32) + jnp.clip(share, 0, 1)) * (2 / self.bins) - 1
         return jnp.clip(u.T, -t, t)
@@ -226,3 +218,45 @@ class EmpiricalDensity(ProductDensity):
         component = jnp.arange(u.shape[1], dtype=jnp.int32)
         density = (table[component, cell + 1] - table[component, cell]) * (self.bins / 2)
         return jnp.sum(jnp.log(density), axis=1)
+
+
+#: The cell of each number, and the values of the table at the cell's ends.
+Cell = tuple[Int[Array, "b k"], Float[Array, "b k"], Float[Array, "b k"]]
+
+
+def bisected(table: Float[Array, "k edges"], target: Float[Array, "b k"]) -> Cell:
+    """In which cell of its component's rising table each number lies, by bisection."""
+    k, edges = table.shape
+    flat, last = table.ravel(), edges - 2
+    first = jnp.arange(k, dtype=jnp.int32) * edges
+    cell = jnp.zeros(target.shape, jnp.int32)
+    step = 1 << last.bit_length()
+    while step := step >> 1:
+        middle = jnp.minimum(cell + step, last)
+        cell = jnp.where(flat[first + middle] <= target, middle, cell)
+    return cell, flat[first + cell], flat[first + cell + 1]
+
+
+def counted(table: Float[Array, "k edges"], target: Float[Array, "b k"]) -> Cell:
+    """The same by a comparison with every edge: on an accelerator, look-ups of single numbers take longer."""
+    edges = table.shape[1]
+    columns = table.T
+
+    def compare(edge: Array, found: Cell) -> Cell:
+        cell, below, above = found
+        value = columns[edge]
+        reached = value <= target
+        return (
+            cell + reached.astype(jnp.int32),
+            jnp.where(reached, value, below),
+            jnp.where(reached, above, jnp.minimum(above, value)),
+        )
+
+    shape = target.shape
+    start = (
+        jnp.zeros(shape, jnp.int32),
+        jnp.broadcast_to(columns[0], shape),
+        jnp.broadcast_to(columns[-1], shape),
+    )
+    # Several edges a step, as each step goes through the memory of the device once.
+    return jax.lax.fori_loop(1, edges - 1, compare, start, unroll=16)

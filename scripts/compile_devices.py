@@ -1,0 +1,275 @@
+"""Compiles the package's programs for an accelerator that need not be here, and checks what comes of it.
+
+    python scripts/compile_devices.py tpu|cuda [--only NAME,...]
+
+Nothing runs on a device: what is seen is the temporary memory, the loops, the gathers and the precision of
+the compiled programs, at tiles of 16,384 vectors and 256 components. For a TPU v5e it needs
+
+    pip install libtpu
+
+and for an H100, of the same version as jaxlib,
+
+    pip install --no-deps jax-cuda12-plugin jax-cuda12-pjrt nvidia-cuda-nvcc-cu12
+
+Where they are not installed it says so and ends well. Exit status 1 if a program exceeds `LIMITS`.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+# Before JAX is imported: what there is of an accelerator here is none of this script's business.
+os.environ |= {
+    "JAX_PLATFORMS": "cpu",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+}
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.experimental import topologies
+from jax.sharding import SingleDeviceSharding
+
+import jaxlatent as jl
+from jaxlatent.autoencoder import inference
+from jaxlatent.autoencoder.network import make_autoencoder
+from jaxlatent.autoencoder.train import make_program
+from jaxlatent.generation.decoder import Decoder
+from jaxlatent.generation.formats import Item
+from jaxlatent.generation.program import Program
+from jaxlatent.latent.pca import _inverse_transform, _transform
+from jaxlatent.sampling.draws import _draw_tiles, tables, tile_size
+
+NEEDED = {"tpu": ("libtpu",), "cuda": ("jax_cuda12_plugin",)}
+DIMENSIONS, IMAGE = 256, (64, 64, 3)
+# Results of a gather from which on it takes longer than all else, if they are fetched one by one: in pieces
+# of less than a row.
+LARGE, ROW = 1 << 20, 128
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a compiled program may have at most.
+
+    Attributes:
+        temporary: memory beside arguments and results, in MiB.
+        gathers: of `LARGE` results or more.
+        exact: whether its products of float32 numbers have to be exact.
+    """
+
+    temporary: int
+    gathers: int = 0
+    exact: bool = True
+
+
+#: What was found with jax 0.10.2, and a third more. A program that needs more has changed for the worse.
+#: Decoding and training take the device's default precision.
+LIMITS: dict[str, dict[str, Limit]] = {
+    "tpu": {
+        "pairwise": Limit(75),
+        "pairwise-105": Limit(48),
+        "exact-uniform": Limit(10),
+        "exact-normal": Limit(10),
+        "exact-empirical": Limit(120),
+        "tilted-uniform": Limit(31),
+        "ellipsoid-normal": Limit(8),
+        "gaussian": Limit(8),
+        "mixture": Limit(8),
+        "box": Limit(8),
+        "interpolation": Limit(8),
+        "bootstrap": Limit(8),
+        "recombination": Limit(8),
+        "cluster-mixture": Limit(202),
+        "cluster-recombination": Limit(224),
+        "path": Limit(8),
+        "encode": Limit(8),
+        "decode": Limit(179, exact=False),
+        "train": Limit(18, exact=False),
+        "transform": Limit(8),
+        "inverse-transform": Limit(8),
+        "bulk": Limit(3467, exact=False),
+        "bulk-4": Limit(3467, exact=False),
+    },
+    "cuda": {
+        "pairwise": Limit(96),
+        "pairwise-105": Limit(35),
+        "exact-uniform": Limit(30),
+        "exact-normal": Limit(30),
+        "exact-empirical": Limit(98),
+        "tilted-uniform": Limit(72),
+        "ellipsoid-normal": Limit(30),
+        "gaussian": Limit(30),
+        "mixture": Limit(51),
+        "box": Limit(30),
+        "interpolation": Limit(8),
+        "bootstrap": Limit(30),
+        "recombination": Limit(30),
+        "cluster-mixture": Limit(51),
+        "cluster-recombination": Limit(30),
+        "path": Limit(30),
+        "encode": Limit(96),
+        "decode": Limit(360, exact=False),
+        "train": Limit(204, exact=False),
+        "transform": Limit(8),
+        "inverse-transform": Limit(8),
+        "bulk": Limit(448, exact=False),
+    },
+}
+
+
+def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
+    """Names of programs, and how each is lowered for the devices."""
+    one = SingleDeviceSharding(devices[0])
+    platform = {"tpu": "tpu", "cuda": "gpu"}[kind]
+    tile = tile_size(platform)
+    key = jax.random.key(0)
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.standard_normal((DIMENSIONS, DIMENSIONS)))[0]
+    spread = np.logspace(0, -2, DIMENSIONS)
+    z = ((rng.standard_normal((6000, DIMENSIONS)) * spread) @ basis + 1).astype(np.float32)
+
+    def described(tree: Any) -> Any:
+        def shape(x: Any) -> jax.ShapeDtypeStruct:
+            x = x if hasattr(x, "dtype") else jnp.asarray(x)
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=one)
+
+        return jax.tree.map(shape, tree)
+
+    def draw(make: Callable[[], jl.Sampler], tile: int = tile) -> Any:
+        sampler = make()
+        words = described((np.zeros(2, np.uint32), np.uint32(0), np.int32(1)))
+        return _draw_tiles.lower(described(sampler), described(tables(sampler)), *words, 1, tile, True)
+
+    samplers: dict[str, Callable[[], jl.Sampler]] = {
+        "pairwise": lambda: jl.PairwiseSampler.fit(z),
+        "pairwise-105": lambda: jl.PairwiseSampler.fit(z, n_components=105),
+        "exact-uniform": lambda: jl.ExactSampler.fit(z),
+        "exact-normal": lambda: jl.ExactSampler.fit(z, density="normal"),
+        "exact-empirical": lambda: jl.ExactSampler.fit(z, density="empirical"),
+        "tilted-uniform": lambda: jl.TiltedSampler.fit(z),
+        "ellipsoid-normal": lambda: jl.EllipsoidSampler.fit(z, density="normal"),
+        "gaussian": lambda: jl.GaussianSampler.fit(z),
+        "mixture": lambda: jl.GaussianMixtureSampler.fit(z, n_clusters=4, max_iter=2, tol=1e9),
+        "box": lambda: jl.BoxSampler.fit(z),
+        "interpolation": lambda: jl.InterpolationSampler.fit(z),
+        "bootstrap": lambda: jl.BootstrapSampler.fit(z),
+        "recombination": lambda: jl.RecombinationSampler.fit(z),
+        "cluster-mixture": lambda: jl.ClusterMixtureSampler.fit(z, n_clusters=20),
+        "cluster-recombination": lambda: jl.ClusterRecombinationSampler.fit(z, n_clusters=20),
+        "path": lambda: jl.PathSampler.fit(z),
+    }
+    config = jl.AutoencoderConfig(image_size=IMAGE[0], latent_dim=DIMENSIONS)
+    model = make_autoencoder(key, config)
+    graphdef, state = nnx.split(model)
+
+    def bulk(count: int) -> Any:
+        decoder = Decoder.of(model, (DIMENSIONS,))
+        items = {"images": Item(IMAGE, np.dtype(np.uint8))}
+        return Program(samplers["exact-uniform"](), key, decoder, items, devices=devices[:count]).lower()
+
+    def train() -> Any:
+        settings = jl.TrainConfig(batch_size=128)
+        program = make_program(config, settings, 1000, 1, platform)
+        start = program.steps.start(*nnx.split(model, nnx.Param, ...)[1:])
+        images = np.empty((8, 128, *IMAGE), np.uint8)
+        keys = jax.eval_shape(lambda: jax.random.split(key, 8))
+        batches, count = (described(images),), described(np.int32(8))
+        return program.steps.run.lower(described(start), batches, described(keys), count)
+
+    found = {name: partial(draw, make) for name, make in samplers.items()}
+    found |= {
+        "encode": lambda: inference._encode.lower(
+            graphdef, described(state), described(np.empty((256, *IMAGE), np.uint8))
+        ),
+        "decode": lambda: inference._decode.lower(
+            graphdef, described(state), described(np.empty((1024, DIMENSIONS), np.float32))
+        ),
+        "train": train,
+        "transform": lambda: _transform.lower(
+            described(jl.PCA.fit(z)), described(np.empty((tile, DIMENSIONS), np.float32))
+        ),
+        "inverse-transform": lambda: _inverse_transform.lower(
+            described(jl.PCA.fit(z)), described(np.empty((tile, DIMENSIONS), np.float32))
+        ),
+        "bulk": partial(bulk, 1),
+    }
+    if len(devices) >= 4:
+        found["bulk-4"] = partial(bulk, 4)
+    return found
+
+
+def large_gathers(text: str) -> int:
+    """Gathers of many single numbers in an optimized program; rows of them are copied, and fast."""
+
+    def size(shape: str) -> int:
+        return int(np.prod([int(x) for x in shape.split(",") if x]))
+
+    found = re.findall(r"= \w+\[([\d,]*)\]\S* gather\(.*?slice_sizes=\{([\d,]*)\}", text)
+    return sum(size(shape) >= LARGE and size(piece) < ROW for shape, piece in found)
+
+
+def inexact_products(text: str) -> int:
+    """Products of float32 numbers whose factors may be rounded, in a program that is not compiled yet."""
+    lines = [line for line in text.splitlines() if re.search(r"stablehlo\.(dot_general|convolution)", line)]
+    return sum("xf32>" in line and "HIGHEST" not in line for line in lines)
+
+
+def main() -> None:
+    """Compiles, prints a table, and fails where a limit is exceeded."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("kind", choices=NEEDED)
+    parser.add_argument("--only", help="names of programs, between commas")
+    options = parser.parse_args()
+    lacking = [name for name in NEEDED[options.kind] if find_spec(name) is None]
+    if lacking:
+        print(f"skipped: {lacking[0]} is not installed; see the head of {Path(__file__).name}")
+        return
+    if options.kind == "tpu":
+        topology = topologies.get_topology_desc(platform="tpu", topology_name="v5e:2x2")
+    else:
+        described = Path(__file__).with_name("h100.txtpb").read_text()
+        topology = topologies.get_topology_desc(platform="cuda", target_config=described, topology="1x1x1")
+    chosen = options.only.split(",") if options.only else None
+    print(f"# {topology.devices[0].device_kind}, described; jax {jax.__version__}")
+    print("| program | temporary, MiB | loops | large gathers | inexact products | seconds |")
+    print("|---|---|---|---|---|---|")
+    failed = []
+    for name, lower in programs(options.kind, list(topology.devices)).items():
+        if chosen and name not in chosen:
+            continue
+        start = time.monotonic()
+        lowered = lower()
+        inexact = inexact_products(lowered.as_text())
+        compiled = lowered.compile()
+        text = compiled.as_text()
+        temporary = compiled.memory_analysis().temp_size_in_bytes / 2**20
+        gathers, loops = large_gathers(text), len(re.findall(r" while\(", text))
+        seconds = time.monotonic() - start
+        print(f"| {name} | {temporary:,.0f} | {loops} | {gathers} | {inexact} | {seconds:.1f} |", flush=True)
+        limit = LIMITS[options.kind].get(name)
+        if limit is None:
+            continue
+        if temporary > limit.temporary:
+            failed.append(f"{name}: {temporary:,.0f} MiB of temporary memory, at most {limit.temporary:,}")
+        if gathers > limit.gathers:
+            failed.append(f"{name}: {gathers} gathers of {LARGE:,} numbers or more, at most {limit.gathers}")
+        if limit.exact and inexact:
+            failed.append(f"{name}: {inexact} products whose factors the device may round")
+    if failed:
+        sys.exit("\n".join(failed))
+
+
+if __name__ == "__main__":
+    main()
