@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int
-from scipy import stats
 
 from jaxlatent._boundary import as_number, as_positive, as_vectors
 from jaxlatent.evaluation.neighbours import Neighbours, nearest_distances
@@ -77,6 +76,8 @@ def copies(
     Raises:
         TypeError, ValueError: if an argument is out of range, or holds a NaN or an infinity.
     """
+    from scipy import stats
+
     training = as_vectors("training", training, least=1)
     generated = as_vectors("generated", generated, training.shape[1], least=1)
     held_out = as_vectors("held_out", held_out, training.shape[1], least=1)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Float, Float64
-from scipy import stats
 
 from jaxlatent._boundary import as_vectors
 from jaxlatent.latent.core import squared_radii
@@ -73,6 +72,8 @@ def latent_statistics(
     Raises:
         TypeError, ValueError: if an argument is out of range or not finite, or all z-points are equal.
     """
+    from scipy import stats
+
     z_real = as_vectors("z_real", z_real, least=2)
     z_new = as_vectors("z_new", z_new, z_real.shape[1], least=2)
     real, new = moments(z_real, name="z_real"), moments(z_new, name="z_new")

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy import stats
 
 from jaxlatent._boundary import as_count, as_key, as_pair
 from jaxlatent._random import numpy_generator
@@ -64,6 +63,7 @@ def classifier_two_sample_test(
         TypeError, ValueError: if an argument is out of range, or holds a NaN or an infinity, or all vectors
             are equal.
     """
+    from scipy import stats
     from sklearn.base import clone
 
     a, b = as_pair(a, b, _LEAST)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Float, Float64
-from scipy import ndimage
 
 from jaxlatent._boundary import as_numbers, as_vectors
 from jaxlatent.latent.ellipses import Ellipse, confidence_ellipse
@@ -55,6 +54,8 @@ def plane_density(points: Float[Array | np.ndarray, "n 2"]) -> PlaneDensity:
     Raises:
         TypeError, ValueError: if `points` is not such an array, or a coordinate is constant.
     """
+    from scipy import ndimage
+
     points = as_vectors("points", points, 2, least=10)
     found = moments(points)
     sigma = np.sqrt(np.diag(found.covariance))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from scipy import stats
 
 from jaxlatent._boundary import as_count, as_number, as_vectors
 from jaxlatent.latent.eigen import eigenvectors, significant
@@ -57,6 +56,8 @@ def robust_core(
     Raises:
         TypeError, ValueError: if an argument is out of range, or a coordinate is constant for most points.
     """
+    from scipy import stats
+
     z = as_vectors("z", z)
     keep = as_number("keep", keep)
     max_iter = as_count("max_iter", max_iter)
@@ -114,6 +115,8 @@ def _nearest(distances: np.ndarray, share: float) -> np.ndarray:
 
 
 def _corrected(found: Moments, share: float) -> Moments:
+    from scipy import stats
+
     dim = found.mean.size
     kept = stats.chi2.cdf(stats.chi2.ppf(share, dim), dim + 2) / share
     return dataclasses.replace(found, scatter=found.scatter / kept)

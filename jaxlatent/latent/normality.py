@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
-from scipy import special, stats
+from scipy import special
 
 from jaxlatent._boundary import as_count, as_number, as_vectors
 from jaxlatent.latent.core import squared_radii
@@ -61,6 +61,8 @@ def mardia(
     Raises:
         TypeError, ValueError: if an argument is out of range or `z` has no variance.
     """
+    from scipy import stats
+
     z = _random_points(as_vectors("z", z, least=3), max_points, 3, seed)
     n = z.shape[0]
     x = _whitened(z)
@@ -249,6 +251,8 @@ def radius_law(z: Float[Array | np.ndarray, " n *latent"]) -> RadiusLaw:
     Raises:
         TypeError, ValueError: if `z` is not such an array, or is not finite.
     """
+    from scipy import stats
+
     z = as_vectors("z", z, least=2)
     found = moments(z)
     radii = np.sort(squared_radii(z, found))

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from jaxlatent.evaluation import Row, SweepCell, TradeoffPoint
 from jaxlatent.evaluation.comparison import FLOOR
@@ -83,6 +82,8 @@ def of_spectrum(found: Spectrum) -> str:
 
 def of_correlation(matrix: Float[np.ndarray, "d d"], points: int) -> str:
     """Whether the latent coordinates are correlated more than chance makes them."""
+    from scipy import stats
+
     dim = matrix.shape[0]
     largest = float(np.abs(matrix - np.eye(dim)).max())
     pairs = max(dim * (dim - 1) // 2, 1)

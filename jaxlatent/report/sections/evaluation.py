@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
-from scipy import optimize, spatial
 
 from jaxlatent.evaluation import Row, TradeoffPoint
 from jaxlatent.evaluation.comparison import FLOOR, NULL
@@ -158,6 +157,8 @@ def _name_points(ax: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
     """Names beside the panel, each joined to its point."""
     if not points:
         return
+    from scipy import optimize, spatial
+
     low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     places = np.stack([np.full(len(points), 1.05), np.linspace(0.99, 0.01, len(points))], axis=1)
