@@ -147,7 +147,7 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
 
         return jax.tree.map(shape, tree)
 
-    def draw(make: Callable[[], jl.Sampler], tile: int = tile) -> Any:
+    def draw(make: Callable[[], jl.Sampler]) -> Any:
         sampler = make()
         words = described((np.zeros(2, np.uint32), np.uint32(0), np.int32(1)))
         return _draw_tiles.lower(described(sampler), described(tables(sampler)), *words, 1, tile, True)
@@ -170,6 +170,7 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         "cluster-recombination": lambda: jl.ClusterRecombinationSampler.fit(z, n_clusters=20),
         "path": lambda: jl.PathSampler.fit(z),
     }
+    pca = jl.PCA.fit(z)
     config = jl.AutoencoderConfig(image_size=IMAGE[0], latent_dim=DIMENSIONS)
     model = make_autoencoder(key, config)
     graphdef, state = nnx.split(model)
@@ -198,10 +199,10 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         ),
         "train": train,
         "transform": lambda: _transform.lower(
-            described(jl.PCA.fit(z)), described(np.empty((tile, DIMENSIONS), np.float32))
+            described(pca), described(np.empty((tile, DIMENSIONS), np.float32))
         ),
         "inverse-transform": lambda: _inverse_transform.lower(
-            described(jl.PCA.fit(z)), described(np.empty((tile, DIMENSIONS), np.float32))
+            described(pca), described(np.empty((tile, DIMENSIONS), np.float32))
         ),
         "bulk": partial(bulk, 1),
     }

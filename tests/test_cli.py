@@ -303,7 +303,13 @@ def test_two_trainings_in_one_folder(run, data, tmp_path, capsys):
 def test_tensorboard(data, tmp_path):
     pytest.importorskip("tensorboardX")
     assert call("train", "--data", data, "--out", tmp_path / "run", *TINY, "--tensorboard") == 0
-    assert list((tmp_path / "run" / "training" / "tensorboard").iterdir())
+    written = tmp_path / "run" / "training" / "tensorboard"
+    assert list(written.iterdir())
+    assert call("train", "--out", tmp_path / "run", "--restart", "--tensorboard", "--epochs", "1") == 0
+    assert len(list(written.iterdir())) == 1
+    failing = ["train", "--data", "no-such-folder", "--out", tmp_path / "none", "--tensorboard"]
+    assert call(*failing) == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_resume_of_a_run_that_is_older_than_an_option(run, data, tmp_path):

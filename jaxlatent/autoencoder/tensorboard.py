@@ -3,6 +3,8 @@
 import os
 import weakref
 from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 from jaxlatent.autoencoder.history import EpochRecord
 
@@ -13,7 +15,7 @@ class TensorBoard:
     Give it to `fit_autoencoder(callback=...)`. It needs the extra: `pip install "jaxlatent[tensorboard]"`.
 
     Args:
-        folder: made if absent.
+        folder: made with the first epoch if absent.
 
     Raises:
         ImportError: if tensorboardX is not installed.
@@ -26,12 +28,16 @@ class TensorBoard:
             raise ImportError(
                 'tensorboard: tensorboardX is not installed; pip install "jaxlatent[tensorboard]"'
             ) from error
-        self._writer = SummaryWriter(os.fspath(folder), flush_secs=1)
-        # It writes in a thread of its own, which would be cut short where Python ends.
-        weakref.finalize(self, self._writer.close)
+        self._open = partial(SummaryWriter, os.fspath(folder), flush_secs=1)
+        self._writer: Any = None
 
     def __call__(self, record: EpochRecord) -> None:
         """Adds an epoch, which can be seen a second later."""
+        if self._writer is None:
+            # Not before: a training begins with an empty folder, or with none.
+            self._writer = self._open()
+            # It writes in a thread of its own, which would be cut short where Python ends.
+            weakref.finalize(self, self._writer.close)
         for name, value in asdict(record).items():
             if name != "epoch":
                 self._writer.add_scalar(name, value, record.epoch)

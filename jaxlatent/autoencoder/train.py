@@ -6,9 +6,9 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -254,13 +254,18 @@ class _Run:
                 "pass resume=True to go on with it or choose another directory"
             )
         description = read_description(last)
-        _check_same(description["settings"], self.settings(), self.directory)
+        # A field that has been added since had its default.
+        kept = AutoencoderConfig().to_dict() | TrainConfig().to_dict() | description["settings"]
+        check_same(
+            kept, self.settings, self.directory, "resume with the same settings or choose another directory"
+        )
         self.trainer.place(read_checkpoint(last, self.trainer.state))
         self.records = [EpochRecord(**r) for r in description["records"]]
         self.losses = description.get("losses", [])
 
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """Everything that the numbers depend on, as plain values."""
+        """Everything that the numbers depend on, as plain values; the images are digested for it."""
         return {
             **self.config.to_dict(),
             **self.train.to_dict(),
@@ -359,7 +364,7 @@ class _Run:
         assert self.directory is not None
         before = _checkpoints(self.directory)
         description = {
-            "settings": self.settings(),
+            "settings": self.settings,
             "records": [asdict(r) for r in self.records],
             "losses": self.losses,
         }
@@ -388,14 +393,22 @@ def _checkpoints(directory: Path) -> list[Path]:
     return sorted(directory.glob("epoch-*")) if directory.is_dir() else []
 
 
-def _check_same(kept: dict[str, Any], now: dict[str, Any], directory: Path) -> None:
-    # A field that has been added since had its default.
-    kept = AutoencoderConfig().to_dict() | TrainConfig().to_dict() | kept
+def check_same(kept: Mapping[str, Any], now: Mapping[str, Any], directory: Path, remedy: str) -> None:
+    """Accepts the settings of the training in a directory, and more epochs.
+
+    Args:
+        kept: names and values of the training.
+        now: what is asked; each has to be among `kept`.
+        directory: of the training.
+        remedy: the end of the error; {option} in it is the setting as the command names it.
+
+    Raises:
+        ValueError: if one differs; the message names it alone.
+    """
     for name, value in now.items():
-        if name == "epochs" and value > kept[name]:
-            continue
-        if kept.get(name) != value:
+        if kept[name] != value and not (name == "epochs" and value > kept[name]):
+            option = f"--{name.replace('_', '-')}"
             raise ValueError(
-                f"{name}: the training in {directory} has {kept.get(name)}, now it is {value}; "
-                "resume with the same settings or choose another directory"
+                f"{name}: the training in {directory} has {kept[name]}, now it is {value}; "
+                f"{remedy.format(option=option)}"
             )

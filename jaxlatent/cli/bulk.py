@@ -9,7 +9,6 @@ import click
 import jax
 
 from jaxlatent import processes
-from jaxlatent._backend import start_backend
 from jaxlatent._random import seed_key
 from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.cli.console import open_log, open_run
@@ -216,6 +215,5 @@ def _drawn_with(origin: Mapping[str, Any], latents_only: bool) -> tuple[Sampler,
         opened = open_run(Path(origin["run"]))
         sampler = opened.sampler(origin.get("sampler"), components)
         return sampler, None if latents_only else opened.model()
-    start_backend()
     sampler = load_sampler(origin["file"])
     return sampler if components is None else sampler.keep(components), None

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from jaxlatent._backend import start_backend
 from jaxlatent.autoencoder import AutoencoderConfig, TensorBoard, TrainConfig
 from jaxlatent.cli.console import open_run
 from jaxlatent.cli.options import (
@@ -186,7 +185,6 @@ def sample(
         raise click.UsageError(
             "a sampler's file: name a .npy file with --out, and neither sampler nor components"
         )
-    start_backend()
     click.echo(f"Wrote {sample_to(source, out, count, seed=seed)}.")
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from jaxlatent import evaluation, report
 from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._random import seed_key
+from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.data import load_labelled
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.comparison import specs
@@ -23,7 +24,7 @@ from jaxlatent.report.document import slug
 from jaxlatent.report.sections.evaluation import Evaluated, plot_tradeoff
 from jaxlatent.report.sections.images import sweep_counts
 from jaxlatent.run.folder import LATENTS, RunFolder, sampler_result, sampler_title
-from jaxlatent.run.origin import StaleError
+from jaxlatent.run.origin import StaleError, library_versions
 from jaxlatent.sampling import Sampler, Spec
 from jaxlatent.sampling.fitting.region import fit_frame
 
@@ -38,13 +39,13 @@ _GRIDS, _PLOT = "pictures/evaluation", "pictures/tradeoff.png"
 
 def evaluate_run(
     run: RunFolder,
-    samplers: Sequence[str] = ("all",),
+    samplers: Sequence[str],
     *,
-    count: int = 10_000,
-    features: FeatureName | Features | None = None,
-    tradeoff: bool = True,
-    faces: bool | None = None,
-    seed: int = 0,
+    count: int,
+    features: FeatureName | Features | None,
+    tradeoff: bool,
+    faces: bool | None,
+    seed: int,
 ) -> list[evaluation.Row]:
     """Measures samplers on a run; see `Run.evaluate`."""
     count, key = as_count("count", count, LEAST), seed_key(seed)
@@ -65,7 +66,7 @@ def evaluate_run(
     named |= fitted
     training = run.training_images()
     unseen = unseen_images(run, asked, min(count, len(training)))
-    function, described = _features(run, asked, training, features)
+    function, described = _features(run, asked, model, training, features)
     if faces is None:
         faces = _can_detect(unseen[:1])
     log.info("comparing with %d images that the autoencoder was not trained on", len(unseen))
@@ -106,6 +107,9 @@ class _TableOfRun:
         origin = self.run.origin(_TABLE)
         # Of a function whose digest is not known, nobody can say whether it is still the same.
         if origin is None or not self.options["features"]["sha256"]:
+            return {}
+        # A table that was taken away, or changed, or that another version has written.
+        if origin.sha256 != self.run.digest(_TABLE) or origin.versions != library_versions():
             return {}
         if any(origin.options.get(name) != value for name, value in self.options.items()):
             return {}
@@ -196,7 +200,11 @@ def unseen_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> np.nda
 
 
 def _features(
-    run: RunFolder, asked: Mapping[str, Any], training: np.ndarray, given: FeatureName | Features | None
+    run: RunFolder,
+    asked: Mapping[str, Any],
+    model: Autoencoder,
+    training: np.ndarray,
+    given: FeatureName | Features | None,
 ) -> tuple[Features, dict[str, str | None]]:
     """What images are compared in; its name, and its digest where that is known."""
     if callable(given):
@@ -222,7 +230,7 @@ def _features(
             folder = run.path("features")
             found = evaluation.cached_features(folder, key, training, labels.values, progress=run.progress)
             return found, {"name": "classifier", "sha256": found.digest}
-    return evaluation.EncoderFeatures(run.model()), {"name": "encoder", "sha256": run.digest("model")}
+    return evaluation.EncoderFeatures(model), {"name": "encoder", "sha256": run.digest("model")}
 
 
 def _can_detect(images: np.ndarray) -> bool:

@@ -242,8 +242,13 @@ class RunFolder:
 
 
 def sampler_result(name: str) -> str:
-    """The path in a run folder of the sampler of this name; a colon is no character of a file's name."""
-    return f"samplers/{name.replace(':', ',')}.npz"
+    """The path in a run folder of the sampler of this name."""
+    return f"samplers/{file_stem(name)}.npz"
+
+
+def file_stem(name: str) -> str:
+    """The name of a sampler in the characters of a file's name, which a colon is not."""
+    return name.replace(":", ",")
 
 
 def sampler_title(name: str) -> str:

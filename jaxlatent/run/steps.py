@@ -27,6 +27,7 @@ from jaxlatent.autoencoder import (
     encode,
     fit_autoencoder,
 )
+from jaxlatent.autoencoder.train import check_same
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.features import Features
 from jaxlatent.generation import encode_to, generate
@@ -34,7 +35,7 @@ from jaxlatent.generation.export import export
 from jaxlatent.report.sections.images import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
 from jaxlatent.report.sections.latents import ellipse_body
 from jaxlatent.run.evaluation import FeatureName, evaluate_run, read_evaluation
-from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, sampler_title
+from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, file_stem, sampler_title
 from jaxlatent.run.origin import StaleError, command, library_versions
 from jaxlatent.sampling import BoxSampler, Sampler, Spec
 from jaxlatent.sampling.fitting.region import fit_frame
@@ -48,6 +49,8 @@ _PICTURED = 64
 _COMPARED = 16
 _REPORTED = 100
 _PLANE_POINTS = 500
+# A cluster sampler has a body for each of 100 clusters, and a tilted one a form for each pair.
+_LOOKED_AT = 10_000
 
 
 class Run(RunFolder):
@@ -98,7 +101,12 @@ class Run(RunFolder):
         kept = self.config() if held else {}
         asked = _asked(kept, data, config, training, limit, seed)
         if resume and held:
-            _refuse_other_settings(self.folder, kept, asked)
+            check_same(
+                _settings(kept),
+                _settings(asked),
+                self.folder,
+                "leave out {option}, begin anew in place (restart, --restart) or choose another folder",
+            )
             asked["images"] = kept.get("images")
         new = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -226,7 +234,7 @@ class Run(RunFolder):
         draws: dict[str, tuple[str, Sampler]] = {}
         for k in components or [None]:
             drawn = fitted if k is None else fitted.keep(k)
-            file = f"{name.replace(':', ',')}-k{drawn.n_components}"
+            file = f"{file_stem(name)}-k{drawn.n_components}"
             draws[f"{sampler_title(name)}, {drawn.n_components} components"] = file, drawn
             self._save_array(np.asarray(drawn.sample(key, count)), f"samples/{file}.npy")
             log.info("drew %d vectors with %d components", count, drawn.n_components)
@@ -416,21 +424,12 @@ def _asked(
     }
 
 
-def _refuse_other_settings(folder: Path, kept: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Names the first setting that is not that of the training in the folder."""
-    before, now = (
-        {name: value[name] for name in ("limit", "seed")} | value["autoencoder"] | value["training"]
-        for value in (kept, asked)
-    )
-    for name, value in now.items():
-        # A field that has been added since had its default.
-        if value == before.get(name, value) or (name == "epochs" and value > before[name]):
-            continue
-        option = f"--{name.replace('_', '-')}"
-        raise ValueError(
-            f"{name}: the training in {folder} has {before[name]}, now it is {value}; leave out {option}, "
-            "begin anew in place (restart, --restart) or choose another folder"
-        )
+def _settings(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training that goes on has to have in common with itself; its images are compared as such."""
+    # A field that has been added since had its default.
+    network = AutoencoderConfig.from_dict(asked["autoencoder"]).to_dict()
+    training = TrainConfig.from_dict(asked["training"]).to_dict()
+    return {"limit": asked["limit"], "seed": asked["seed"]} | network | training
 
 
 def _described(fitted: Sampler, z: np.ndarray) -> str:
@@ -439,8 +438,9 @@ def _described(fitted: Sampler, z: np.ndarray) -> str:
     if fitted.frame is not None:
         kept = 100 * float(fitted.frame.explained_variance_ratio.sum())
         said.append(f"{fitted.frame.n_components} components ({kept:.1f} % of the variance)")
+    some = z[:: -(-len(z) // _LOOKED_AT)]
     with suppress(TypeError):  # it has no region
-        said.append(f"{100 * fitted.coverage(z):.2f} % of the z-points lie in its region")
+        said.append(f"{100 * fitted.coverage(some):.2f} % of {len(some):,} z-points lie in its region")
     return "; ".join(said) or type(fitted).__name__
 
 

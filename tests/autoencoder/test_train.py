@@ -218,6 +218,13 @@ def test_the_state_is_kept_every_two_minutes(tmp_path, monkeypatch):
     assert written == [f"epoch-00000-step-000000{i}" for i in (2, 4, 6)] + ["epoch-00001"]
 
 
+def test_images_are_digested_once_whatever_the_checkpoints(tmp_path, monkeypatch):
+    digested = []
+    monkeypatch.setattr(train_module, "fingerprint", lambda images: digested.append(len(images)) or "0")
+    fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN, validation=VALIDATION, directory=tmp_path)
+    assert sorted(digested) == [20, 70]
+
+
 def test_more_epochs_go_on(tmp_path):
     fit_autoencoder(KEY, IMAGES, CONFIG, dataclasses.replace(TRAIN, epochs=2), directory=tmp_path)
     _, history = fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN, directory=tmp_path, resume=True)

@@ -132,6 +132,14 @@ def test_an_interrupted_evaluation_keeps_its_rows(run, monkeypatch, caplog):
     assert [row.title for row in read_evaluation(run).rows] == [row.title for row in rows]
 
 
+def test_a_table_that_was_taken_away_is_measured_anew(run):
+    first = {row.title: row.vectors_per_second for row in evaluated(run)}
+    run.path("evaluation.csv").unlink()
+    again = evaluated(run)
+    assert read_evaluation(run) is not None
+    assert all(row.vectors_per_second is None or row.vectors_per_second != first[row.title] for row in again)
+
+
 def test_a_classifier_without_labels(run):
     with pytest.raises(ValueError, match=r"features: a classifier needs labels to be trained on .*encoder"):
         evaluated(run, features="classifier")
