@@ -20,7 +20,9 @@ _PARITY = 0x1BD11BDA
 
 
 def threefry2x32(
-    key: Seed, x0: UInt32[Array, "*#s"], x1: UInt32[Array, "*#s"]
+    key: Seed | tuple[UInt32[Array, "*#s"], UInt32[Array, "*#s"]],
+    x0: UInt32[Array, "*#s"],
+    x1: UInt32[Array, "*#s"],
 ) -> tuple[UInt32[Array, "*s"], UInt32[Array, "*s"]]:
     """Encrypts the counter (x0, x1) under `key`; both results are uniform, independent 32-bit words."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY))

@@ -33,7 +33,8 @@ def gathered(u: Float[Array, "k b"], word: UInt32[Array, "k b"]) -> Float[Array,
 
 def sorted_along(u: Float[Array, "k b"], word: UInt32[Array, "k b"]) -> Float[Array, "k b"]:
     """`shuffled` by one sort."""
-    return lax.sort((_sort_keys(word), u), dimension=0, num_keys=1)[1]
+    # Without the third array that would keep equal keys in order.
+    return lax.sort((_sort_keys(word), u), dimension=0, is_stable=False, num_keys=1)[1]
 
 
 def _sort_keys(word: UInt32[Array, "k b"]) -> UInt32[Array, "k b"]:

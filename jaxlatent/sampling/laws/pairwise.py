@@ -1,5 +1,6 @@
 """The source method: uniform draws, and a redraw wherever a pair of components leaves its ellipse."""
 
+from functools import partial
 from typing import ClassVar, Literal, Unpack
 
 import jax
@@ -16,6 +17,7 @@ from jaxlatent.sampling.bodies.body import LIMIT
 from jaxlatent.sampling.bodies.ellipse import EllipseBody
 from jaxlatent.sampling.draws import tables
 from jaxlatent.sampling.fitting.region import RegionOptions, fit_region
+from jaxlatent.sampling.kernels import kernel_platforms
 from jaxlatent.sampling.laws.labels import shuffled
 from jaxlatent.sampling.laws.round_robin import round_robin
 from jaxlatent.sampling.laws.violated import descending, redraw_violated
@@ -85,16 +87,13 @@ class PairwiseSampler(Sampler):
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components
-        start, other = words(seed, index, 0, k + 1)
-        q = jnp.square(unit_uniform(start[:k])) * jnp.float32(LIMIT)
-        negative = start[:k] & 1 == 1
+        start, _ = words(seed, index, 0, k)
+        negative = start & 1 == 1
         if self.order == "permutation":
-            q = permutation_pass(q, seed, index, 2, LIMIT)
+            q = permutation_pass(jnp.square(unit_uniform(start)) * jnp.float32(LIMIT), seed, index, 2, LIMIT)
             pair, u = largest_two(q.T), jnp.sqrt(q)
         else:
-            if k > _MOST_WITHOUT_ROUNDS:
-                q = round_robin(q, other[: k // 2 + 1], LIMIT, k // _COMPONENTS_A_ROUND)
-            q = redraw_violated(descending(q)[:k], seed, index, 2, LIMIT)
+            q = _redrawn(seed, index, k)
             # The components are exchangeable, so any order of them is as good as the one lost by sorting.
             pair = q[0] + q[1]
             u = shuffled(jnp.sqrt(q), words(seed, index, 1, k)[0])
@@ -105,6 +104,45 @@ class PairwiseSampler(Sampler):
     def _derive(self) -> Float[Array, ""]:
         """The gauge up to which rounding, on the way to the latent frame, does not lead outside."""
         return self.body.inner_gauge(inverse_rounding(self.pca, self.body.semi_axes))
+
+
+def _redrawn(seed: Seed, index: UInt32[Array, " b"], k: int) -> Float[Array, "{k} b"]:
+    """`redrawn` of so many components, by the kernel on the platforms that may take it."""
+    rounds = k // _COMPONENTS_A_ROUND if k > _MOST_WITHOUT_ROUNDS else 0
+    plain = partial(redrawn, k=k, rounds=rounds, limit=LIMIT, stream=2)
+    platforms = kernel_platforms()
+    if not platforms:
+        return plain(seed, index)
+    # Pallas takes long to import.
+    from jaxlatent.sampling.laws.pairwise_kernel import fits, redrawn_on_chip
+
+    kernel = partial(redrawn_on_chip, k=k, rounds=rounds, limit=LIMIT, stream=2)
+    kernels = {p: partial(kernel, platform=p) for p in platforms if fits(p, k, rounds)}
+    q: Array = jax.lax.platform_dependent(seed, index, **kernels, default=plain)
+    return q
+
+
+def redrawn(
+    seed: Seed, index: UInt32[Array, " b"], *, k: int, rounds: int, limit: float, stream: int
+) -> Float[Array, "{k} b"]:
+    """Draws squares of uniform components, and redraws one of every pair that is violated.
+
+    Args:
+        seed: the cipher's key.
+        index: the vectors' indices, (b,).
+        k: number of components, >= 2.
+        rounds: of a round robin that comes first, >= 0.
+        limit: the value of 1 in the pair condition.
+        stream: of random words for the redraws; the start takes stream 0.
+
+    Returns:
+        The squares, (k, b), in descending order, with q_i + q_j <= limit for every pair of rows.
+    """
+    start, other = words(seed, index, 0, k)
+    q = jnp.square(unit_uniform(start)) * jnp.float32(limit)
+    if rounds:
+        q = round_robin(q, other[: k // 2 + 1], limit, rounds)
+    return redraw_violated(descending(q)[:k], seed, index, stream, limit)
 
 
 def permutation_pass(

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, UInt32
 from jaxlatent.sampling.words import unit_uniform
 
 # Weyl increment 2^32 / golden ratio, which spaces the rounds of one row evenly over all words.
-_WEYL = 0x9E3779B9
+WEYL = 0x9E3779B9
 
 
 def scramble(word: UInt32[Array, "*s"]) -> UInt32[Array, "*s"]:
@@ -67,7 +67,7 @@ def round_robin(
     def play_round(r: jax.Array, queue: jax.Array) -> jax.Array:
         window = jax.lax.dynamic_slice(queue, (r, 0), (n, b))
         partner = window[::-1]
-        word = scramble(words + r.astype(jnp.uint32) * jnp.uint32(_WEYL))
+        word = scramble(words + r.astype(jnp.uint32) * jnp.uint32(WEYL))
         redrawn = (window + partner > limit) & (word & 1 == coins)
         window = jnp.where(redrawn, (limit - partner) * jnp.square(unit_uniform(word)), window)
         queue = jax.lax.dynamic_update_slice(queue, window, (r, 0))

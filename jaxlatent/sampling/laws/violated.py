@@ -23,7 +23,7 @@ from jaxlatent.sampling.laws.labels import sort_columns
 from jaxlatent.sampling.words import Seed, threefry2x32, unit_uniform
 
 # Proposals a step: each costs two look-ups, and a step that finds no violated pair a pass over all rows.
-_PROPOSALS = 3
+PROPOSALS = 3
 # Steps whose words are made at once. In a step of their own they would be computed together with look-ups,
 # a number at a time.
 _STEPS = 2
@@ -68,7 +68,7 @@ def redraw_violated(
     k, b = q.shape
     # A loop of unknown length has no derivative, which nothing needs: what is drawn here only gets scaled.
     q, limit = lax.stop_gradient((q, jnp.asarray(limit, jnp.float32)))
-    rows = _STEPS * (_PROPOSALS + 1)
+    rows = _STEPS * (PROPOSALS + 1)
     row = jnp.arange(rows, dtype=jnp.uint32)[:, None] + jnp.uint32(stream << 24)
 
     def some_steps(carry: tuple[jax.Array, _State]) -> tuple[jax.Array, _State]:
@@ -77,8 +77,8 @@ def redraw_violated(
 
         def step(s: jax.Array, inputs: tuple[_State, jax.Array, jax.Array]) -> tuple:
             state, first, second = inputs
-            here = (s * (_PROPOSALS + 1), 0)
-            size = (_PROPOSALS + 1, b)
+            here = (s * (PROPOSALS + 1), 0)
+            size = (PROPOSALS + 1, b)
             one, other = lax.dynamic_slice(first, here, size), lax.dynamic_slice(second, here, size)
             return _step(state, one, other, limit), first, second
 
@@ -104,12 +104,12 @@ def _step(
     """
     q = _replace(state.q, state.old, state.new)
     k, box = q.shape[0], (state.height, state.width)
-    i, j = _proposal(first[:-1], second[:-1], *box)
+    i, j = propose(first[:-1], second[:-1], *box)
     found = (j < k) & (_look_up(q, i) + _look_up(q, jnp.minimum(j, k - 1)) > limit)
     number = jnp.arange(found.shape[0], dtype=jnp.int32)[:, None]
     taken = jnp.max(jnp.where(found, number, 0), axis=0)[None]
 
-    i, j = _proposal(_look_up(first, taken), _look_up(second, taken), *box)
+    i, j = propose(_look_up(first, taken), _look_up(second, taken), *box)
     high, low = _look_up(q, i)[0], _look_up(q, jnp.minimum(j, k - 1))[0]
     violated = (j[0] < k) & (high + low > limit)
     low_is_redrawn = second[-1] < 0.5
@@ -119,7 +119,7 @@ def _step(
 
     # What the first proposal says of the box: a row whose next one is no partner ends it, and so does a
     # distance at which not even the largest has one.
-    i, j = _proposal(first[:1], second[:1], *box)
+    i, j = propose(first[:1], second[:1], *box)
     below = (_look_up(q, i) + _look_up(q, i + 1))[0] > limit
     within = (q[:1] + _look_up(q, j - i))[0] > limit
     height = jnp.where(below, state.height, jnp.maximum(i[0].astype(jnp.float32), 1.0))
@@ -127,12 +127,12 @@ def _step(
     return _State(q, old, new, height, width)
 
 
-def _proposal(
-    first: Float[Array, "p b"],
-    second: Float[Array, "p b"],
-    height: Float[Array, " b"],
-    width: Float[Array, " b"],
-) -> tuple[Int[Array, "p b"], Int[Array, "p b"]]:
+def propose(
+    first: Float[Array, "*s"],
+    second: Float[Array, "*s"],
+    height: Float[Array, "*#s"],
+    width: Float[Array, "*#s"],
+) -> tuple[Int[Array, "*s"], Int[Array, "*s"]]:
     """Rows i < height and i < j <= i + width, uniform; j may lie beyond the last row."""
     # The largest of the uniform numbers, 1 - 2^-24, times a whole number is rounded to less than it.
     i = (first * height).astype(jnp.int32)
