@@ -10,9 +10,9 @@ import pytest
 import jaxlatent as jl
 from jaxlatent.sampling.bodies.body import LIMIT
 from jaxlatent.sampling.kernels import SWITCH, kernel_platforms
-from jaxlatent.sampling.laws import pairwise, pairwise_kernel
+from jaxlatent.sampling.laws import pairwise, pairwise_chip, pairwise_kernel
 from jaxlatent.sampling.laws.pairwise import redrawn
-from jaxlatent.sampling.laws.pairwise_kernel import fits, redrawn_on_chip
+from jaxlatent.sampling.laws.pairwise_chip import fits, redrawn_on_chip
 from jaxlatent.sampling.words import seed_words
 from tests.sampling.test_pairwise import assert_literal_law
 
@@ -32,9 +32,9 @@ def interpreted(monkeypatch):
     """Samplers take the kernel, interpreted."""
     kernel = partial(redrawn_on_chip, interpret=True)
     monkeypatch.setattr(
-        pairwise_kernel, "redrawn_on_chip", lambda *a, platform, **o: kernel(*a, platform="tpu", **o)
+        pairwise_chip, "redrawn_on_chip", lambda *a, platform, **o: kernel(*a, platform="tpu", **o)
     )
-    monkeypatch.setattr(pairwise_kernel, "fits", lambda *_: True)
+    monkeypatch.setattr(pairwise_chip, "fits", lambda *_: True)
     monkeypatch.setattr(pairwise, "kernel_platforms", lambda: ("cpu",))
     jax.clear_caches()
     yield
@@ -99,9 +99,9 @@ def test_samplers_take_the_kernel(identity_pca, interpreted, monkeypatch):
         ),
     }
     taken = []
-    kernel = pairwise_kernel.redrawn_on_chip
+    kernel = pairwise_chip.redrawn_on_chip
     monkeypatch.setattr(
-        pairwise_kernel, "redrawn_on_chip", lambda *a, **o: (taken.append(1), kernel(*a, **o))[1]
+        pairwise_chip, "redrawn_on_chip", lambda *a, **o: (taken.append(1), kernel(*a, **o))[1]
     )
     on_chip = {name: np.asarray(jax.jit(way)()) for name, way in ways.items()}
     assert len(taken) == len(ways)

@@ -114,7 +114,7 @@ def _redrawn(seed: Seed, index: UInt32[Array, " b"], k: int) -> Float[Array, "{k
     if not platforms:
         return plain(seed, index)
     # Pallas takes long to import.
-    from jaxlatent.sampling.laws.pairwise_kernel import fits, redrawn_on_chip
+    from jaxlatent.sampling.laws.pairwise_chip import fits, redrawn_on_chip
 
     kernel = partial(redrawn_on_chip, k=k, rounds=rounds, limit=LIMIT, stream=2)
     kernels = {p: partial(kernel, platform=p) for p in platforms if fits(p, k, rounds)}

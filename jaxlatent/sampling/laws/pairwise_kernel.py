@@ -1,169 +1,63 @@
-"""The pairwise method's redraws as one kernel, whose numbers stay on the chip: for TPUs and, if asked, GPUs.
+"""What a chip does for a block of vectors: the pairwise method from the first random word to the last redraw.
 
-As a program of XLA's, each of some hundred steps reads and writes the whole tile, and on a TPU looks numbers
-up one by one, which takes longer than all else. Here a block of vectors stays in a TPU's VMEM or a GPU's
-shared memory from its first random word to the last redraw. A component is a row of the block, so that
-nothing passes between vectors: on a GPU a thread has a vector of its own, on a TPU a row is a register of
-1,024. What differs from vector to vector, the rows of a pair, is looked up by passing all rows by.
-
-Written in Pallas, which Mosaic lowers for TPUs and Mosaic GPU for Hopper and newer. The reference, with the
-same bits on every device, is `jaxlatent.sampling.laws.pairwise.redrawn`.
+A component is a row of the block, and nothing passes between vectors: on a GPU a thread has a vector of its
+own, on a TPU a row is a register of 1,024 numbers. What differs from vector to vector, the rows of a pair, is
+looked up by passing all rows by. Written in Pallas with operations that Mosaic lowers for TPUs and Mosaic GPU
+for Hopper and newer.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_batching import custom_vmap
-from jax.experimental import pallas as pl
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array
 
 from jaxlatent.sampling.laws.round_robin import WEYL, scramble
 from jaxlatent.sampling.laws.violated import PROPOSALS, propose
-from jaxlatent.sampling.words import Seed, threefry2x32, unit_uniform
+from jaxlatent.sampling.words import threefry2x32, unit_uniform
 
-#: A row: a vector register of a TPU, a number for each thread of a GPU's warpgroup.
-LANES = {"tpu": (8, 128), "cuda": (128,)}
-# VMEM that a kernel has where it asks for no more; shared memory that a block has on Hopper, and on an A100
-# less. A TPU's has two results as well, of which one is written back while the other is worked on.
-_MEMORY = {"tpu": 15 << 20, "cuda": 225 << 10}
-_RESULTS = {"tpu": 2, "cuda": 0}
 # So many rows are written out in a loop: the loads of one overlap with the arithmetic of others.
 _LOG_UNROLLED = 3
 _UNROLLED = 1 << _LOG_UNROLLED
 
 
-def fits(platform: str, k: int, rounds: int) -> bool:
-    """Whether the chip has room for a block of vectors of k components."""
-    rows = _block_rows(k, rounds) + _word_rows(k, rounds) + _RESULTS[platform] * k
-    return 4 * rows * math.prod(LANES[platform]) <= _MEMORY[platform]
-
-
-def redrawn_on_chip(
-    seed: Seed,
-    index: UInt32[Array, " b"],
-    *,
-    k: int,
-    rounds: int,
-    limit: float,
-    stream: int,
-    platform: str,
-    interpret: bool = False,
-) -> Float[Array, "{k} b"]:
-    """The squares of `jaxlatent.sampling.laws.pairwise.redrawn`, bit for bit.
-
-    Args:
-        seed: the cipher's key.
-        index: the vectors' indices, (b,).
-        k: number of components, >= 2, such that it `fits`.
-        rounds: of the round robin, >= 0.
-        limit: the value of 1 in the pair condition.
-        stream: of random words, for the redraws of `redraw_violated`.
-        platform: "tpu" or "cuda", for which the kernel is compiled.
-        interpret: run the kernel's operations one by one, on any device.
-    """
-    b = index.shape[0]
-    columns = custom_vmap(
-        partial(
-            _in_blocks, k=k, rounds=rounds, limit=limit, stream=stream, platform=platform, interpret=interpret
-        )
-    )
-
-    @columns.def_vmap
-    def in_a_row(size: int, is_batched: list[bool], seed: Array, index: Array) -> tuple[Array, bool]:
-        seeds = seed if is_batched[0] else jnp.broadcast_to(seed, (size, 2, b))
-        indices = index if is_batched[1] else jnp.broadcast_to(index, (size, b))
-        q = columns(jnp.moveaxis(seeds, 0, 1).reshape(2, -1), indices.reshape(-1))
-        return jnp.moveaxis(q.reshape(k, size, -1), 1, 0), True
-
-    squares: Array = columns(jnp.broadcast_to(seed.reshape(2, -1), (2, b)), index)
-    return squares
-
-
-def _in_blocks(
-    seed: UInt32[Array, "2 b"],
-    index: UInt32[Array, " b"],
-    *,
-    k: int,
-    rounds: int,
-    limit: float,
-    stream: int,
-    platform: str,
-    interpret: bool,
-) -> Float[Array, "{k} b"]:
-    lanes, b = LANES[platform], index.shape[0]
-    blocks = -(-b // math.prod(lanes))
-    whole = (blocks * lanes[0], *lanes[1:])
-
-    def in_rows(x: Array) -> Array:
-        filled = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, math.prod(whole) - b)])
-        return filled.reshape(*x.shape[:-1], *whole)
-
-    def block(*rows: int) -> pl.BlockSpec:
-        return pl.BlockSpec((*rows, *lanes), lambda i: (*(0 for _ in rows), i, *(0 for _ in lanes[1:])))
-
-    memory, out, parameters = _backend(platform, block(k))
-    q = pl.pallas_call(
-        partial(_kernel, k=k, rounds=rounds, limit=limit, stream=stream),
-        name="pairwise",
-        grid=(blocks,),
-        in_specs=[block(2), block()],
-        out_specs=out,
-        out_shape=jax.ShapeDtypeStruct((k, *whole), jnp.float32),
-        scratch_shapes=[
-            memory((_block_rows(k, rounds), *lanes), jnp.float32),
-            memory((_word_rows(k, rounds), *lanes), jnp.uint32),
-        ],
-        compiler_params=None if interpret else parameters,
-        interpret=interpret,
-    )(in_rows(seed), in_rows(index))
-    return q.reshape(k, -1)[:, :b]
-
-
-def _backend(platform: str, block: pl.BlockSpec) -> tuple[Any, pl.BlockSpec, Any]:
-    """What makes a scratch in the chip's memory, where the result goes, and the compiler's parameters."""
-    if platform == "tpu":
-        from jax.experimental.pallas import tpu as pltpu
-
-        return pltpu.VMEM, block, None
-    from jax.experimental.pallas import mosaic_gpu as plgpu
-
-    # Shared memory has no room for the result beside the scratch. The barriers that Mosaic GPU would put
-    # around each load and store are for threads that read what others wrote; here each has its own column.
-    parameters = plgpu.CompilerParams(unsafe_no_auto_barriers=True)
-    return plgpu.SMEM, pl.BlockSpec(memory_space=plgpu.GMEM), parameters
-
-
-def _places(k: int, rounds: int) -> int:
+def places(k: int, rounds: int) -> int:
     """Rows that are in use: a round robin has an odd number of places."""
     return k + 1 - k % 2 if rounds else k
 
 
-def _block_rows(k: int, rounds: int) -> int:
+def square_rows(k: int, rounds: int) -> int:
     """Those in use, further down by one after each round, and at least one below a pass over all."""
-    return max(_places(k, rounds) + rounds, _UNROLLED * -(-k // _UNROLLED) + 1)
+    return max(places(k, rounds) + rounds, _UNROLLED * -(-k // _UNROLLED) + 1)
 
 
-def _word_rows(k: int, rounds: int) -> int:
+def word_rows(k: int, rounds: int) -> int:
+    """Those of the words of pairs, which rounds alone take."""
     return k // 2 if rounds else 1
 
 
-def _kernel(
-    seed: Any, index: Any, out: Any, q: Any, words: Any, *, k: int, rounds: int, limit: float, stream: int
+def pairwise_kernel(
+    seed: Any,
+    index: Any,
+    out: Any,
+    q: Any,
+    words: Any,
+    *,
+    columns: Any,
+    k: int,
+    rounds: int,
+    limit: float,
+    stream: int,
 ) -> None:
-    """A block of vectors: references to (2, lanes), (lanes), the result, and two scratches (rows, lanes)."""
-    size = index.shape[0]
-    columns = slice(None) if out.shape[1:] == index.shape else pl.ds(pl.program_id(0) * size, size)
-    draw = partial(threefry2x32, (seed[0], seed[1]), index[...])
+    """A block of vectors, those columns of the arguments and the result; q and words are scratches."""
+    draw = partial(threefry2x32, (seed[0, columns], seed[1, columns]), index[columns])
     bound = jnp.float32(limit)
     _start(q, words, draw, bound, k, rounds)
     if rounds:
         _play_rounds(q, words, bound, k, rounds)
-    _sort(q, _places(k, rounds))
+    _sort(q, places(k, rounds))
     _redraw_violated(q, draw, bound, k, stream)
 
     def write(i: Array) -> None:
@@ -189,7 +83,7 @@ def _start(q: Any, words: Any, draw: Callable[..., Any], limit: Array, k: int, r
 
 def _play_rounds(q: Any, words: Any, limit: Array, k: int, rounds: int) -> None:
     """`round_robin`: each round sees the rows of the one before, but for the first, which is now the last."""
-    n = _places(k, rounds)
+    n = places(k, rounds)
 
     def play(r: Array, _: None) -> None:
         step = r.astype(jnp.uint32) * jnp.uint32(WEYL)
@@ -243,7 +137,7 @@ def _sort(q: Any, n: int) -> None:
 
 
 def _redraw_violated(q: Any, draw: Callable[..., Any], limit: Array, k: int, stream: int) -> None:
-    """`redraw_violated`: a pass makes the replacement found before, and looks up what decides the next one."""
+    """`redraw_violated`: a pass makes the replacement found before, and looks up what decides the next."""
     # Numbers of their own, as Mosaic GPU takes no constant for the start of what a loop carries.
     zero = jnp.minimum(q[0], 0.0)
     box = zero + jnp.float32(k - 1)
