@@ -80,6 +80,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "tpu": {
         "pairwise": Limit(75),
         "pairwise-105": Limit(48),
+        "permutation": Limit(851),
         "exact-uniform": Limit(10),
         "exact-normal": Limit(10),
         "exact-empirical": Limit(120),
@@ -99,12 +100,13 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "train": Limit(18, exact=False),
         "transform": Limit(8),
         "inverse-transform": Limit(8),
-        "bulk": Limit(3467, exact=False),
-        "bulk-4": Limit(3467, exact=False),
+        "bulk": Limit(261, exact=False),
+        "bulk-4": Limit(261, exact=False),
     },
     "cuda": {
         "pairwise": Limit(96),
         "pairwise-105": Limit(35),
+        "permutation": Limit(1360),
         "exact-uniform": Limit(30),
         "exact-normal": Limit(30),
         "exact-empirical": Limit(98),
