@@ -169,7 +169,7 @@ class Exported:
             return self._arrays, seed, self._begins(start - skip + first, drawn), np.int32(count)
 
         program = self._generate_tiles.lower(*arguments(0, 0)).compile()
-        images, is_finite = np.empty((n, *self.image_shape), np.uint8), np.empty(n, bool)
+        images, is_finite = np.empty((n, math.prod(self.image_shape)), np.uint8), np.empty(n, bool)
         fill(
             (images, is_finite),
             self._decode_tile,
@@ -183,7 +183,7 @@ class Exported:
             raise ValueError(
                 f"generate: image {index} has pixels that are NaN or infinite; check the decoder"
             )
-        return images
+        return images.reshape(-1, *self.image_shape)
 
     def _begins(self, begin: int, tiles: int) -> np.ndarray:
         """The index that each tile starts at; behind the last one they start again at 0."""
@@ -204,8 +204,14 @@ class Exported:
         drawn = (count * self._decode_tile + self._draw_tile - 1) // self._draw_tile
         z = self._traced_sample(arrays, seed, begins, drawn)[: _TILES_A_CALL * self._decode_tile]
         z = z.reshape(-1, self._decode_tile, *self.latent_shape)
-        images, is_finite = map_tiles(lambda tile: self._programs["images"].call(arrays[1], tile), z, count)
-        return images.reshape(-1, *self.image_shape), is_finite.reshape(-1)
+
+        # Rows, as in `generation.tiles.decode_tiles`.
+        def decode(tile: jax.Array) -> tuple[jax.Array, jax.Array]:
+            images, is_finite = self._programs["images"].call(arrays[1], tile)
+            return images.reshape(self._decode_tile, -1), is_finite
+
+        images, is_finite = map_tiles(decode, z, count)
+        return images.reshape(-1, images.shape[-1]), is_finite.reshape(-1)
 
 
 def load_exported(path: str | os.PathLike[str]) -> Exported:

@@ -3,7 +3,7 @@
     python scripts/compile_devices.py tpu|cuda [--only NAME,...]
 
 Nothing runs on a device: what is seen is the temporary memory, the loops, the gathers and the precision of
-the compiled programs, at tiles of 16,384 vectors and 256 components. For a TPU v5e it needs
+the compiled programs, at the tiles of accelerators and 256 components. For a TPU v5e it needs
 
     pip install libtpu
 
@@ -50,7 +50,7 @@ from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.formats import Item
 from jaxlatent.generation.program import Program
 from jaxlatent.latent.pca import _inverse_transform, _transform
-from jaxlatent.sampling.draws import _draw_tiles, tables, tile_size
+from jaxlatent.sampling.draws import _draw_tiles, largest_tile, tables, tile_size
 
 NEEDED = {"tpu": ("libtpu",), "cuda": ("jax_cuda12_plugin",)}
 DIMENSIONS, IMAGE = 256, (64, 64, 3)
@@ -80,6 +80,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
     "tpu": {
         "pairwise": Limit(75),
         "pairwise-105": Limit(48),
+        "permutation": Limit(851),
         "exact-uniform": Limit(10),
         "exact-normal": Limit(10),
         "exact-empirical": Limit(120),
@@ -99,12 +100,13 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "train": Limit(18, exact=False),
         "transform": Limit(8),
         "inverse-transform": Limit(8),
-        "bulk": Limit(3467, exact=False),
-        "bulk-4": Limit(3467, exact=False),
+        "bulk": Limit(261, exact=False),
+        "bulk-4": Limit(261, exact=False),
     },
     "cuda": {
         "pairwise": Limit(96),
         "pairwise-105": Limit(35),
+        "permutation": Limit(1360),
         "exact-uniform": Limit(30),
         "exact-normal": Limit(30),
         "exact-empirical": Limit(98),
@@ -133,7 +135,6 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
     """Names of programs, and how each is lowered for the devices."""
     one = SingleDeviceSharding(devices[0])
     platform = {"tpu": "tpu", "cuda": "gpu"}[kind]
-    tile = tile_size(platform)
     key = jax.random.key(0)
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(rng.standard_normal((DIMENSIONS, DIMENSIONS)))[0]
@@ -149,12 +150,14 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
 
     def draw(make: Callable[[], jl.Sampler]) -> Any:
         sampler = make()
+        tile = tile_size(sampler, platform)
         words = described((np.zeros(2, np.uint32), np.uint32(0), np.int32(1)))
         return _draw_tiles.lower(described(sampler), described(tables(sampler)), *words, 1, tile, True)
 
     samplers: dict[str, Callable[[], jl.Sampler]] = {
         "pairwise": lambda: jl.PairwiseSampler.fit(z),
         "pairwise-105": lambda: jl.PairwiseSampler.fit(z, n_components=105),
+        "permutation": lambda: jl.PairwiseSampler.fit(z, order="permutation"),
         "exact-uniform": lambda: jl.ExactSampler.fit(z),
         "exact-normal": lambda: jl.ExactSampler.fit(z, density="normal"),
         "exact-empirical": lambda: jl.ExactSampler.fit(z, density="empirical"),
@@ -171,6 +174,7 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         "path": lambda: jl.PathSampler.fit(z),
     }
     pca = jl.PCA.fit(z)
+    vectors = described(np.empty((largest_tile(platform), DIMENSIONS), np.float32))
     config = jl.AutoencoderConfig(image_size=IMAGE[0], latent_dim=DIMENSIONS)
     model = make_autoencoder(key, config)
     graphdef, state = nnx.split(model)
@@ -198,12 +202,8 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
             graphdef, described(state), described(np.empty((1024, DIMENSIONS), np.float32))
         ),
         "train": train,
-        "transform": lambda: _transform.lower(
-            described(pca), described(np.empty((tile, DIMENSIONS), np.float32))
-        ),
-        "inverse-transform": lambda: _inverse_transform.lower(
-            described(pca), described(np.empty((tile, DIMENSIONS), np.float32))
-        ),
+        "transform": lambda: _transform.lower(described(pca), vectors),
+        "inverse-transform": lambda: _inverse_transform.lower(described(pca), vectors),
         "bulk": partial(bulk, 1),
     }
     if len(devices) >= 4:

@@ -16,8 +16,9 @@ from jaxlatent.generation.formats import FORMATS, Item, Layout
 from jaxlatent.generation.job import Job
 from jaxlatent.generation.manifest import MANIFEST, Manifest, read_manifest
 from jaxlatent.generation.program import Program
-from jaxlatent.generation.tiles import Filter, power_of_two
+from jaxlatent.generation.tiles import Filter
 from jaxlatent.sampling.sampler import Sampler
+from jaxlatent.sampling.tiles import power_of_two
 
 Outputs = Literal["images", "latents", "both"]
 FormatName = Literal["npy", "webdataset", "png", "tfds", "npz"]

@@ -230,11 +230,13 @@ def _tile_programs(
     tile = decode_tile(decoder.shape, platform)
 
     def sample(arrays: dict[str, Any], seed: jax.Array, begin: jax.Array) -> jax.Array:
-        index = begin + jnp.arange(tile_size(platform), dtype=jnp.uint32)
-        return draw_latent(equip(*drawn.tree(arrays)), seed, index)
+        sampler = equip(*drawn.tree(arrays))
+        index = begin + jnp.arange(tile_size(sampler, platform), dtype=jnp.uint32)
+        return draw_latent(sampler, seed, index)
 
     def images(arrays: dict[str, Any], z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return decode_tiles(decoder.call, decoded.tree(arrays), z, tile)
+        images, is_finite = decode_tiles(decoder.call, decoded.tree(arrays), z, tile)
+        return images.reshape(-1, *decoder.shape), is_finite
 
     z = jax.ShapeDtypeStruct((tile, *latent_shape), np.float32)
     return {

@@ -44,7 +44,7 @@ def generate(
     key, n, batch_size = as_key(key), as_count("n", n, 1), as_count("batch_size", batch_size, 1)
     # Whole batches, as many as one draw makes: an accelerator draws many times more vectors at once than are
     # decoded.
-    drawn = batch_size * max(1, tile_size(jax.default_backend()) // batch_size)
+    drawn = batch_size * max(1, tile_size(sampler, jax.default_backend()) // batch_size)
     images: np.ndarray | None = None
     with progress_bar("generate", n, "images", enabled=progress) as advance:
         for start in range(0, n, batch_size):

@@ -22,10 +22,10 @@ from jaxlatent.generation.tiles import (
     decode_tile,
     decode_tiles,
     draw,
-    power_of_two,
 )
 from jaxlatent.sampling.draws import equip, tables, tile_size
 from jaxlatent.sampling.sampler import Sampler
+from jaxlatent.sampling.tiles import power_of_two
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ class Program:
         self._decoder, self._items, self._accept = decoder, items, accept
         self._on_host = decoder is not None and decoder.host
         platform = self._devices[0].platform
-        self._tile = tile_size(platform) if decoder is None else decode_tile(decoder.shape, platform)
+        self._draw_tile = tile_size(sampler, platform)
+        self._tile = self._draw_tile if decoder is None else decode_tile(decoder.shape, platform)
         if batch_size is None:
             record = sum(item.nbytes for item in items.values())
             self._tiles = power_of_two(_batch_bytes(self._devices[0]) // (record * self._tile))
@@ -191,7 +192,7 @@ class Program:
     ) -> dict[str, Array]:
         params, sampler, tables, key = jax.tree.unflatten(self._structure, leaves)
         size = self._tile * self._tiles
-        whole = tile_size(self._devices[0].platform)
+        whole = self._draw_tile
         first = begins[0] + jnp.arange(-(-size // whole), dtype=jnp.uint32) * jnp.uint32(whole)
         drawn = (count * self._tile + whole - 1) // whole
         z, tries = draw(equip(sampler, tables), self._accept, key, first, whole, drawn)
@@ -219,6 +220,8 @@ class Program:
             arrays |= {"images": images, "finite": is_finite}
             if "latents" not in self._items:
                 del arrays["latents"]
+        elif self._decoder is not None:
+            arrays["images"] = arrays["images"].reshape(-1, *self._decoder.shape)
         return arrays
 
 

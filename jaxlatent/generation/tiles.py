@@ -11,12 +11,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int32, UInt32
+from jaxtyping import Array, Bool, Float, Int32, UInt8, UInt32
 
 from jaxlatent.generation.decoder import to_uint8
-from jaxlatent.sampling.draws import draw_latent, tile_size
+from jaxlatent.sampling.draws import draw_latent, largest_tile
 from jaxlatent.sampling.sampler import Sampler
-from jaxlatent.sampling.tiles import map_tiles
+from jaxlatent.sampling.tiles import map_tiles, power_of_two
 from jaxlatent.sampling.words import seed_words
 
 #: A predicate on latent vectors (b, d), traceable by JAX.
@@ -32,7 +32,7 @@ _TILE_PIXELS_ACCELERATOR = 1024 * 64 * 64
 def decode_tile(shape: tuple[int, int, int], platform: str) -> int:
     """How many images of a shape (h, w, c) are decoded at once on a platform; a power of two."""
     pixels = _TILE_PIXELS.get(platform, _TILE_PIXELS_ACCELERATOR) // (shape[0] * shape[1])
-    return min(tile_size(platform), power_of_two(pixels))
+    return min(largest_tile(platform), power_of_two(pixels))
 
 
 def draw(
@@ -90,10 +90,11 @@ def decode_tiles(
     z: Float[Array, " b *latent"],
     tile: int,
     count: Int32[Array, ""] | None = None,
-) -> tuple[Array, Bool[Array, " b"]]:
+) -> tuple[UInt8[Array, "b n"], Bool[Array, " b"]]:
     """8-bit images of `z`, b a multiple of `tile`, and whether their pixels were finite.
 
-    Of the first `count` tiles only, where that is given.
+    An image is a row of n = h * w * c numbers until it is on the host: for an array (b, h, w, c), a TPU
+    chooses a layout that it then has to copy into another. Of the first `count` tiles only, where given.
     """
 
     def one_tile(z: Float[Array, " t *latent"]) -> tuple[Array, Array]:
@@ -101,12 +102,7 @@ def decode_tiles(
         is_finite = jnp.ones(images.shape[0], bool)
         if images.dtype != jnp.uint8:
             is_finite = jnp.isfinite(images).all(axis=(1, 2, 3))
-        return to_uint8(images), is_finite
+        return to_uint8(images).reshape(tile, -1), is_finite
 
     images, is_finite = map_tiles(one_tile, z.reshape(-1, tile, *z.shape[1:]), count)
-    return images.reshape(-1, *images.shape[2:]), is_finite.reshape(-1)
-
-
-def power_of_two(most: int) -> int:
-    """The largest power of two that is at most `most`; 1 below that."""
-    return 1 << max(most, 1).bit_length() - 1
+    return images.reshape(-1, images.shape[-1]), is_finite.reshape(-1)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, UInt32
 
 from jaxlatent._boundary import as_count, as_key, is_traced
-from jaxlatent.sampling.tiles import aligned, fill, map_tiles, to_jax
+from jaxlatent.sampling.tiles import aligned, fill, map_tiles, power_of_two, to_jax
 from jaxlatent.sampling.words import Seed, seed_words
 
 L = TypeVar("L", bound="Law")
@@ -25,6 +25,8 @@ L = TypeVar("L", bound="Law")
 # every single step; an accelerator wants enough vectors to fill it.
 _TILE = {"cpu": 128}
 _TILE_ACCELERATOR = 16_384
+# Memory that drawing a tile may take; a law that needs much of it for each vector gets a smaller tile.
+_TILE_BYTES = 1 << 30
 _MOST_TILES = 16
 # In a block of tiles on a CPU. It is memory that is new in every call, which costs more than the call.
 _NUMBERS = 1 << 20
@@ -47,6 +49,12 @@ class Law(abc.ABC):
     def latent_shape(self) -> tuple[int, ...]:
         """Of a vector in the latent frame."""
 
+    @property
+    def _bytes_a_vector(self) -> int:
+        """Memory that a draw takes for each vector, at most: by it, an accelerator's tile is chosen."""
+        # Compiled for an H100 and a TPU, laws take up to 41 bytes for each component.
+        return 64 * self.n_components
+
     @abc.abstractmethod
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         """The components of the vectors `index`."""
@@ -56,9 +64,14 @@ class Law(abc.ABC):
         """The latent vectors of components."""
 
 
-def tile_size(platform: str) -> int:
-    """How many vectors are drawn at once on a platform ("cpu", "gpu", "tpu"); a power of two."""
+def largest_tile(platform: str) -> int:
+    """How many vectors are at most computed at once on a platform ("cpu", "gpu", "tpu"); a power of two."""
     return _TILE.get(platform, _TILE_ACCELERATOR)
+
+
+def tile_size(law: Law, platform: str) -> int:
+    """How many vectors of a law are drawn at once on a platform; a power of two."""
+    return min(largest_tile(platform), power_of_two(_TILE_BYTES // law._bytes_a_vector))
 
 
 def tables(sampler: Law) -> Any:
@@ -115,12 +128,12 @@ def sample_range(sampler: Law, key: jax.Array, n: int, start: int, latent: bool)
     if is_traced(seed, sampler):
         # Within somebody's program, or one of JAX's transformations: one loop over all tiles, whose length is
         # known, as gradients go backwards through it.
-        tile = tile_size(jax.default_backend())
+        tile = tile_size(sampler, jax.default_backend())
         begin = jnp.uint32(start % 2**32)
         tiles = max(-(-n // tile), 1)
         return _draw_tiles(sampler, tables(sampler), seed, begin, None, tiles, tile, latent)[:n]
     platform = _platform((seed, sampler))
-    tile = tile_size(platform)
+    tile = tile_size(sampler, platform)
     # A Python number would be of another type in a thread without the caller's settings.
     fixed = jax.tree.map(lambda leaf: np.float32(leaf) if isinstance(leaf, float) else leaf, sampler)
     arguments = (fixed, tables(sampler), seed)

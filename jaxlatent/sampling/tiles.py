@@ -21,6 +21,11 @@ from jaxlatent._cores import cores
 Compute = Callable[[int, int], tuple[jax.Array, ...]]
 
 
+def power_of_two(most: int) -> int:
+    """The largest power of two that is at most `most`; 1 below that."""
+    return 1 << max(most, 1).bit_length() - 1
+
+
 def map_tiles(
     function: Callable[[Array], Any], xs: Array, count: Int32[Array | np.integer, ""] | None
 ) -> Any:

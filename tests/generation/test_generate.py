@@ -60,7 +60,7 @@ def test_errors(sampler, key):
 
 def test_no_tile_is_drawn_twice(sampler, key, monkeypatch):
     """Where a device draws many more vectors at once than are decoded."""
-    monkeypatch.setattr(import_module("jaxlatent.generation.generate"), "tile_size", lambda platform: 1024)
+    monkeypatch.setattr(import_module("jaxlatent.generation.generate"), "tile_size", lambda *_: 1024)
     drawn, batches, sample = [], [], jl.BoxSampler.sample
 
     def counted(self, key, n, *, start=0):

@@ -106,7 +106,8 @@ def test_literal_law_of_the_literal_order_of_many_components(identity_pca, k, n)
 def test_law_with_rounds(identity_pca):
     """Beyond 128 components, the order of pairs is not quite random; the README has the differences."""
     k = 256
-    u = draw(identity_pca, k, 200_000, k)
+    # What is allowed is ten standard errors and more.
+    u = draw(identity_pca, k, 50_000, k)
     allowed = {"P(second > 0.6)": 0.012, "E u^2": 0.006, "E u^4": 0.01, "P(|u_i| > 0.6, |u_j| > 0.4)": 0.02}
     measured = literal.statistics(u)
     assert measured.pop("P(largest > 0.9)").mean() < 1e-4

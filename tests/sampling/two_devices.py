@@ -20,12 +20,15 @@ z = jnp.asarray(np.random.default_rng(0).standard_normal((600, contract.D)), jnp
 key = jax.random.key(1)
 for name in sys.argv[1:]:
     sampler = contract.SAMPLERS[name](z)
-    expected = np.asarray(sampler.sample(key, 256))
+    # Where a part of a sharded result is drawn by the same program.
+    with jax.default_device(first):
+        expected = np.asarray(sampler.sample(key, 256))
     on_second = jax.device_put((sampler, key), second)
     with jax.default_device(second):
         drawn = on_second[0].sample(on_second[1], 256)
         # Many, which threads draw, where the context says.
-        assert sampler.sample(jax.random.key(1), 5000).devices() == {second}, name
+        if name in contract.FEW:
+            assert sampler.sample(jax.random.key(1), 5000).devices() == {second}, name
     assert drawn.devices() == {second}, name
     np.testing.assert_array_equal(drawn, expected, err_msg=name)
     both = jax.jit(lambda s, k: s.sample(k, 256), out_shardings=sharded)(sampler, key)

@@ -1,5 +1,6 @@
 """The source method: uniform draws, and a redraw wherever a pair of components leaves its ellipse."""
 
+import math
 from functools import partial
 from typing import ClassVar, Literal, Unpack
 
@@ -84,6 +85,13 @@ class PairwiseSampler(Sampler):
         """
         pca, body, _ = fit_region(z, **options)
         return cls(pca, body, order)
+
+    @property
+    def _bytes_a_vector(self) -> int:
+        if self.order == "permutation":
+            # For each pair two sort keys, its number, a draw and a coin; the sort makes copies.
+            return 32 * math.comb(self.body.n_components, 2)
+        return super()._bytes_a_vector
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b k"]:
         k = self.body.n_components
