@@ -90,7 +90,7 @@ class Feed:
             done: steps that were taken before.
         """
         steps, batch = rows.shape
-        batch_bytes = batch * sum(each[:1].nbytes for each in self.examples)
+        batch_bytes = batch * sum(each.nbytes // each.shape[0] for each in self.examples)
         block = max(1, min(self._most, steps, BYTES_A_CALL // batch_bytes))
         starts = range(done, steps, block)
         sent = self._sent_rows if self._resident else self._sent_blocks
