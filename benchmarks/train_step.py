@@ -17,11 +17,12 @@ from flax import nnx
 
 from jaxlatent._cores import cores
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
+from jaxlatent.autoencoder.feed import Feed, steps_a_call
 from jaxlatent.autoencoder.network import Autoencoder
 from jaxlatent.autoencoder.train import make_program
-from jaxlatent.autoencoder.trainer import STEPS_A_CALL
 
 LEARNING_RATE = 1e-3
+STEPS = steps_a_call(jax.default_backend())
 
 
 class NaiveAutoencoder(nnx.Module):
@@ -79,17 +80,20 @@ def naive_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], No
 
 
 def our_steps(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], None]:
-    """As many steps as `fit_autoencoder` takes in one call."""
+    """As many steps as `fit_autoencoder` takes in one call, and their images as it hands them over."""
     train = TrainConfig(learning_rate=LEARNING_RATE, gradient_clip=None, mirror=False)
     program = make_program(config, train, 10_000)
     _, *states = nnx.split(Autoencoder(config, rngs=nnx.Rngs(0)), nnx.Param, ...)
     state = program.steps.start(*states)
-    keys = jax.random.split(jax.random.key(0), STEPS_A_CALL)
-    batches = np.stack([images] * STEPS_A_CALL)
+    feed, key = Feed((images,), None), jax.random.key(0)
+    rows = np.tile(np.arange(len(images), dtype=np.int32), (STEPS, 1))
 
     def run() -> None:
         nonlocal state
-        state, losses = program.steps.run(state, (jnp.asarray(batches),), keys, jnp.int32(STEPS_A_CALL))
+        for call in feed.calls(rows, 0):
+            state, losses = program.steps.run(
+                state, call.examples, call.rows, key, call.first, call.steps, shapes=feed.shapes
+            )
         losses.block_until_ready()
 
     return run
@@ -150,8 +154,8 @@ def main() -> None:
     else:
         runs["PyTorch"] = torch_run
 
-    steps = {name: 1 if name == "naive Flax" else STEPS_A_CALL for name in runs}
-    calls = {name: STEPS_A_CALL if name == "PyTorch" else 1 for name in runs}
+    steps = {name: 1 if name == "naive Flax" else STEPS for name in runs}
+    calls = {name: STEPS if name == "PyTorch" else 1 for name in runs}
 
     def several(name: str) -> Callable[[], None]:
         def take() -> None:

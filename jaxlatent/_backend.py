@@ -17,3 +17,14 @@ def start_backend() -> None:
         raise RuntimeError(
             f"JAX_PLATFORMS: JAX cannot start on {platforms} ({reason}); unset it, or set it to cpu"
         ) from error
+
+
+def free_memory(device: jax.Device) -> int | None:
+    """Bytes that JAX may still take on a device; None where it does not say, as on a CPU."""
+    try:
+        stats = device.memory_stats() or {}
+    except (RuntimeError, NotImplementedError):  # a device that is only described
+        return None
+    if "bytes_limit" not in stats:
+        return None
+    return stats["bytes_limit"] - stats.get("bytes_in_use", 0)

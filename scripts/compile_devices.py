@@ -44,6 +44,7 @@ from jax.sharding import SingleDeviceSharding
 
 import jaxlatent as jl
 from jaxlatent.autoencoder import inference
+from jaxlatent.autoencoder.feed import steps_a_call
 from jaxlatent.autoencoder.network import make_autoencoder
 from jaxlatent.autoencoder.train import make_program
 from jaxlatent.generation.decoder import Decoder
@@ -188,10 +189,11 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         settings = jl.TrainConfig(batch_size=128)
         program = make_program(config, settings, 1000, 1, platform)
         start = program.steps.start(*nnx.split(model, nnx.Param, ...)[1:])
-        images = np.empty((8, 128, *IMAGE), np.uint8)
-        keys = jax.eval_shape(lambda: jax.random.split(key, 8))
-        batches, count = (described(images),), described(np.int32(8))
-        return program.steps.run.lower(described(start), batches, described(keys), count)
+        # As many faces as the README trains on, in the device's memory.
+        images = np.empty((18_000, int(np.prod(IMAGE))), np.uint8)
+        rows, number = np.empty((steps_a_call(platform), 128), np.int32), np.int32(1)
+        call = described(((images,), rows, key, number, number))
+        return program.steps.run.lower(described(start), *call, shapes=(IMAGE,))
 
     found = {name: partial(draw, make) for name, make in samplers.items()}
     found |= {

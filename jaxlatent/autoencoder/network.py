@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,11 +30,22 @@ def _normal(key: Key[Array, ""], shape: Sequence[int], deviation: float) -> Floa
     return on_device(np.float32(deviation) * numbers)
 
 
-def _linear(inputs: int, outputs: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.Linear:
-    def kernel_init(key: Array, shape: Sequence[int], _: Any) -> Array:
-        return _normal(key, shape, 1 / math.sqrt(inputs))
+def _add_bias(x: Array, bias: Array) -> Array:
+    """In float32: a bias's gradient is a sum over the pixels of a batch, too many numbers for bfloat16."""
+    return (x.astype(jnp.float32) + bias).astype(x.dtype)
 
-    return nnx.Linear(inputs, outputs, dtype=dtype, kernel_init=kernel_init, rngs=rngs)
+
+class _Linear(nnx.Module):
+    """Product with a matrix, and a bias."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
+        # The second key, the bias's, is not needed; but a seed's first weights are to stay what they were.
+        key, _ = rngs.params(), rngs.params()
+        self.kernel = nnx.Param(_normal(key, (inputs, outputs), 1 / math.sqrt(inputs)))
+        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
+
+    def __call__(self, x: Array) -> Array:
+        return _add_bias(x @ self.kernel[...].astype(x.dtype), self.bias[...])
 
 
 class _Conv(nnx.Module):
@@ -53,7 +63,7 @@ class _Conv(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         conv = transposed_conv if self.transposed else strided_conv
-        return conv(x, self.kernel[...].astype(x.dtype)) + self.bias[...].astype(x.dtype)
+        return _add_bias(conv(x, self.kernel[...].astype(x.dtype)), self.bias[...])
 
 
 class _Block(nnx.Module):
@@ -88,10 +98,11 @@ class _Block(nnx.Module):
 
     def __call__(self, x: Array, *, train: bool) -> Array:
         x = self.conv(x)
-        if isinstance(self.norm, nnx.BatchNorm):
-            x = self.norm(x, use_running_average=not train)
-        elif self.norm is not None:
-            x = self.norm(x)
+        with jax.numpy_dtype_promotion("standard"):  # Flax takes the moments of bfloat16 in float32
+            if isinstance(self.norm, nnx.BatchNorm):
+                x = self.norm(x, use_running_average=not train)
+            elif self.norm is not None:
+                x = self.norm(x)
         return _activate(x, self.activation)
 
 
@@ -132,9 +143,8 @@ class Autoencoder(nnx.Module):
         self.down2 = _Block(a, b, config, transposed=False, rngs=rngs)
         self.down3 = _Block(b, c, config, transposed=False, rngs=rngs)
         self.down4 = _Block(c, d, config, transposed=False, rngs=rngs)
-        dtype = jnp.dtype(config.dtype)
-        self.to_latent = _linear(side * side * d, config.latent_dim, dtype, rngs)
-        self.from_latent = _linear(config.latent_dim, side * side * d, dtype, rngs)
+        self.to_latent = _Linear(side * side * d, config.latent_dim, rngs=rngs)
+        self.from_latent = _Linear(config.latent_dim, side * side * d, rngs=rngs)
         self.up4 = _Block(d, c, config, transposed=True, rngs=rngs)
         self.up3 = _Block(c, b, config, transposed=True, rngs=rngs)
         self.up2 = _Block(b, a, config, transposed=True, rngs=rngs)

@@ -86,7 +86,7 @@ def fit_autoencoder(
     Args:
         key: one typed key, for the first weights, the order and the mirroring.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, 3) of the configured size, n >= 1.
-            Memory maps are read a batch at a time.
+            Memory maps are read a few batches at a time, or once where they fit into an accelerator's memory.
         config: the network's shape; default `AutoencoderConfig()`.
         train: how to train; default `TrainConfig()`.
         validation: images to measure each epoch on; the best epoch and early stopping go by them.
@@ -349,15 +349,16 @@ class _Run:
         """Gives the mean loss and squared error over the validation images; NaN without any."""
         if self.validation is None:
             return math.nan, math.nan
-        n = self.validation.shape[0]
-        loss = error = 0.0
-        for start in range(0, n, self.trainer.batch):
-            rows = np.minimum(np.arange(start, start + self.trainer.batch), n - 1)
-            valid = np.arange(start, start + self.trainer.batch) < n
-            batch = jnp.asarray(self.validation[rows])
-            sums = self.program.evaluate(self.trainer.state, batch, jnp.asarray(valid))
-            loss, error = loss + float(sums[0]), error + float(sums[1])
-        return loss / n, error / n
+        n, batch = self.validation.shape[0], self.trainer.batch
+        sums: list[tuple[Array, Array]] = []
+        for start in range(0, n, batch):
+            numbers = np.arange(start, start + batch)
+            images = jnp.asarray(self.validation[np.minimum(numbers, n - 1)])
+            sums.append(self.program.evaluate(self.trainer.state, images, jnp.asarray(numbers < n)))
+            # The next images are read while the device works on these, and no further ahead.
+            jax.block_until_ready(sums[-2:-1])
+        loss, error = (sum(float(part) for part in parts) / n for parts in zip(*sums, strict=True))
+        return loss, error
 
     def save(self) -> None:
         """Writes the state; then drops the one before."""

@@ -1,8 +1,7 @@
-"""The loop by which networks are fitted here: steps, batches, devices."""
+"""The loop by which networks are fitted here: steps, epochs, devices."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,16 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped
 
 from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder.config import TrainConfig
-
-# Steps that one call of the compiled program takes (measured on a CPU: 4 are 10 %, 8 are 13 % quicker).
-STEPS_A_CALL = 8
-# Images handed over at a time, of large size or in float32: the device holds two such blocks.
-BYTES_A_CALL = 2**27
+from jaxlatent.autoencoder.feed import Feed, placed
 
 #: Of weights, the network's other variables, a batch (arrays of the same length) and a key: the batch's mean
 #: loss and the other variables after it.
@@ -53,7 +48,8 @@ class Steps:
     Attributes:
         optimizer: makes the first optimizer state.
         schedule: learning rate of a step.
-        run: takes steps, of (state, batches, keys, count); it takes the state's memory over.
+        run: takes steps, of (state, examples, rows, key, first, count, shapes), see `Call` and `Feed`; the
+            key is the epoch's. It takes the state's memory over.
     """
 
     optimizer: optax.GradientTransformation
@@ -71,7 +67,8 @@ class Steps:
         optimizer = optax.adamw(schedule, weight_decay=config.weight_decay)
         if config.gradient_clip is not None:
             optimizer = optax.chain(optax.clip_by_global_norm(config.gradient_clip), optimizer)
-        return cls(optimizer, schedule, jax.jit(partial(_steps, loss, optimizer), donate_argnums=0))
+        run = jax.jit(partial(_steps, loss, optimizer), donate_argnums=0, static_argnames="shapes")
+        return cls(optimizer, schedule, run)
 
     def start(self, params: PyTree, rest: PyTree) -> TrainState:
         """The state before the first step."""
@@ -112,18 +109,19 @@ class Trainer:
         key: Key[Array, ""],
         batch_size: int,
     ):
-        self.examples, self.key = tuple(examples), key
-        self.batch = min(batch_size, self.examples[0].shape[0])
-        self.steps = self.examples[0].shape[0] // self.batch
+        self._count, self.key = examples[0].shape[0], key
+        self.batch = min(batch_size, self._count)
+        self.steps = self._count // self.batch
         self._run = steps.run
         devices = training_devices(self.batch)
         # One device needs no mesh, and is faster without.
         self._mesh = Mesh(np.array(devices), ("data",)) if len(devices) > 1 else None
+        self.feed = Feed(examples, self._mesh)
         self.place(state)
 
     def place(self, state: TrainState) -> None:
         """Goes on from this state."""
-        self.state: TrainState = self._placed(state)
+        self.state: TrainState = placed(state, self._mesh)
 
     def epoch(
         self,
@@ -158,11 +156,15 @@ class Trainer:
                         raise NotFiniteError(f"training loss became {loss} in {where}")
                 advance(count * self.batch, losses[-1])
 
-        for batches, keys, count in self._calls(number, len(losses)):
-            self.state, values = self._run(self.state, batches, keys, jnp.int32(count))
+        key = jax.random.fold_in(self.key, number)
+        sent = placed(key, self._mesh)
+        for call in self.feed.calls(self._order(key), len(losses)):
+            self.state, values = self._run(
+                self.state, call.examples, call.rows, sent, call.first, call.steps, shapes=self.feed.shapes
+            )
             # One call late, so that the device never waits for the check.
             note()
-            pending.append((values, count))
+            pending.append((values, int(call.steps)))
             if due():
                 note()
                 keep()
@@ -171,37 +173,11 @@ class Trainer:
             raise NotFiniteError(f"weights were no longer finite after epoch {number}")
         return float(np.mean(losses))
 
-    def _calls(self, number: int, done: int) -> Iterator[tuple[Any, Array, int]]:
-        """Batches and keys of each call of the program; the next ones are read while these are worked on."""
-        key = jax.random.fold_in(self.key, number)
-        order = numpy_generator(key).permutation(self.examples[0].shape[0])
-        rows = order[: self.steps * self.batch].reshape(self.steps, self.batch)
-        batch_bytes = self.batch * sum(each[:1].nbytes for each in self.examples)
-        block = max(1, min(STEPS_A_CALL, self.steps, BYTES_A_CALL // batch_bytes))
-
-        def read(start: int) -> tuple[np.ndarray, tuple[Any, ...]]:
-            numbers = np.minimum(np.arange(start, start + block), self.steps - 1)
-            # Sorted, so that a memory map is read forwards; the order within a batch is no matter.
-            chosen = np.sort(rows[numbers], axis=1)
-            return numbers, tuple(each[chosen] for each in self.examples)
-
-        starts = range(done, self.steps, block)
-        with ThreadPoolExecutor(1) as reader:
-            ahead = [reader.submit(read, start) for start in starts[:1]]
-            for start in starts:
-                numbers, read_now = ahead.pop().result()
-                if start + block < self.steps:
-                    ahead.append(reader.submit(read, start + block))
-                keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(numbers, jnp.uint32))
-                batches = self._placed(read_now, batched=True)
-                yield batches, self._placed(keys), min(block, self.steps - start)
-
-    def _placed(self, tree: Any, *, batched: bool = False) -> Any:
-        """On the devices: steps of batches are divided among them, all else is on each."""
-        if self._mesh is None:
-            return jax.tree.map(jnp.asarray, tree)
-        spec = PartitionSpec(None, "data") if batched else PartitionSpec()
-        return jax.device_put(tree, NamedSharding(self._mesh, spec))
+    def _order(self, key: Key[Array, ""]) -> Int[np.ndarray, "steps b"]:
+        """Numbers of the examples in each step of the epoch with this key, int32."""
+        order = numpy_generator(key).permutation(self._count)[: self.steps * self.batch]
+        # Sorted, so that a memory map is read forwards; the order within a batch is no matter.
+        return np.sort(order.reshape(self.steps, self.batch), axis=1).astype(np.int32)
 
 
 def mirror_half(images: Shaped[Array, "n h w c"], key: Key[Array, ""]) -> Shaped[Array, "n h w c"]:
@@ -224,11 +200,14 @@ def _steps(
     loss: Loss,
     optimizer: optax.GradientTransformation,
     state: TrainState,
-    batches: Any,
-    keys: Key[Array, " s"],
+    examples: tuple[Shaped[Array, "..."], ...],
+    rows: Int[Array, " s *b"],
+    key: Key[Array, ""],
+    first: Int[Array, ""],
     count: Int[Array, ""],
+    shapes: tuple[tuple[int, ...], ...],
 ) -> tuple[TrainState, Float[Array, " s"]]:
-    """Takes the first `count` of s steps in one call; gives the new state and the steps' losses.
+    """Takes the first `count` of s steps in one call, see `Call`; gives the new state and the steps' losses.
 
     XLA returns its scratch memory after each call, so on a CPU a call a step spends a tenth of its time on
     page faults; elsewhere it saves the time between calls.
@@ -236,10 +215,13 @@ def _steps(
 
     def one(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
         state, losses = carry
-        state, value = _step(loss, optimizer, state, jax.tree.map(lambda x: x[i], batches), keys[i])
+        # Of one number a slice, of several a gather of whole examples; neither copies the others.
+        taken = (x.at[rows[i]].get(mode="promise_in_bounds", wrap_negative_indices=False) for x in examples)
+        batch = tuple(x.reshape(-1, *shape) for x, shape in zip(taken, shapes, strict=True))
+        state, value = _step(loss, optimizer, state, batch, jax.random.fold_in(key, first + i))
         return state, losses.at[i].set(value)
 
-    return lax.fori_loop(0, count, one, (state, jnp.zeros(keys.shape[0], jnp.float32)))
+    return lax.fori_loop(0, count, one, (state, jnp.zeros(rows.shape[0], jnp.float32)))
 
 
 @jax.jit

@@ -108,7 +108,8 @@ def fit_features(
     Args:
         key: one typed key, for the first weights, the order of the images and their mirroring.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, h, h, 3), h a multiple of 2 to the number
-            of filters, n >= 1. Memory maps are read a few batches at a time.
+            of filters, n >= 1. Memory maps are read a few batches at a time, or once where they fit into an
+            accelerator's memory.
         labels: (n, k), k >= 1: attributes as integers -1 and 1, or 0 and 1, or as booleans; or finite
             factors, floating point. `load_labelled` gives them as `labels.values`.
         config: network and training; default `ClassifierConfig()`.

@@ -11,6 +11,7 @@ from jaxlatent.autoencoder.train import make_program
 from jaxlatent.autoencoder.trainer import Steps, mirror_half
 
 IMAGES = jnp.asarray(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8))
+SHAPES = (IMAGES.shape[1:],)
 SMALL = {"image_size": 32, "latent_dim": 6, "filters": (4, 6, 8, 10)}
 
 
@@ -95,25 +96,25 @@ def test_a_few_steps_lower_the_loss_and_compile_once(changes):
     train = TrainConfig(learning_rate=3e-3, loss=loss, mirror=False, warmup=0.0)
     program = make_program(AutoencoderConfig(**{**SMALL, **changes}), train, 1000)
     state = start(program, make(**changes))
-    batches, keys = jnp.stack([IMAGES] * 6), jax.random.split(jax.random.key(0), 6)
-    state, first = program.steps.run(state, (batches,), keys, jnp.int32(6))
-    _, second = program.steps.run(state, (batches,), keys, jnp.int32(6))
+    call = (jnp.stack([IMAGES] * 6),), jnp.arange(6), jax.random.key(0), np.int32(0), np.int32(6)
+    state, first = program.steps.run(state, *call, shapes=SHAPES)
+    _, second = program.steps.run(state, *call, shapes=SHAPES)
     assert second[-1] < first[0]
     assert program.steps.run._cache_size() == 1
 
 
 def test_steps_of_one_call_are_those_of_several():
     program = make_program(AutoencoderConfig(**SMALL), TrainConfig(), 1000)
-    batches = jnp.stack([IMAGES, IMAGES[::-1], IMAGES[:, :, ::-1], IMAGES * 0])
-    keys = jax.random.split(jax.random.key(0), 4)
+    batches = (jnp.stack([IMAGES, IMAGES[::-1], IMAGES[:, :, ::-1], IMAGES * 0]),)
+    rows, key = jnp.arange(4), jax.random.key(0)
     state = start(program, make())
-    at_once, losses = program.steps.run(state, (batches,), keys, jnp.int32(3))
+    at_once, losses = program.steps.run(state, batches, rows, key, np.int32(5), np.int32(3), shapes=SHAPES)
     assert losses[3] == 0
     assert (losses[:3] > 0).all()
     state = start(program, make())
     for i in range(3):
-        rolled = (jnp.roll(batches, -i, 0),), jnp.roll(keys, -i, 0)
-        state, loss = program.steps.run(state, *rolled, jnp.int32(1))
+        call = batches, jnp.roll(rows, -i), key, np.int32(5 + i), np.int32(1)
+        state, loss = program.steps.run(state, *call, shapes=SHAPES)
         assert loss[0] == losses[i]
     for a, b in zip(jax.tree.leaves(at_once), jax.tree.leaves(state), strict=True):
         np.testing.assert_array_equal(a, b)

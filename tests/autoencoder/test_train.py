@@ -7,6 +7,7 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,10 +18,12 @@ from jaxlatent.autoencoder import (
     TensorBoard,
     TrainConfig,
     encode,
+    feed,
     fit_autoencoder,
     load_model,
 )
 from jaxlatent.autoencoder import train as train_module
+from jaxlatent.autoencoder.feed import Feed
 from jaxlatent.autoencoder.train import _Run
 from jaxlatent.autoencoder.trainer import Trainer
 
@@ -45,6 +48,13 @@ IMAGES, VALIDATION = blobs(70), blobs(20, seed=1)
 def numbers(history):
     """What must repeat bit for bit: all but the times."""
     return [(r.epoch, r.train_loss, r.val_loss, r.val_mse, r.learning_rate) for r in history]
+
+
+@pytest.fixture(params=[False, True], ids=["streamed", "resident"])
+def resident(request, monkeypatch):
+    """Both ways in which images reach the program, whatever the device."""
+    monkeypatch.setattr(feed, "_fit", lambda *_: request.param)
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -171,19 +181,20 @@ def test_a_checkpoint_that_was_being_written_does_no_harm(trained, tmp_path, mon
     assert names == {"best", "epoch-00004", "history.csv"}
 
 
+@pytest.mark.usefixtures("resident")
 def test_a_signal_in_the_middle_of_an_epoch_loses_nothing(trained, tmp_path, monkeypatch):
     """The state is kept with the steps taken; resuming takes only the others."""
-    monkeypatch.setattr("jaxlatent.autoencoder.trainer.STEPS_A_CALL", 2)
-    original, taken = Trainer._calls, []
+    monkeypatch.setattr(feed, "_STEPS_A_CALL", {"cpu": 2})
+    original, taken = Feed.calls, []
 
-    def calls(self, number, done):
-        for count, call in enumerate(original(self, number, done)):
-            taken.append((number, done + 2 * count))
+    def calls(self, rows, done):
+        for call in original(self, rows, done):
+            taken.append(call.first)
             yield call
-            if (number, count) == (2, 1) and not resumed:
+            if len(taken) == 6 and not resumed:  # the second of epoch 2
                 os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Trainer, "_calls", calls)
+    monkeypatch.setattr(Feed, "calls", calls)
     resumed = False
     with pytest.raises(KeyboardInterrupt):
         fit_autoencoder(KEY, IMAGES, CONFIG, TRAIN, validation=VALIDATION, directory=tmp_path)
@@ -200,14 +211,14 @@ def test_a_signal_in_the_middle_of_an_epoch_loses_nothing(trained, tmp_path, mon
         resume=True,
         callback=seen.append,
     )
-    assert taken[before] == (2, 6)
+    assert taken[before:][:2] == [6, 0]  # of 8 steps an epoch
     assert [r.train_loss for r in history] == pytest.approx([r.train_loss for r in trained[1]], rel=1e-6)
     assert seen == list(history)[1:]
 
 
 @pytest.mark.usefixtures("as_without_type_checks")
 def test_the_state_is_kept_every_two_minutes(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxlatent.autoencoder.trainer.STEPS_A_CALL", 2)
+    monkeypatch.setattr(feed, "_STEPS_A_CALL", {"cpu": 2})
     monkeypatch.setattr(train_module, "_SECONDS", 0.0)
     written = []
     monkeypatch.setattr(
@@ -251,7 +262,8 @@ def test_tensorboard(tmp_path):
 DEVICES = """
 import sys
 import jax, numpy as np
-from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig, fit_autoencoder
+from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig, feed, fit_autoencoder
+feed._fit = lambda *_: {resident}
 assert len(jax.local_devices()) == int(sys.argv[1])
 config, train = AutoencoderConfig.from_dict({config}), TrainConfig.from_dict({train})
 images = np.load(sys.argv[2])
@@ -261,12 +273,14 @@ print(history.column("train_loss"), history.column("val_loss"), sep="|")
 
 
 @pytest.mark.parametrize("norm", ["none", pytest.param("batch", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_devices_share_the_batches(tmp_path, count, norm):
+@pytest.mark.parametrize(
+    ("count", "resident"), [(2, True), pytest.param(2, False, marks=pytest.mark.slow), (4, False)]
+)
+def test_devices_share_the_batches(tmp_path, count, resident, norm):
     """The same losses on one, two and four devices, up to rounding."""
     np.save(tmp_path / "images.npy", IMAGES)
     config, short = dataclasses.replace(CONFIG, norm=norm), dataclasses.replace(TRAIN, epochs=2)
-    code = DEVICES.format(config=config.to_dict(), train=short.to_dict())
+    code = DEVICES.format(config=config.to_dict(), train=short.to_dict(), resident=resident)
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
     done = subprocess.run(
         [sys.executable, "-c", code, str(count), str(tmp_path / "images.npy")],
@@ -316,9 +330,8 @@ def test_nan_stops_the_training_and_the_last_checkpoint_stays(tmp_path, monkeypa
 
     def poisoned(self, number, *args, **options):
         if number == 2:
-            spoiled = np.where(np.arange(70)[:, None, None, None] == 3, np.nan, images)
-            self.examples = (spoiled.astype(np.float32),)
-            self.batch, self.steps = 70, 1
+            params = jax.tree.map(lambda x: x * jnp.float32(np.nan), self.state.params)
+            self.place(self.state._replace(params=params))
         return original(self, number, *args, **options)
 
     with monkeypatch.context() as patch:
@@ -362,11 +375,13 @@ def test_fewer_images_than_a_batch_are_one_batch():
     assert len(history) == 1
 
 
+@pytest.mark.usefixtures("resident")
 def test_memory_maps_train_like_arrays(trained, tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    _, history = fit_autoencoder(KEY, mapped, CONFIG, TRAIN, validation=VALIDATION)
+    model, history = fit_autoencoder(KEY, mapped, CONFIG, TRAIN, validation=VALIDATION)
     assert numbers(history) == numbers(trained[1])
+    np.testing.assert_array_equal(encode(model, IMAGES), encode(trained[0], IMAGES))
 
 
 def test_errors_name_the_argument():
