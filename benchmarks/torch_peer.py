@@ -61,7 +61,7 @@ def train_step(
         loss = forward(batch)
         loss.backward()
         optimizer.step()
-        return loss
+        return loss.detach()
 
     return step
 

@@ -17,7 +17,7 @@ from constructed import LEVEL, frame
 
 import jaxlatent as jl
 from gpu.device import bandwidth
-from gpu.rows import SCRATCH, Contestant, Row, arguments, compare, emit, environment, python
+from gpu.rows import SCRATCH, Contestant, Row, arguments, compare, emit, environment, one_line, python
 from jaxlatent.sampling.words import seed_words
 
 FORMS = {0: "plain form", 1: "kernel"}
@@ -31,25 +31,23 @@ def program(sampler: jl.Sampler, key: jax.Array) -> str:
     return draw.lower(sampler, seed_words(key), jnp.arange(TILE, dtype=jnp.uint32)).as_text()
 
 
-def measure(form: int, small: bool, scratch: Path) -> None:
-    """The speed at each dimension; leaves some components, and the program's digest."""
-    key, copied = jax.random.key(0), bandwidth(small)
+def measure(form: int, d: int, copied: float, small: bool, scratch: Path) -> None:
+    """Emits the speed at one dimension; leaves some components, and the program's digest."""
+    key = jax.random.key(0)
+    sampler = jl.PairwiseSampler(frame(d, d), jl.EllipseBody(jnp.full(d, LEVEL, jnp.float32)))
+    text = program(sampler, key)
+    few = np.asarray(sampler.sample_components(key, 300 if small else 20_000))
+    np.savez(scratch / f"{form}-{d}.npz", y=few, program=hashlib.sha256(text.encode()).hexdigest())
+    n = 500 if small else 1_000_000 if d < 1000 else 131_072
+    calls = ", ".join(sorted(set(re.findall(r"custom_call @(\S+?)\(", text)))) or "none"
+    note = f"{n:,} vectors; custom calls: {calls}"
+    contestant = Contestant(partial(sampler.sample_components, key, n), n, note)
+
+    def share(rate: float) -> str:
+        return f"{rate * d * 4 / copied:.1%} of the memory's {copied / 1e12:.2f} TB/s"
+
     rounds = 2 if small else 5
-    for d in (130,) if small else (64, 256, 1024):
-        body = jl.EllipseBody(jnp.full(d, LEVEL, jnp.float32))
-        sampler = jl.PairwiseSampler(frame(d, d), body)
-        text = program(sampler, key)
-        calls = sorted(set(re.findall(r"custom_call @(\S+?)\(", text)) - {"Sharding"})
-        few = np.asarray(sampler.sample_components(key, 300 if small else 20_000))
-        np.savez(scratch / f"{form}-{d}.npz", y=few, program=hashlib.sha256(text.encode()).hexdigest())
-
-        def share(rate: float, d: int = d) -> str:
-            return f"{rate * d * 4 / copied:.1%} of the memory's {copied / 1e12:.2f} TB/s"
-
-        n = 500 if small else 1_000_000 if d < 1000 else 131_072
-        note = f"{n:,} vectors; custom calls: {', '.join(calls) or 'none'}"
-        contestant = Contestant(partial(sampler.sample_components, key, n), n, note)
-        compare({f"{FORMS[form]}, d = {d}": contestant}, "vectors/s", rounds, extra=share)
+    compare({f"{FORMS[form]}, d = {d}": contestant}, "vectors/s", rounds, extra=share)
 
 
 def same_bits(scratch: Path) -> None:
@@ -72,7 +70,12 @@ def main() -> None:
     small = ["--small"] if options.small else []
     scratch = Path(os.environ[SCRATCH])
     if options.form >= 0:
-        measure(options.form, options.small, scratch)
+        copied = bandwidth(options.small)
+        for d in (130,) if options.small else (64, 256, 1024):
+            try:
+                measure(options.form, d, copied, options.small, scratch)
+            except Exception as error:
+                emit(Row(f"{FORMS[options.form]}, d = {d}", note=f"failed: {one_line(error)}"))
         return
     for form, name in FORMS.items():
         command = python("pairwise_kernel", "--form", str(form), *small)
