@@ -81,7 +81,7 @@ def run_sections(
     results = {section.name: Result(section.name, section.title) for group in groups for section in group}
     deadline = time.monotonic()
     for group in groups:
-        # Every group but a limited one gets all of its sections' time only where they run at once.
+        # With fewer workers than sections, they take turns.
         turns = -(-len(group) // (workers or len(group)))
         deadline += turns * max(section.seconds for section in group)
         with ThreadPoolExecutor(workers or len(group)) as pool:
