@@ -25,13 +25,16 @@ def machine() -> str:
     return f"# {cpu}, {cores()} cores{accelerator}; Python {platform.python_version()}, jax {jax.__version__}"
 
 
-def alternate(contestants: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
+def alternate(
+    contestants: Mapping[str, Callable[[], Any]], rounds: int, *, warm: bool = False
+) -> dict[str, np.ndarray]:
     """Seconds of each contestant in each round, after one round to warm up; all take turns.
 
-    A contestant's result is waited for, so that asynchronous dispatch is no advantage.
+    A contestant's result is waited for, so that asynchronous dispatch is no advantage. Those that have run
+    before are `warm`.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(rounds + 1):
+    for turn in range(int(warm), rounds + 1):
         for name, run in contestants.items():
             start = time.perf_counter()
             jax.block_until_ready(run())

@@ -34,7 +34,6 @@ from jaxlatent.generation.program import Program
 
 DIMENSION = 256
 JOB = 8  # so many times as many images are written, as a job starts and compiles anew each time
-IMAGE = {"images": Item((64, 64, 3), np.dtype(np.uint8))}
 
 
 def make() -> tuple[jl.PairwiseSampler, jl.Autoencoder]:
@@ -65,7 +64,9 @@ def plain_decoder(model: jl.Autoencoder, count: int, batch: int) -> Callable[[],
 
 def pipeline(sampler: jl.Sampler, model: jl.Autoencoder, count: int) -> Callable[[], None]:
     """`count` images from the pipeline, not written."""
-    program = Program(sampler, jax.random.key(2), Decoder.of(model, (DIMENSION,)), IMAGE)
+    decode = Decoder.of(model, (model.config.latent_dim,))
+    items = {"images": Item(decode.shape, np.dtype(np.uint8))}
+    program = Program(sampler, jax.random.key(2), decode, items)
     shards = [Shard(0, 0, count)]
 
     def run() -> None:
@@ -108,20 +109,18 @@ def compare(rounds: int, count: int, folder: str) -> None:
     print(f"32,640 checks a vector take {middle:.1%} of the decoder's time ({low:.1%} to {high:.1%})")
 
 
-def stages(folder: str) -> None:
-    """Prints what becomes of a shard of 4,096 images after it was computed."""
-    images = np.random.default_rng(0).integers(0, 256, (4096, 64, 64, 3), np.uint8)
+def stages(folder: str, count: int, rounds: int) -> dict[str, np.ndarray]:
+    """Seconds of what becomes of a shard of images after it was computed."""
+    images = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), np.uint8)
     path = Path(folder) / "shard.npy"
-    found = alternate(
+    return alternate(
         {
             "gathering": images.copy,
             "writing and syncing": lambda: write_npy(path, images),
             "SHA-256": lambda: entry(Path(folder), path.name),
         },
-        9,
+        rounds,
     )
-    print("a shard of 4,096 images, 50 MB:")
-    report(found, "SHA-256")
 
 
 def large(outputs: str, count: int, folder: str) -> None:
@@ -176,7 +175,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         if not options.large:
             compare(options.rounds, options.count, folder)
-            stages(folder)
+            print("a shard of 4,096 images, 50 MB:")
+            report(stages(folder, 4096, 9), "SHA-256")
             if jax.default_backend() != "cpu":
                 limits(options.count)
             return

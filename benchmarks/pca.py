@@ -17,6 +17,18 @@ from sklearn import decomposition
 import jaxlatent as jl
 
 
+def z_points(n: int, d: int) -> np.ndarray:
+    """Points of a falling spectrum in a rotated frame, away from the origin, float32 (n, d)."""
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    return (rng.standard_normal((n, d)) * np.geomspace(1, 0.02, d) @ rotation + 3).astype(np.float32)
+
+
+def eigenvalues(z: np.ndarray) -> np.ndarray:
+    """Those of the covariance in float64, falling."""
+    return np.linalg.eigvalsh(np.cov(z.T.astype(np.float64)))[::-1]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=170_000)
@@ -25,10 +37,7 @@ def main() -> None:
     options = parser.parse_args()
 
     print(machine())
-    rng = np.random.default_rng(0)
-    rotation = np.linalg.qr(rng.standard_normal((options.dims, options.dims)))[0]
-    deviations = np.geomspace(1, 0.02, options.dims)
-    z = (rng.standard_normal((options.points, options.dims)) * deviations @ rotation + 3).astype(np.float32)
+    z = z_points(options.points, options.dims)
 
     def ours() -> np.ndarray:
         return np.asarray(jl.PCA.fit(z).explained_variance)
@@ -38,7 +47,7 @@ def main() -> None:
 
     times = alternate({"jaxlatent": ours, "scikit-learn": scikit_learn}, options.rounds)
     report(times, "jaxlatent", unit="s")
-    exact = np.linalg.eigvalsh(np.cov(z.T.astype(np.float64)))[::-1]
+    exact = eigenvalues(z)
     for name, fit in (("jaxlatent", ours), ("scikit-learn", scikit_learn)):
         print(f"largest relative error of an eigenvalue, {name}: {np.abs(fit() / exact - 1).max():.1e}")
 

@@ -103,35 +103,12 @@ def torch_step(config: AutoencoderConfig, images: np.ndarray) -> Callable[[], No
     """One step of the same network in PyTorch, or None where PyTorch is missing."""
     try:
         import torch
-        from torch import nn
+        from torch_peer import train_step
     except ImportError:
         return None
     torch.set_num_threads(cores())
-    torch.manual_seed(0)
-    k, channels, side = config.kernel_size, (3, *config.filters), config.image_size // 16
-    pad, out_pad = (k - 1) // 2, k % 2
-    act = functools.partial(nn.LeakyReLU, 0.1, inplace=True)
-    layers: list = []
-    for i in range(4):
-        layers += [nn.Conv2d(channels[i], channels[i + 1], k, 2, pad), act()]
-    flat = side * side * channels[-1]
-    layers += [nn.Flatten(), nn.Linear(flat, config.latent_dim), nn.Linear(config.latent_dim, flat)]
-    layers += [act(), nn.Unflatten(1, (channels[-1], side, side))]
-    for i in (3, 2, 1, 0):
-        layers.append(nn.ConvTranspose2d(channels[i + 1], channels[i], k, 2, pad, out_pad))
-        layers.append(act() if i else nn.Sigmoid())
-    network = nn.Sequential(*layers)
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-
-    def run() -> None:
-        x = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(network(x), x)
-        loss.backward()
-        optimizer.step()
-        loss.item()
-
-    return run
+    step = train_step(config, images, LEARNING_RATE)
+    return lambda: step().item()
 
 
 def main() -> None:

@@ -17,63 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import special
-
-POINTS = 6000
-LEVEL = 2.3548  # semi-axes, in standard deviations
-CLUSTERS = {64: 150, 256: 150, 1024: 30, 4096: 4}  # of the mixtures, which keep a square of numbers for each
-
-
-def samplers(k: int, d: int) -> dict[str, Callable]:
-    """What makes each sampler, by constructors that all versions have."""
-    import jax.numpy as jnp
-
-    import jaxlatent as jl
-
-    rng = np.random.default_rng(0)
-    axes = np.linalg.qr(rng.standard_normal((d, k)))[0].T
-    leaves = np.zeros(d), axes, np.ones(k), np.full(k, 1 / d)
-    pca = jl.PCA(*(jnp.asarray(x, jnp.float32) for x in leaves))
-    body = jl.EllipseBody(jnp.full(k, LEVEL, jnp.float32))
-    points = rng.standard_normal((POINTS, k)).astype(np.float16)
-
-    def union(c: int) -> "jl.BodyUnion":
-        centres = rng.standard_normal((c, k)).astype(np.float32)
-        return jl.BodyUnion(jnp.asarray(centres), jnp.full((c, k), 3, jnp.float32))
-
-    def mixture() -> "jl.GaussianMixtureSampler":
-        c = CLUSTERS[min(CLUSTERS, key=lambda size: abs(size - k))]
-        factors = jnp.broadcast_to(0.7 * jnp.eye(k, dtype=jnp.float32), (c, k, k)) + 0
-        means = jnp.asarray(union(c).centres)
-        return jl.GaussianMixtureSampler(pca, jnp.full(c, 1 / c, jnp.float32), means, factors)
-
-    def cluster_mixture() -> "jl.ClusterMixtureSampler":
-        made = mixture()
-        return jl.ClusterMixtureSampler(made, jl.BodyUnion(made.means, jnp.full_like(made.means, 3)))
-
-    def cluster_recombination() -> "jl.ClusterRecombinationSampler":
-        bounds = np.arange(0, POINTS + 1, 100, dtype=np.int32)
-        return jl.ClusterRecombinationSampler(pca, union(len(bounds) - 1), points, bounds)
-
-    def empirical() -> "jl.ExactSampler":
-        below = special.ndtr(np.linspace(-LEVEL, LEVEL, 129))
-        marginals = (below - below[0]) / (below[-1] - below[0])
-        return jl.ExactSampler(pca, body, density="empirical", marginals=np.tile(marginals, (k, 1)))
-
-    return {
-        "Pairwise": lambda: jl.PairwiseSampler(pca, body),
-        "Exact, uniform": lambda: jl.ExactSampler(pca, body),
-        "Exact, normal": lambda: jl.ExactSampler(pca, body, "normal"),
-        "Exact, empirical": empirical,
-        "Ellipsoid, uniform": lambda: jl.EllipsoidSampler(pca, float(np.sqrt(k))),
-        "Ellipsoid, normal": lambda: jl.EllipsoidSampler(pca, float(np.sqrt(k)), "normal"),
-        "Gaussian": lambda: jl.GaussianSampler(pca),
-        "Mixture": mixture,
-        "Bootstrap": lambda: jl.BootstrapSampler(pca, jnp.asarray(points)),
-        "Recombination": lambda: jl.RecombinationSampler(pca, jnp.asarray(points)),
-        "Cluster mixture": cluster_mixture,
-        "Cluster recombination": cluster_recombination,
-    }
+from constructed import samplers
 
 
 def work() -> None:

@@ -79,24 +79,33 @@ def tilted_left_sides(sampler: jl.TiltedSampler) -> Callable[[jax.Array], np.nda
     return worst
 
 
-def samplers(k: int) -> dict[str, tuple[jl.Sampler, Callable[[jax.Array], np.ndarray]]]:
-    """What draws, and what measures the vectors."""
+def points(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """z-points in a rotated frame, and others whose coordinates are correlated."""
     rng = np.random.default_rng(0)
     widths = np.geomspace(5, 5e-4, k)
     rotation = np.linalg.qr(rng.standard_normal((k, k)))[0]
     mean = rng.uniform(-3, 3, k)
     x = rng.standard_normal((20_000, k))
-    z = ((x * widths) @ rotation + mean).astype(np.float32)
     mixing = np.eye(k) + 0.05 * rng.standard_normal((k, k))
-    tilted = (x @ mixing * widths + mean).astype(np.float32)
-    pairs: dict[str, jl.PairwiseSampler | jl.ExactSampler] = {
+    rotated, tilted = (x * widths) @ rotation + mean, x @ mixing * widths + mean
+    return rotated.astype(np.float32), tilted.astype(np.float32)
+
+
+def ellipse_samplers(z: np.ndarray) -> dict[str, jl.PairwiseSampler | jl.ExactSampler]:
+    """Those whose body is one ellipse for each pair of components."""
+    return {
         "PairwiseSampler": jl.PairwiseSampler.fit(z),
         "ExactSampler, uniform": jl.ExactSampler.fit(z),
         "ExactSampler, normal": jl.ExactSampler.fit(z, density="normal"),
         "ExactSampler, empirical": jl.ExactSampler.fit(z, density="empirical", fact=1.0),
     }
+
+
+def samplers(k: int) -> dict[str, tuple[jl.Sampler, Callable[[jax.Array], np.ndarray]]]:
+    """What draws, and what measures the vectors."""
+    z, tilted = points(k)
     found: dict[str, tuple[jl.Sampler, Callable[[jax.Array], np.ndarray]]] = {
-        name: (sampler, ellipse_left_sides(sampler)) for name, sampler in pairs.items()
+        name: (sampler, ellipse_left_sides(sampler)) for name, sampler in ellipse_samplers(z).items()
     }
     for density in ("uniform", "normal"):
         ellipsoid = jl.EllipsoidSampler.fit(z, density=density)

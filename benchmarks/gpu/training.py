@@ -1,0 +1,84 @@
+"""Images a second of a training step beside the network in PyTorch, and of whole epochs."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
+
+import jax
+import numpy as np
+from train_step import LEARNING_RATE, STEPS, our_steps
+
+import jaxlatent as jl
+from gpu.device import prepare_torch, torch_device, wait_for_torch
+from gpu.networks import network, networks
+from gpu.rows import Contestant, Row, arguments, compare, emit, quartiles, skipped
+
+
+def some_images(count: int, size: int) -> np.ndarray:
+    """Noise, uint8 (count, size, size, 3)."""
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def peer(batch: int, config: jl.AutoencoderConfig, *, compiled: bool) -> Callable[[], None]:
+    """As many steps of PyTorch's as ours takes in a call, waited for once."""
+    from torch_peer import train_step
+
+    images = some_images(batch, config.image_size)
+    step = train_step(config, images, LEARNING_RATE, device=torch_device(), tuned=True, compiled=compiled)
+
+    def run() -> None:
+        for _ in range(STEPS):
+            step()
+        wait_for_torch()
+
+    return run
+
+
+def compiled_steps(batch: int, config: jl.AutoencoderConfig) -> Callable[[], None]:
+    """Our steps, taken once."""
+    steps = our_steps(config, some_images(batch, config.image_size))
+    steps()
+    return steps
+
+
+def epochs(config: jl.AutoencoderConfig, count: int, batch: int) -> None:
+    """Emits the images a second of `fit_autoencoder` after the first epoch, in which it compiles."""
+    images = some_images(count, config.image_size)
+    train = jl.TrainConfig(epochs=5, batch_size=batch)
+    _, history = jl.fit_autoencoder(jax.random.key(0), images, config, train)
+    low, middle, high = quartiles(np.array(history.column("images_per_s")[1:]))
+    note = f"epochs 2 to 5 of {count:,} images in the host's memory, batches of {batch:,}"
+    title = f"fit_autoencoder, {config.image_size} px, {config.dtype}"
+    emit(Row(title, middle, "images/s", (low, high), note=note))
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    batch, rounds = (8, 2) if options.small else (512, 5)
+    has_torch = find_spec("torch") is not None
+    if has_torch:
+        prepare_torch()
+    else:
+        skipped("PyTorch", "torch")
+    configs = networks(small=options.small)
+    with ThreadPoolExecutor() as pool:
+        steps = list(pool.map(partial(compiled_steps, batch), configs))
+    items = batch * STEPS
+    titles = [f"training step, {config.image_size} px, {config.dtype}: " for config in configs]
+    first = [Contestant(step, items, f"batches of {batch:,} on the device") for step in steps]
+    for config, title, each in zip(configs, titles, first, strict=True):
+        runs = {"jaxlatent": each}
+        if has_torch:
+            runs["PyTorch"] = Contestant(peer(batch, config, compiled=False), items)
+        compare(runs, "images/s", rounds, title=title)
+    epochs(network(64, "bfloat16", small=options.small), *((64, 16) if options.small else (18_000, 512)))
+    # Last, as compiling there takes the longest.
+    for config, title, each in zip(configs, titles, first, strict=True) if has_torch else ():
+        runs = {"jaxlatent": each}
+        runs["PyTorch, compiled"] = Contestant(peer(batch, config, compiled=True), items)
+        compare(runs, "images/s", rounds, title=title, known=True)
+
+
+if __name__ == "__main__":
+    main()
