@@ -20,10 +20,10 @@ z = jnp.asarray(np.random.default_rng(0).standard_normal((600, contract.D)), jnp
 key = jax.random.key(1)
 for name in sys.argv[1:]:
     sampler = contract.SAMPLERS[name](z)
-    # Where a part of a sharded result is drawn by the same program.
+    # As `sample_sharded` does, whose programs these then are.
+    on_first, on_second = (jax.device_put((sampler, key), device) for device in (first, second))
     with jax.default_device(first):
-        expected = np.asarray(sampler.sample(key, 256))
-    on_second = jax.device_put((sampler, key), second)
+        expected = np.asarray(on_first[0].sample(on_first[1], 256))
     with jax.default_device(second):
         drawn = on_second[0].sample(on_second[1], 256)
         # Many, which threads draw, where the context says.
