@@ -2,8 +2,8 @@
 
     python scripts/compile_devices.py tpu|cuda [--only NAME,...]
 
-Nothing runs on a device: what is seen is the temporary memory, the loops, the gathers and the precision of
-the compiled programs, at the tiles of accelerators and 256 components. For a TPU v5e it needs
+Nothing runs on a device: what is seen is the temporary memory, the loops, the kernels, the gathers and the
+precision of the compiled programs, at the tiles of accelerators and 256 components. For a TPU v5e it needs
 
     pip install libtpu
 
@@ -11,10 +11,12 @@ and for an H100, of the same version as jaxlib,
 
     pip install --no-deps jax-cuda12-plugin jax-cuda12-pjrt nvidia-cuda-nvcc-cu12
 
+or the same for CUDA 13: jax-cuda13-plugin, jax-cuda13-pjrt, nvidia-cuda-nvcc, nvidia-nvvm, nvidia-cuda-crt.
 Where they are not installed it says so and ends well. Exit status 1 if a program exceeds `LIMITS`.
 """
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -33,6 +35,7 @@ os.environ |= {
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "JAXLATENT_KERNELS": "1",
 }
 
 import jax
@@ -52,12 +55,16 @@ from jaxlatent.generation.formats import Item
 from jaxlatent.generation.program import Program
 from jaxlatent.latent.pca import _inverse_transform, _transform
 from jaxlatent.sampling.draws import _draw_tiles, largest_tile, tables, tile_size
+from jaxlatent.sampling.kernels import SWITCH
 
-NEEDED = {"tpu": ("libtpu",), "cuda": ("jax_cuda12_plugin",)}
+#: One of these is needed.
+NEEDED = {"tpu": ("libtpu",), "cuda": ("jax_cuda12_plugin", "jax_cuda13_plugin")}
 DIMENSIONS, IMAGE = 256, (64, 64, 3)
 # Results of a gather from which on it takes longer than all else, if they are fetched one by one: in pieces
 # of less than a row.
 LARGE, ROW = 1 << 20, 128
+# Operations of a compiled program that cost nothing.
+NOT_RUN = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id"}
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,15 @@ class Limit:
 
     Attributes:
         temporary: memory beside arguments and results, in MiB.
+        loops: of the compiled program; those within a kernel do not count.
+        kernels: programs that the device is told to run, in the main part and in the loops.
         gathers: of `LARGE` results or more.
         exact: whether its products of float32 numbers have to be exact.
     """
 
     temporary: int
+    loops: int = 0
+    kernels: int = 0
     gathers: int = 0
     exact: bool = True
 
@@ -149,7 +160,10 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
 
         return jax.tree.map(shape, tree)
 
-    def draw(make: Callable[[], jl.Sampler]) -> Any:
+    def draw(make: Callable[[], jl.Sampler], *, plain: bool = False) -> Any:
+        # The switch is read when a program is traced.
+        jax.clear_caches()
+        os.environ[SWITCH] = "0" if plain else "1"
         sampler = make()
         tile = tile_size(sampler, platform)
         words = described((np.zeros(2, np.uint32), np.uint32(0), np.int32(1)))
@@ -196,6 +210,9 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         return program.steps.run.lower(described(start), *call, shapes=(IMAGE,))
 
     found = {name: partial(draw, make) for name, make in samplers.items()}
+    if kind == "cuda":
+        # What GPUs take where the kernel is not asked for.
+        found["pairwise-plain"] = partial(draw, samplers["pairwise"], plain=True)
     found |= {
         "encode": lambda: inference._encode.lower(
             graphdef, described(state), described(np.empty((256, *IMAGE), np.uint8))
@@ -229,15 +246,29 @@ def inexact_products(text: str) -> int:
     return sum("xf32>" in line and "HIGHEST" not in line for line in lines)
 
 
+def kernels(text: str) -> int:
+    """Programs that an optimized program tells the device to run, in the main part and in its loops."""
+    text = re.sub(r"/\*.*?\*/", "", text)
+    parts = dict(re.findall(r"^(ENTRY |%[\w.\-]+ ).*?\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
+    waiting, count = ["ENTRY"], 0
+    while waiting:
+        lines = parts[waiting.pop() + " "].splitlines()
+        for operation, rest in re.findall(r" = [^=]*?[\])}] ([a-z][\w\-]*)\((.*)", "\n".join(lines)):
+            if operation in ("while", "conditional", "call"):
+                waiting += [name for name in re.findall(r"%[\w.\-]+", rest) if f"{name} " in parts]
+            elif operation not in NOT_RUN and not operation.endswith("-done"):
+                count += 1
+    return count
+
+
 def main() -> None:
     """Compiles, prints a table, and fails where a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("kind", choices=NEEDED)
     parser.add_argument("--only", help="names of programs, between commas")
     options = parser.parse_args()
-    lacking = [name for name in NEEDED[options.kind] if find_spec(name) is None]
-    if lacking:
-        print(f"skipped: {lacking[0]} is not installed; see the head of {Path(__file__).name}")
+    if not any(map(find_spec, NEEDED[options.kind])):
+        print(f"skipped: {NEEDED[options.kind][0]} is not installed; see the head of {Path(__file__).name}")
         return
     if options.kind == "tpu":
         topology = topologies.get_topology_desc(platform="tpu", topology_name="v5e:2x2")
@@ -246,8 +277,8 @@ def main() -> None:
         topology = topologies.get_topology_desc(platform="cuda", target_config=described, topology="1x1x1")
     chosen = options.only.split(",") if options.only else None
     print(f"# {topology.devices[0].device_kind}, described; jax {jax.__version__}")
-    print("| program | temporary, MiB | loops | large gathers | inexact products | seconds |")
-    print("|---|---|---|---|---|---|")
+    print("| program | temporary, MiB | loops | kernels | large gathers | inexact products | seconds |")
+    print("|---|---|---|---|---|---|---|")
     failed = []
     for name, lower in programs(options.kind, list(topology.devices)).items():
         if chosen and name not in chosen:
@@ -258,18 +289,22 @@ def main() -> None:
         compiled = lowered.compile()
         text = compiled.as_text()
         temporary = compiled.memory_analysis().temp_size_in_bytes / 2**20
-        gathers, loops = large_gathers(text), len(re.findall(r" while\(", text))
+        found = {
+            "MiB of temporary memory": math.ceil(temporary),
+            "loops": len(re.findall(r" while\(", text)),
+            "kernels": kernels(text),
+            f"gathers of {LARGE:,} numbers or more": large_gathers(text),
+            "products whose factors the device may round": inexact,
+        }
         seconds = time.monotonic() - start
-        print(f"| {name} | {temporary:,.0f} | {loops} | {gathers} | {inexact} | {seconds:.1f} |", flush=True)
-        limit = LIMITS[options.kind].get(name)
-        if limit is None:
-            continue
-        if temporary > limit.temporary:
-            failed.append(f"{name}: {temporary:,.0f} MiB of temporary memory, at most {limit.temporary:,}")
-        if gathers > limit.gathers:
-            failed.append(f"{name}: {gathers} gathers of {LARGE:,} numbers or more, at most {limit.gathers}")
-        if limit.exact and inexact:
-            failed.append(f"{name}: {inexact} products whose factors the device may round")
+        print(
+            f"| {name} | {' | '.join(f'{value:,}' for value in found.values())} | {seconds:.1f} |", flush=True
+        )
+        limit = LIMITS[options.kind][name]
+        most = (limit.temporary, limit.loops, limit.kernels, limit.gathers, 0 if limit.exact else math.inf)
+        for (what, value), bound in zip(found.items(), most, strict=True):
+            if value > bound:
+                failed.append(f"{name}: {value:,} {what}, at most {bound:,}")
     if failed:
         sys.exit("\n".join(failed))
 

@@ -49,7 +49,9 @@ def seed_words(key: jax.Array) -> UInt32[Array, "2"]:
     for i in range(2, data.shape[0], 2):
         seed = jnp.stack(threefry2x32(seed, data[i], data[i + 1]))
     first, second = threefry2x32(seed, jnp.zeros(2, jnp.uint32), jnp.arange(2, dtype=jnp.uint32))
-    return first ^ second
+    # Apart from what uses it: fused with another pass of the cipher, it took XLA minutes to compile for a CPU
+    # (jax 0.11 and 0.12).
+    return jax.lax.optimization_barrier(first ^ second)
 
 
 def words(
