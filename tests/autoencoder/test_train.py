@@ -181,8 +181,7 @@ def test_a_checkpoint_that_was_being_written_does_no_harm(trained, tmp_path, mon
     assert names == {"best", "epoch-00004", "history.csv"}
 
 
-@pytest.mark.usefixtures("resident")
-def test_a_signal_in_the_middle_of_an_epoch_loses_nothing(trained, tmp_path, monkeypatch):
+def test_a_signal_in_the_middle_of_an_epoch_loses_nothing(trained, tmp_path, monkeypatch, resident):
     """The state is kept with the steps taken; resuming takes only the others."""
     monkeypatch.setattr(feed, "_STEPS_A_CALL", {"cpu": 2})
     original, taken = Feed.calls, []
@@ -212,7 +211,9 @@ def test_a_signal_in_the_middle_of_an_epoch_loses_nothing(trained, tmp_path, mon
         callback=seen.append,
     )
     assert taken[before:][:2] == [6, 0]  # of 8 steps an epoch
-    assert [r.train_loss for r in history] == pytest.approx([r.train_loss for r in trained[1]], rel=1e-6)
+    tolerance = 1e-4 if resident else 1e-6
+    expected = trained[1].column("train_loss")
+    assert history.column("train_loss") == pytest.approx(expected, rel=tolerance)
     assert seen == list(history)[1:]
 
 
@@ -375,13 +376,15 @@ def test_fewer_images_than_a_batch_are_one_batch():
     assert len(history) == 1
 
 
-@pytest.mark.usefixtures("resident")
-def test_memory_maps_train_like_arrays(trained, tmp_path):
+def test_memory_maps_train_like_arrays(trained, tmp_path, resident):
     np.save(tmp_path / "images.npy", IMAGES)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     model, history = fit_autoencoder(KEY, mapped, CONFIG, TRAIN, validation=VALIDATION)
-    assert numbers(history) == numbers(trained[1])
-    np.testing.assert_array_equal(encode(model, IMAGES), encode(trained[0], IMAGES))
+    # A gather and a slice are two programs, which may round differently.
+    tolerance = 1e-4 if resident else 0
+    np.testing.assert_allclose(numbers(history), numbers(trained[1]), rtol=tolerance)
+    z, expected = encode(model, IMAGES), encode(trained[0], IMAGES)
+    np.testing.assert_allclose(z, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 def test_errors_name_the_argument():
