@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int32, UInt32
 
+from jaxlatent._backend import free_memory
 from jaxlatent._cores import cores
 from jaxlatent.generation.decoder import Decoder, to_numpy, to_uint8
 from jaxlatent.generation.formats import Item, Shard
@@ -249,13 +250,9 @@ def _batch_bytes(device: jax.Device) -> int:
     """How many bytes of results a batch should have on a device."""
     if device.platform in _BATCH_BYTES:
         return _BATCH_BYTES[device.platform]
-    try:
-        stats = device.memory_stats() or {}
-    except (RuntimeError, NotImplementedError):  # a device that is only described
-        stats = {}
-    free = stats.get("bytes_limit", 8 << 30) - stats.get("bytes_in_use", 0)
+    free = free_memory(device)
     # Batches are under way twice, and the decoder needs room for what it computes on the way.
-    return max(1, min(_BATCH_BYTES_ACCELERATOR, free // 8))
+    return max(1, min(_BATCH_BYTES_ACCELERATOR, (8 << 30 if free is None else free) // 8))
 
 
 def _is_out_of_memory(error: Exception) -> bool:
