@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt32
+from jax import lax
+from jaxtyping import Array, Float, Int32, UInt32
 
 from jaxlatent._boundary import on_device
 
@@ -70,18 +71,44 @@ class Table(NamedTuple):
 
         The density is taken as linear within a cell, of which there are about 4,096.
         """
-        last = self.upper.shape[0] - 1
-        steps = last.bit_length()
-
-        def search(i: jax.Array, cell: jax.Array) -> jax.Array:
-            middle = jnp.minimum(cell + (1 << (steps - 1 - i)), last)
-            return jnp.where(self.upper[middle - 1] <= word, middle, cell)
-
-        # A loop, since XLA would compile the look-ups anew for each of the uses below.
-        cell = jax.lax.fori_loop(0, steps, search, jnp.zeros(word.shape, jnp.int32))
-        r = self.ratio[cell]
+        cell = lax.platform_dependent(self.upper, word, cpu=bisected, default=counted)
+        cells = (self.start, self.width, self.ratio)
+        start, width, r = lax.platform_dependent(cells, cell, tpu=selected, default=looked_up)
         place = w * (1 + r) / (1 + jnp.sqrt(1 + w * (r * r - 1)))
-        return self.start[cell] + place * self.width[cell]
+        return start + place * width
+
+
+def bisected(upper: UInt32[Array, " c"], word: UInt32[Array, " b"]) -> Int32[Array, " b"]:
+    """The cell of each word: how many of the rising numbers, but for the last, are at most as large."""
+    last = upper.shape[0] - 1
+    steps = last.bit_length()
+
+    def search(i: Array, cell: Array) -> Array:
+        middle = jnp.minimum(cell + (1 << (steps - 1 - i)), last)
+        return jnp.where(upper[middle - 1] <= word, middle, cell)
+
+    # A loop, since XLA would compile the look-ups anew for each of the uses of the cell.
+    return lax.fori_loop(0, steps, search, jnp.zeros(word.shape, jnp.int32))
+
+
+def counted(upper: UInt32[Array, " c"], word: UInt32[Array, " b"]) -> Int32[Array, " b"]:
+    """The same by comparing with all: for accelerators, where twelve rounds of look-ups take longer."""
+    return jnp.sum(upper[:-1] <= word[:, None], axis=1, dtype=jnp.int32)
+
+
+def looked_up(tables: Any, cell: Int32[Array, " b"]) -> Any:
+    """The numbers of each cell in tables (c,)."""
+    return jax.tree.map(lambda table: table[cell], tables)
+
+
+def selected(tables: Any, cell: Int32[Array, " b"]) -> Any:
+    """The same by passing all cells by: for TPUs, which look numbers up one by one."""
+
+    def select(table: Array) -> Array:
+        is_cell = cell[:, None] == jnp.arange(table.shape[0], dtype=jnp.int32)
+        return jnp.sum(jnp.where(is_cell, table, 0), axis=1)
+
+    return jax.tree.map(select, tables)
 
 
 def tabulate(cells: Cells) -> Table:
@@ -126,7 +153,7 @@ def integrate(
     nodes, weights, ends = (xp.asarray(x, dtype) for x in ((_NODES + 1) / 2, _WEIGHTS / 2, _ENDS))
     places = start[:, None] + width[:, None] * nodes
     values = evaluate(places)
-    top = jax.lax.stop_gradient(xp.max(values)) if xp is jnp else xp.max(values)
+    top = lax.stop_gradient(xp.max(values)) if xp is jnp else xp.max(values)
     mass = xp.exp(values - top) * weights * width[:, None]
     total = xp.sum(mass)
     at_ends = xp.maximum(evaluate(start[:, None] + width[:, None] * ends), _NOTHING)
@@ -143,7 +170,7 @@ def _in_chunks(log_density: LogDensity, xp: Any) -> LogDensity:
         if xp is np:
             parts = [log_density(flat[i : i + _CHUNK]) for i in range(0, flat.size, _CHUNK)]
             return np.concatenate(parts).reshape(places.shape)
-        return jax.lax.map(lambda x: log_density(x[None])[0], flat, batch_size=_CHUNK).reshape(places.shape)
+        return lax.map(lambda x: log_density(x[None])[0], flat, batch_size=_CHUNK).reshape(places.shape)
 
     return evaluate
 
