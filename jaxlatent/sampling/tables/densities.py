@@ -258,5 +258,5 @@ def counted(table: Float[Array, "k edges"], target: Float[Array, "b k"]) -> Cell
         jnp.broadcast_to(columns[0], shape),
         jnp.broadcast_to(columns[-1], shape),
     )
-    # Several edges a step, as each step goes through the memory of the device once.
-    return jax.lax.fori_loop(1, edges - 1, compare, start, unroll=16)
+    # Many edges a step, as each step goes through the memory of the device once.
+    return jax.lax.fori_loop(1, edges - 1, compare, start, unroll=64)
