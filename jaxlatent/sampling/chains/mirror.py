@@ -21,6 +21,7 @@ for the Monte Carlo evaluation of the partition function for multiquadratic acti
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +43,8 @@ _SHARE = 0.98
 _LONGEST = 0.14
 # The words of a sweep have a key of their own, made from this row, which is in no stream of the start.
 _SWEEP_ROW = 0xFFFFFFFF
-# Rows of `_room` in a step: an accelerator waits for every step to begin.
+# Coordinates of a step of `_room` on an accelerator, which waits for every step to begin. On a CPU one at a
+# time is 1.5 times as fast.
 _UNROLL = 16
 # A tilt that keeps a coordinate from binding itself.
 _NEVER = 4.0
@@ -157,8 +159,12 @@ def _room(
         more, less = above[j][:, None], below[j][:, None]
         return larger(larger(high + less, -low - more), under), larger(larger(high - more, less - low), over)
 
-    zeros = jnp.zeros_like(like)
-    under, over = jax.lax.fori_loop(0, len(tilt), bind, (zeros, zeros), unroll=_UNROLL)
+    def loop(zeros: jax.Array, unroll: int) -> tuple[jax.Array, jax.Array]:
+        return jax.lax.fori_loop(0, len(tilt), bind, (zeros, zeros), unroll=unroll)
+
+    under, over = jax.lax.platform_dependent(
+        jnp.zeros_like(like), cpu=partial(loop, unroll=1), default=partial(loop, unroll=_UNROLL)
+    )
     return under - RIGHT_ANGLE, RIGHT_ANGLE - over
 
 
