@@ -216,7 +216,11 @@ def literal_movable(angle, other, tilt):
     return result
 
 
-def test_movable_is_the_rule_and_leaves_the_way_back_free():
+@pytest.mark.parametrize("platform", ["cpu", "default"])
+def test_movable_is_the_rule_and_leaves_the_way_back_free(platform, monkeypatch):
+    """In the form for a CPU and in that for others, whose steps do not divide the six coordinates here."""
+    monkeypatch.setattr(mirror, "_COUNT", 4)
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda x, **forms: forms[platform](x))
     correlation = factors(6, 4, 3.0)
     angle = np.arcsin(rejection(0, 500, correlation, "uniform", 1.0)[:500]).T.astype(np.float32)
     other = angle + np.random.default_rng(0).normal(0, 0.4, angle.shape).clip(-1, 1).astype(np.float32)

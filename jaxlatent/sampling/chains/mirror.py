@@ -43,11 +43,15 @@ _SHARE = 0.98
 _LONGEST = 0.14
 # The words of a sweep have a key of their own, made from this row, which is in no stream of the start.
 _SWEEP_ROW = 0xFFFFFFFF
-# Coordinates of a step of `_room` on an accelerator, which waits for every step to begin. On a CPU one at a
-# time is 1.5 times as fast.
-_UNROLL = 16
 # A tilt that keeps a coordinate from binding itself.
 _NEVER = 4.0
+
+# Coordinates that `_room` takes at once on an accelerator, which waits for every step to begin. A CPU takes a
+# hundred times as long for more than one.
+_COUNT = 64
+
+# What `_room` takes of coordinates, and their tilts against each, more and less by that of themselves.
+_Rows = tuple[tuple[jax.Array, ...], jax.Array, jax.Array]
 
 
 class Tables(NamedTuple):
@@ -129,24 +133,32 @@ def movable(
     """
     low, high = jnp.minimum(angle, other), jnp.maximum(angle, other)
     reach = jnp.maximum(jnp.abs(angle), jnp.abs(other))
-    least, most = _room(lambda j: (high[j], low[j]), angle, tilt)
+    least, most = _room(lambda low, high: (high, low), (low, high), tilt)
     free = (low >= least) & (high <= most)
     low, high = (jnp.where(free, x, angle) for x in (low, high))
 
-    def seen(j: jax.Array) -> tuple[jax.Array, jax.Array]:
-        moves = reach[j] >= reach
-        return jnp.where(moves, low[j], angle[j]), jnp.where(moves, high[j], angle[j])
+    def seen(
+        low: jax.Array, high: jax.Array, present: jax.Array, far: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        moves = far >= reach
+        return jnp.where(moves, low, present), jnp.where(moves, high, present)
 
-    least, most = _room(seen, angle, tilt)
+    least, most = _room(seen, (low, high, angle, reach), tilt)
     return free & (low >= least) & (high <= most)
 
 
 def _room(
-    interval: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
-    like: Float[Array, "d b"],
+    interval: Callable[..., tuple[jax.Array, jax.Array]],
+    rows: tuple[Float[Array, "d b"], ...],
     tilt: Float[Array, "d d"],
 ) -> tuple[Float[Array, "d b"], Float[Array, "d b"]]:
-    """The least and the largest angle of each coordinate that the angles `interval(j)` of others leave it."""
+    """The least and the largest angle that the others leave to each coordinate.
+
+    Args:
+        interval: the angles of a coordinate j that the others (d, b) have to go with, from the rows j.
+        rows: what `interval` takes.
+        tilt: see `movable`.
+    """
     same = jnp.eye(len(tilt), dtype=bool)
     # A coordinate does not bind itself.
     above, below = jnp.where(same, _NEVER, tilt), jnp.where(same, -_NEVER, tilt)
@@ -154,18 +166,38 @@ def _room(
     def larger(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.where(a > b, a, b)
 
-    def bind(j: jax.Array, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        (low, high), (under, over) = interval(j), bounds
-        more, less = above[j][:, None], below[j][:, None]
-        return larger(larger(high + less, -low - more), under), larger(larger(high - more, less - low), over)
+    def bounds(row: _Rows) -> tuple[jax.Array, jax.Array]:
+        values, more, less = row
+        low, high = interval(*values)
+        more, less = more[:, None], less[:, None]
+        return larger(high + less, -low - more), larger(high - more, less - low)
 
-    def loop(zeros: jax.Array, unroll: int) -> tuple[jax.Array, jax.Array]:
-        return jax.lax.fori_loop(0, len(tilt), bind, (zeros, zeros), unroll=unroll)
+    def in_steps(rows: _Rows, count: int) -> tuple[jax.Array, jax.Array]:
+        def bind(
+            so_far: tuple[jax.Array, jax.Array], rows: _Rows
+        ) -> tuple[tuple[jax.Array, jax.Array], None]:
+            under, over = (jnp.max(x, axis=0) for x in jax.vmap(bounds)(rows))
+            return (larger(under, so_far[0]), larger(over, so_far[1])), None
+
+        count = min(count, len(tilt))
+        steps = jax.tree.map(lambda x: x.reshape(-1, count, x.shape[1]), _padded(rows, -len(tilt) % count))
+        zeros = jnp.zeros_like(rows[0][0])
+        return jax.lax.scan(bind, (zeros, zeros), steps)[0]
 
     under, over = jax.lax.platform_dependent(
-        jnp.zeros_like(like), cpu=partial(loop, unroll=1), default=partial(loop, unroll=_UNROLL)
+        (rows, above, below), cpu=partial(in_steps, count=1), default=partial(in_steps, count=_COUNT)
     )
     return under - RIGHT_ANGLE, RIGHT_ANGLE - over
+
+
+def _padded(rows: _Rows, count: int) -> _Rows:
+    """With coordinates that bind nothing at the end."""
+    values, above, below = rows
+
+    def pad(x: jax.Array, value: float) -> jax.Array:
+        return jnp.pad(x, ((0, count), (0, 0)), constant_values=value)
+
+    return tuple(pad(x, 0.0) for x in values), pad(above, _NEVER), pad(below, -_NEVER)
 
 
 def _tables(xp: Any, correlation: Any, sigma: Any, level: float) -> tuple[Any, ...]:
