@@ -467,7 +467,13 @@ def test_errors_of_the_file_system(tmp_path):
         jl.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["exact-normal", "ellipsoid-normal", "tilted-normal"])
+def test_file_of_0_1_of_a_chain_that_moves_otherwise_now(key):
+    sampler = jl.load(Path(__file__).with_name("files-0.1") / "tilted-normal.npz")
+    assert sampler.density == "normal"
+    assert sampler.body.contains(sampler.sample(key, 20)).all()
+
+
+@pytest.mark.parametrize("name", ["exact-normal", "ellipsoid-normal"])
 def test_files_of_0_1(name, key):
     """Of jaxlatent 0.1, with what is now derived from the other fields, beside vectors that it drew."""
     folder = Path(__file__).with_name("files-0.1")

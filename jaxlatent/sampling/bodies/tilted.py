@@ -36,7 +36,7 @@ _LEAST_WIDTH = 1e-6
 _EPS = float(np.finfo(np.float32).eps)
 # Vectors per block of `gauge`: its working memory stays in the cache of a CPU.
 _BLOCK = 128
-_RIGHT_ANGLE = np.float32(math.pi / 2)
+RIGHT_ANGLE = np.float32(math.pi / 2)
 #: Rows of angles come in a multiple of it.
 GROUPS = 8
 
@@ -194,8 +194,8 @@ def free_angles(
         tilt: f_j = arcsin of the correlation with each of them.
     """
     column = tilt[:, None]
-    least = _largest(jnp.abs(angles + column)) - _RIGHT_ANGLE
-    return least, _RIGHT_ANGLE - _largest(jnp.abs(angles - column))
+    least = _largest(jnp.abs(angles + column)) - RIGHT_ANGLE
+    return least, RIGHT_ANGLE - _largest(jnp.abs(angles - column))
 
 
 def sin(x: jax.Array) -> jax.Array:
@@ -214,7 +214,7 @@ def arcsin(x: jax.Array) -> jax.Array:
     for coefficient in (2.4181311049e-2, 4.5470025998e-2, 7.4953002686e-2, 1.6666752422e-1):
         series = series * square + coefficient
     angle = root + root * square * series
-    return jnp.sign(x) * jnp.where(upper, _RIGHT_ANGLE - 2 * angle, angle)
+    return jnp.sign(x) * jnp.where(upper, RIGHT_ANGLE - 2 * angle, angle)
 
 
 def _largest(x: jax.Array) -> jax.Array:

@@ -1,14 +1,9 @@
-"""Vectors in the tilted body: a Markov chain of its own for each, all chains of a tile in step.
-
-Gibbs sampling (S. Geman, D. Geman, "Stochastic relaxation, Gibbs distributions, and the Bayesian restoration
-of images", IEEE Transactions on Pattern Analysis and Machine Intelligence 6, 1984) draws one coordinate after
-the other from its conditional law, within the interval that the others leave; a sweep draws each once.
-"""
+"""Vectors in the tilted body: a Markov chain of its own for each, all chains of a tile in step."""
 
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, Unpack
+from typing import Any, ClassVar, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -22,35 +17,24 @@ from jaxlatent._boundary import (
     as_vectors,
     convert_fields,
     is_traced,
-    on_device,
 )
 from jaxlatent._pytree import pytree, static_field
 from jaxlatent.latent.half_width import GAUSSIAN_FWHM
 from jaxlatent.latent.sharded import Vectors
 from jaxlatent.latent.trim import PointOptions
-from jaxlatent.sampling.bodies.tilted import GROUPS, TiltedBody, arcsin, free_angles, sin, squared_gauge
+from jaxlatent.sampling.bodies.tilted import TiltedBody, squared_gauge
+from jaxlatent.sampling.chains import gibbs, mirror
 from jaxlatent.sampling.draws import equip, tables
 from jaxlatent.sampling.fitting.region import FACT
 from jaxlatent.sampling.laws.diagnostics import Diagnostics, Mixing
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.tables.densities import ParametricDensity
-from jaxlatent.sampling.tables.truncated import truncated_normal
-from jaxlatent.sampling.words import Seed, normals, seed_words, threefry2x32, uniforms, unit_uniform
+from jaxlatent.sampling.words import Seed, normals, seed_words, uniforms
 
-SWEEPS = {"uniform": 32, "normal": 512}
+SWEEPS = {"uniform": 32, "normal": 192}
 
-# Streams 0 and 1 of the random words belong to the start, the rest to 2^33 / d sweeps.
-_SWEEP_ROW = 2 << 24
-
-
-class _State(NamedTuple):
-    """Of a tile of chains, a coordinate a row; rows of 0 fill up to a multiple of 8."""
-
-    angle: jax.Array
-    t: jax.Array
-
-
-_Sweep = Callable[[jax.Array, _State], _State]
+_State = gibbs.GibbsState | mirror.MirrorState
+_Sweep = Callable[[jax.Array, Any], Any]
 
 
 @pytree
@@ -60,21 +44,22 @@ class TiltedSampler(Sampler):
     Every vector is the end of a Markov chain of its own, so the vectors are independent of each other. A
     chain starts in a random direction with covariance rho^2, longer than the body along the large principal
     components, which are forgotten last, at a random fraction of the way to the border. It then goes through
-    `sweeps` sweeps of Gibbs sampling.
+    `sweeps` sweeps, each of which moves all coordinates: one after the other under the uniform density
+    (`jaxlatent.sampling.chains.gibbs`), all at once under a normal one (`jaxlatent.sampling.chains.mirror`).
 
     How many it takes was measured with `diagnose`. On the latents of four convolutional autoencoders with
     d = 256 and mean |rho| 0.12 to 0.21, the slowest square has an autocorrelation time of 2.1 to 2.4 sweeps
     under the uniform density, so that 6 sweeps leave 1 % of the start, and the default of 32 nothing to be
-    seen. With mean |rho| 0.46 it was 20, and 48 sweeps are needed. A normal density moves along its large
-    principal components in steps of the small ones: times of 40 to 200 on the four, hence the default of 512,
-    and over 1,000 on the fifth. A pair with |rho| near 1 takes about 1 / (1 - |rho|) sweeps.
+    seen. With mean |rho| 0.46 it was 20, and 48 sweeps are needed. Under a normal density it was 39 and 50
+    sweeps on two sets of latents with mean |rho| 0.22 and 0.26, 116 of which leave 1 % of the start; Gibbs
+    sampling took 137 and 176. A pair with |rho| near 1 takes about 1 / (1 - |rho|) sweeps.
 
     Attributes:
         body: the ellipses.
         density: "uniform" on the body, or "normal": the normal density of the mean and covariance of the
             body, restricted to it.
         sweeps: their number, >= 1, to which the time of a draw is proportional; where not given, 32 for a
-            uniform density and 512 for a normal one.
+            uniform density and 192 for a normal one.
 
     Raises:
         TypeError, ValueError: if `density` is unknown, `sweeps` is no positive integer, or the correlation of
@@ -94,14 +79,8 @@ class TiltedSampler(Sampler):
         if self.density == "normal" and not is_traced(self):
             _check_inverse(self.body)
 
-    def _derive(self) -> Float[Array, "d d"] | None:
-        """Of density "normal", the inverse of the correlation."""
-        if self.density == "uniform":
-            return None
-        correlation = self.body.correlation
-        if is_traced(self):
-            return jnp.linalg.inv(correlation)
-        return on_device(np.linalg.inv(np.asarray(correlation, np.float64)))
+    def _derive(self) -> mirror.Tables | None:
+        return mirror.Tables.of(self.body) if self.density == "normal" else None
 
     @classmethod
     def fit(
@@ -152,7 +131,7 @@ class TiltedSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        z = self._chains(key, n_chains, n_draws, thin, warmup)
+        z = self._run(key, n_chains, n_draws, thin, warmup)
         diagnostics = Diagnostics.of(z)
         diagnostics.warn(n_chains)
         return z, diagnostics
@@ -172,10 +151,10 @@ class TiltedSampler(Sampler):
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        z = self._chains(key, n_chains, n_draws, 1, None)
+        z = self._run(key, n_chains, n_draws, 1, None)
         return Mixing.of(self.body.standardise(z), np.asarray(self.body.correlation))
 
-    def _chains(
+    def _run(
         self, key: jax.Array, n_chains: int, n_draws: int, thin: int, warmup: int | None
     ) -> Float[Array, "{n_chains} {n_draws} d"]:
         start = self.sweeps if warmup is None else as_count("warmup", warmup)
@@ -211,60 +190,27 @@ class TiltedSampler(Sampler):
         return _unnormalized(self, tables(self), jnp.asarray(z, jnp.float32))
 
     def _draw(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "b d"]:
-        state = jax.lax.fori_loop(0, self.sweeps, self._sweep(seed, index), self._start(seed, index))
-        return self.body.place(state.t[: self.body.n_components])
+        state, sweep = self._chains(seed, index)
+        return self._place(jax.lax.fori_loop(0, self.sweeps, sweep, state))
 
-    def _start(self, seed: Seed, index: UInt32[Array, " b"]) -> _State:
+    def _chains(self, seed: Seed, index: UInt32[Array, " b"]) -> tuple[_State, _Sweep]:
+        """The chains `index` at their start, and what takes them through the sweep of a given number."""
+        t, derived = self._start(seed, index), tables(self)
+        if derived is None:
+            return gibbs.start(t), gibbs.sweeper(self.body, seed, index)
+        return mirror.start(t), mirror.sweeper(self.body, derived, seed, index)
+
+    def _start(self, seed: Seed, index: UInt32[Array, " b"]) -> Float[Array, "d b"]:
         body = self.body
         varies = (body.sigma > 0).astype(jnp.float32)[:, None]
         direction = varies * jnp.matmul(
             body.correlation, varies * normals(seed, index, 0, body.n_components), precision="highest"
         )
         fraction = uniforms(seed, index, 1, 1)
-        t = direction * (fraction / jnp.sqrt(squared_gauge(direction, body.correlation)))
-        t = jnp.pad(t, ((0, -body.n_components % GROUPS), (0, 0)))
-        return _State(arcsin(t), t)
+        return direction * (fraction / jnp.sqrt(squared_gauge(direction, body.correlation)))
 
-    def _sweep(self, seed: Seed, index: UInt32[Array, " b"]) -> _Sweep:
-        """The function that takes a tile of chains through the sweep of a given number."""
-        body, d = self.body, self.body.n_components
-        same, unused = jnp.eye(d, dtype=bool), ((0, 0), (0, -d % GROUPS))
-        tilt = jnp.pad(jnp.arcsin(jnp.where(same, 0.0, body.correlation)), unused)
-        varies = body.sigma > 0
-        precision = tables(self)
-        if precision is not None:
-            strength = jnp.diag(precision)[:, None]
-            pull = jnp.pad(jnp.where(same, 0.0, -precision / strength), unused)
-            spread = 1 / (jnp.float32(body.level) * jnp.sqrt(strength))
-        addresses = -(-d // 2)
-
-        def sweep(number: jax.Array, state: _State) -> _State:
-            row = jnp.arange(addresses, dtype=jnp.uint32) + number.astype(jnp.uint32) * jnp.uint32(addresses)
-            upper, lower = threefry2x32(seed, index[None, :], (row + jnp.uint32(_SWEEP_ROW))[:, None])
-            w = unit_uniform(jnp.concatenate([upper, lower]))
-
-            def redraw(i: jax.Array, state: _State) -> _State:
-                # With its own angle 0, and no tilt against itself, a coordinate does not bind itself.
-                others = jax.lax.dynamic_update_index_in_dim(state.angle, jnp.zeros_like(w[0]), i, 0)
-                least, most = free_angles(others, tilt[i])
-                low, high = sin(least), sin(most)
-                if precision is None:
-                    t = low + w[i] * (high - low)
-                else:
-                    mean = jnp.matmul(pull[i], state.t, precision="highest")
-                    t = mean + spread[i] * truncated_normal(
-                        w[i], (low - mean) / spread[i], (high - mean) / spread[i]
-                    )
-                t = jnp.where(varies[i], jnp.clip(t, low, high), 0.0)
-                table = jax.lax.dynamic_update_index_in_dim(state.t, t, i, 0)
-                # From the table: with a second use of `t`, XLA would compute it twice. Clipped, as the arc
-                # sine loses digits near 1, where the bounds of the others depend on them.
-                angle = jnp.clip(arcsin(table[i]), least, most)
-                return _State(jax.lax.dynamic_update_index_in_dim(others, angle, i, 0), table)
-
-            return jax.lax.fori_loop(0, d, redraw, state)
-
-        return sweep
+    def _place(self, state: _State) -> Float[Array, "b d"]:
+        return self.body.place(state.t[: self.body.n_components])
 
 
 def _check_inverse(body: TiltedBody) -> None:
@@ -278,13 +224,13 @@ def _check_inverse(body: TiltedBody) -> None:
 
 
 @jax.jit
-def _unnormalized(sampler: TiltedSampler, precision: jax.Array | None, z: jax.Array) -> jax.Array:
+def _unnormalized(sampler: TiltedSampler, derived: mirror.Tables | None, z: jax.Array) -> jax.Array:
     body = sampler.body
     inside = body.nearest(z)[1] <= 1
-    if precision is None:
+    if derived is None:
         return jnp.where(inside, 0.0, -jnp.inf)
     t = jnp.where(body.sigma > 0, (z - body.mean.reshape(-1)) / jnp.where(body.sigma > 0, body.sigma, 1), 0)
-    square = jnp.einsum("ni,ij,nj->n", t, precision, t, precision="highest")
+    square = jnp.einsum("ni,ij,nj->n", t, derived.precision, t, precision="highest")
     return jnp.where(inside, -square / 2, -jnp.inf)
 
 
@@ -299,12 +245,11 @@ def _run_chains(
     warmup: int,
 ) -> jax.Array:
     sampler = equip(sampler, tables)
-    index = jnp.arange(n_chains, dtype=jnp.uint32)
-    sweep, body = sampler._sweep(seed, index), sampler.body
+    start, sweep = sampler._chains(seed, jnp.arange(n_chains, dtype=jnp.uint32))
 
     def draw(state: _State, begin: jax.Array) -> tuple[_State, jax.Array]:
-        return jax.lax.fori_loop(begin, begin + thin, sweep, state), body.place(state.t[: body.n_components])
+        return jax.lax.fori_loop(begin, begin + thin, sweep, state), sampler._place(state)
 
-    state = jax.lax.fori_loop(0, warmup, sweep, sampler._start(seed, index))
+    state = jax.lax.fori_loop(0, warmup, sweep, start)
     _, z = jax.lax.scan(draw, state, warmup + thin * jnp.arange(n_draws))
     return z.swapaxes(0, 1)
