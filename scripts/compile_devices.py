@@ -177,6 +177,7 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         "exact-normal": lambda: jl.ExactSampler.fit(z, density="normal"),
         "exact-empirical": lambda: jl.ExactSampler.fit(z, density="empirical"),
         "tilted-uniform": lambda: jl.TiltedSampler.fit(z),
+        "tilted-normal": lambda: jl.TiltedSampler.fit(z, density="normal"),
         "ellipsoid-normal": lambda: jl.EllipsoidSampler.fit(z, density="normal"),
         "gaussian": lambda: jl.GaussianSampler.fit(z),
         "mixture": lambda: jl.GaussianMixtureSampler.fit(z, n_clusters=4, max_iter=2, tol=1e9),
