@@ -50,9 +50,11 @@ class TiltedSampler(Sampler):
     How many it takes was measured with `diagnose`. On the latents of four convolutional autoencoders with
     d = 256 and mean |rho| 0.12 to 0.21, the slowest square has an autocorrelation time of 2.1 to 2.4 sweeps
     under the uniform density, so that 6 sweeps leave 1 % of the start, and the default of 32 nothing to be
-    seen. With mean |rho| 0.46 it was 20, and 48 sweeps are needed. Under a normal density it was 39 and 50
-    sweeps on two sets of latents with mean |rho| 0.22 and 0.26, 116 of which leave 1 % of the start; Gibbs
-    sampling took 137 and 176. A pair with |rho| near 1 takes about 1 / (1 - |rho|) sweeps.
+    seen. With mean |rho| 0.46 it was 20, and 48 sweeps are needed. Under a normal density with `fact` 0.7 it
+    was 40 and 50 sweeps on two sets of latents with mean |rho| 0.22 and 0.26, 116 of which leave 1 % of the
+    start; Gibbs sampling took 137 and 176. In a body far larger than the density (`fact` 2), 192 sweeps leave
+    the first component a variance 6 and 51 % too large, 512 of Gibbs sampling 21 and 78 %. A pair with |rho|
+    near 1 takes about 1 / (1 - |rho|) sweeps, twice that under a normal density.
 
     Attributes:
         body: the ellipses.
