@@ -53,6 +53,7 @@ from jaxlatent.autoencoder.train import make_program
 from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.formats import Item
 from jaxlatent.generation.program import Program
+from jaxlatent.latent.half_width import _BINS, _fwhm
 from jaxlatent.latent.pca import _inverse_transform, _transform
 from jaxlatent.sampling.draws import _draw_tiles, largest_tile, tables, tile_size
 from jaxlatent.sampling.kernels import SWITCH
@@ -114,6 +115,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "train": Limit(18, 1, 538, exact=False),
         "transform": Limit(8, 0, 5),
         "inverse-transform": Limit(8, 0, 5),
+        "half-width": Limit(8, 0, 24),
         "bulk": Limit(271, 3, 174, exact=False),
         "bulk-4": Limit(271, 3, 174, exact=False),
     },
@@ -142,6 +144,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "train": Limit(206, 1, 232, exact=False),
         "transform": Limit(8, 0, 4),
         "inverse-transform": Limit(8, 0, 4),
+        "half-width": Limit(11, 0, 9),
         "bulk": Limit(448, 2, 56, exact=False),
     },
 }
@@ -228,6 +231,9 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         "train": train,
         "transform": lambda: _transform.lower(described(pca), vectors),
         "inverse-transform": lambda: _inverse_transform.lower(described(pca), vectors),
+        "half-width": lambda: _fwhm.lower(
+            *described((np.empty((DIMENSIONS, _BINS), np.float32), np.empty(DIMENSIONS, np.float32))), 0.1
+        ),
         "bulk": partial(bulk, 1),
     }
     if len(devices) >= 4:
