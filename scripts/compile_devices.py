@@ -263,8 +263,8 @@ def kernels(text: str) -> int:
     parts = dict(re.findall(r"^(ENTRY |%[\w.\-]+ ).*?\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
     waiting, count = ["ENTRY"], 0
     while waiting:
-        lines = parts[waiting.pop() + " "].splitlines()
-        for operation, rest in re.findall(r" = [^=]*?[\])}] ([a-z][\w\-]*)\((.*)", "\n".join(lines)):
+        part = parts[waiting.pop() + " "]
+        for operation, rest in re.findall(r" = [^=]*?[\])}] ([a-z][\w\-]*)\((.*)", part):
             if operation in ("while", "conditional", "call"):
                 waiting += [name for name in re.findall(r"%[\w.\-]+", rest) if f"{name} " in parts]
             elif operation not in NOT_RUN and not operation.endswith("-done"):
@@ -308,9 +308,8 @@ def main() -> None:
             "products whose factors the device may round": inexact,
         }
         seconds = time.monotonic() - start
-        print(
-            f"| {name} | {' | '.join(f'{value:,}' for value in found.values())} | {seconds:.1f} |", flush=True
-        )
+        figures = " | ".join(f"{value:,}" for value in found.values())
+        print(f"| {name} | {figures} | {seconds:.1f} |", flush=True)
         limit = LIMITS[options.kind][name]
         most = (limit.temporary, limit.loops, limit.kernels, limit.gathers, 0 if limit.exact else math.inf)
         for (what, value), bound in zip(found.items(), most, strict=True):

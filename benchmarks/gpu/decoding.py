@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 
 import jax
 from constructed import samplers
 from generate import pipeline
 
 import jaxlatent as jl
-from gpu.device import prepare_torch, torch_device, wait_for_torch
-from gpu.networks import networks
-from gpu.rows import Contestant, arguments, compare, skipped
+from gpu.device import torch_device, wait_for_torch
+from gpu.networks import beside_torch, networks
+from gpu.rows import Contestant, arguments, compare
 from jaxlatent.autoencoder import decoder
 from jaxlatent.autoencoder.network import make_autoencoder
 from jaxlatent.generation.decoder import to_uint8
@@ -58,38 +57,30 @@ def to_the_host(batch: int, count: int, config: jl.AutoencoderConfig) -> Callabl
     return run
 
 
+def generated(batch: int, count: int, rounds: int, config: jl.AutoencoderConfig, has_torch: bool) -> None:
+    """Emits the images a second of sampler and decoder, to the host."""
+    sampler = samplers(config.latent_dim, config.latent_dim)["Pairwise"]()
+    run = pipeline(sampler, make_autoencoder(jax.random.key(0), config), count)
+    runs = {"jaxlatent": Contestant(run, count, "pairwise sampler and decoder, to the host")}
+    if has_torch:
+        runs["PyTorch, box"] = Contestant(to_the_host(batch, count, config), count)
+    compare(runs, "images/s", rounds, title=f"generate, {config.image_size} px, {config.dtype}: ")
+
+
 def main() -> None:
     options = arguments(__doc__)
     batch, count, rounds = (8, 16, 2) if options.small else (1024, 16_384, 7)
-    has_torch = find_spec("torch") is not None
-    if has_torch:
-        prepare_torch()
-    else:
-        skipped("PyTorch", "torch")
     configs = networks(small=options.small)
     with ThreadPoolExecutor() as pool:
         steps = list(pool.map(partial(ours, batch), configs))
-    titles = [f"{config.image_size} px, {config.dtype}: " for config in configs]
     decoders = [Contestant(step, batch, f"batches of {batch:,}, on the device") for step in steps]
-    for config, title, each in zip(configs, titles, decoders, strict=True):
-        runs = {"jaxlatent": each}
-        if has_torch:
-            runs["PyTorch"] = Contestant(peer(batch, config, compiled=False), batch)
-        compare(runs, "images/s", rounds, title=f"decode, {title}")
-    for config, title in zip(configs, titles, strict=True):
-        if config.dtype != "bfloat16":
-            continue
-        sampler = samplers(config.latent_dim, config.latent_dim)["Pairwise"]()
-        run = pipeline(sampler, make_autoencoder(jax.random.key(0), config), count)
-        runs = {"jaxlatent": Contestant(run, count, "pairwise sampler and decoder, to the host")}
-        if has_torch:
-            runs["PyTorch, box"] = Contestant(to_the_host(batch, count, config), count)
-        compare(runs, "images/s", 2 if options.small else 3, title=f"generate, {title}")
-    # Last, as compiling there takes the longest.
-    for config, title, each in zip(configs, titles, decoders, strict=True) if has_torch else ():
-        runs = {"jaxlatent": each}
-        runs["PyTorch, compiled"] = Contestant(peer(batch, config, compiled=True), batch)
-        compare(runs, "images/s", rounds, title=f"decode, {title}", known=True)
+
+    def between(has_torch: bool) -> None:
+        for config in configs:
+            if config.dtype == "bfloat16":
+                generated(batch, count, 2 if options.small else 3, config, has_torch)
+
+    beside_torch("decode", configs, decoders, partial(peer, batch), rounds, between)
 
 
 if __name__ == "__main__":

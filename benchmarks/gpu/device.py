@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gpu.rows import skipped
+
 
 def bandwidth(small: bool) -> float:
     """Bytes a second that a copy within the device's memory reads and writes together; the best of nine."""
@@ -34,13 +36,21 @@ def torch_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def prepare_torch() -> None:
-    """Lets PyTorch round factors to TF32, as JAX does by default, and choose among cuDNN's algorithms."""
-    import torch
+def prepare_torch() -> bool:
+    """Lets PyTorch round factors to TF32, as JAX does by default, and choose among cuDNN's algorithms.
 
+    Returns:
+        Whether it is installed; a row says so where it is not.
+    """
+    try:
+        import torch
+    except ImportError:
+        skipped("PyTorch", "torch")
+        return False
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
+    return True
 
 
 def wait_for_torch() -> None:

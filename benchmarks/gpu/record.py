@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from gpu.runner import Result
+from jaxlatent._files import atomic_path
 
 JSON, MARKDOWN = "gpu.json", "gpu.md"
 
 
 def write(folder: Path, head: Mapping[str, Any], results: Sequence[Result]) -> None:
     """Writes both files."""
-    folder.mkdir(parents=True, exist_ok=True)
     record = {"head": dict(head), "sections": [dataclasses.asdict(result) for result in results]}
-    _replace(folder / JSON, json.dumps(record, indent=1) + "\n")
-    _replace(folder / MARKDOWN, markdown(record))
+    for name, text in {JSON: json.dumps(record, indent=1) + "\n", MARKDOWN: markdown(record)}.items():
+        with atomic_path(folder / name) as path:
+            path.write_text(text)
 
 
 def markdown(record: Mapping[str, Any]) -> str:
@@ -56,9 +57,3 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _line(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_text(text)
-    partial.replace(path)

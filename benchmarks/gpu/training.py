@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 
 import jax
 import numpy as np
 from train_step import LEARNING_RATE, STEPS, our_steps
 
 import jaxlatent as jl
-from gpu.device import prepare_torch, torch_device, wait_for_torch
-from gpu.networks import network, networks
-from gpu.rows import Contestant, Row, arguments, compare, emit, quartiles, skipped
+from gpu.device import torch_device, wait_for_torch
+from gpu.networks import beside_torch, network, networks
+from gpu.rows import Contestant, Row, arguments, emit, quartiles
 
 
 def some_images(count: int, size: int) -> np.ndarray:
@@ -56,28 +55,16 @@ def epochs(config: jl.AutoencoderConfig, count: int, batch: int) -> None:
 def main() -> None:
     options = arguments(__doc__)
     batch, rounds = (8, 2) if options.small else (512, 5)
-    has_torch = find_spec("torch") is not None
-    if has_torch:
-        prepare_torch()
-    else:
-        skipped("PyTorch", "torch")
     configs = networks(small=options.small)
     with ThreadPoolExecutor() as pool:
         steps = list(pool.map(partial(compiled_steps, batch), configs))
-    items = batch * STEPS
-    titles = [f"training step, {config.image_size} px, {config.dtype}: " for config in configs]
-    first = [Contestant(step, items, f"batches of {batch:,} on the device") for step in steps]
-    for config, title, each in zip(configs, titles, first, strict=True):
-        runs = {"jaxlatent": each}
-        if has_torch:
-            runs["PyTorch"] = Contestant(peer(batch, config, compiled=False), items)
-        compare(runs, "images/s", rounds, title=title)
-    epochs(network(64, "bfloat16", small=options.small), *((64, 16) if options.small else (18_000, 512)))
-    # Last, as compiling there takes the longest.
-    for config, title, each in zip(configs, titles, first, strict=True) if has_torch else ():
-        runs = {"jaxlatent": each}
-        runs["PyTorch, compiled"] = Contestant(peer(batch, config, compiled=True), items)
-        compare(runs, "images/s", rounds, title=title, known=True)
+    ours = [Contestant(step, batch * STEPS, f"batches of {batch:,} on the device") for step in steps]
+
+    def between(_: bool) -> None:
+        sizes = (64, 16) if options.small else (18_000, 512)
+        epochs(network(64, "bfloat16", small=options.small), *sizes)
+
+    beside_torch("training step", configs, ours, partial(peer, batch), rounds, between)
 
 
 if __name__ == "__main__":
