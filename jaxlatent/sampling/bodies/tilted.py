@@ -217,15 +217,16 @@ def arcsin(x: jax.Array) -> jax.Array:
     return jnp.sign(x) * jnp.where(upper, RIGHT_ANGLE - 2 * angle, angle)
 
 
+def larger(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Of two numbers, by comparison: `jnp.maximum` passes on NaN, for which a CPU takes longer."""
+    return jnp.where(a > b, a, b)
+
+
 def _largest(x: jax.Array) -> jax.Array:
     """The largest of each column of numbers that are not negative.
 
-    In two steps, and by comparison, as `jnp.max` passes on NaN: three times as fast on a CPU.
+    In two steps, and by `larger`: three times as fast on a CPU as `jnp.max`.
     """
-
-    def larger(a: jax.Array, b: jax.Array) -> jax.Array:
-        return jnp.where(a > b, a, b)
-
     rows = jax.lax.reduce(x.reshape(GROUPS, -1, x.shape[1]), np.float32(0), larger, (0,))
     return reduce(larger, list(rows))
 

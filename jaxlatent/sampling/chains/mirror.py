@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxlatent._boundary import is_traced, on_device
-from jaxlatent.sampling.bodies.tilted import RIGHT_ANGLE, TiltedBody, arcsin
+from jaxlatent.sampling.bodies.tilted import RIGHT_ANGLE, TiltedBody, arcsin, larger
 from jaxlatent.sampling.words import Seed, normals, threefry2x32
 
 # From one sweep that draws anew to the next, at most.
@@ -162,9 +162,6 @@ def _room(
     same = jnp.eye(len(tilt), dtype=bool)
     # A coordinate does not bind itself.
     above, below = jnp.where(same, _NEVER, tilt), jnp.where(same, -_NEVER, tilt)
-
-    def larger(a: jax.Array, b: jax.Array) -> jax.Array:
-        return jnp.where(a > b, a, b)
 
     def bounds(row: _Rows) -> tuple[jax.Array, jax.Array]:
         values, more, less = row
