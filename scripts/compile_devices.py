@@ -278,6 +278,11 @@ def main() -> None:
     parser.add_argument("kind", choices=NEEDED)
     parser.add_argument("--only", help="names of programs, between commas")
     options = parser.parse_args()
+    chosen = options.only.split(",") if options.only else list(LIMITS[options.kind])
+    if unknown := [name for name in chosen if name not in LIMITS[options.kind]]:
+        parser.error(
+            f"--only: no program is called {unknown[0]}; there are {', '.join(LIMITS[options.kind])}"
+        )
     if not any(map(find_spec, NEEDED[options.kind])):
         print(f"skipped: {NEEDED[options.kind][0]} is not installed; see the head of {Path(__file__).name}")
         return
@@ -286,13 +291,12 @@ def main() -> None:
     else:
         described = Path(__file__).with_name("h100.txtpb").read_text()
         topology = topologies.get_topology_desc(platform="cuda", target_config=described, topology="1x1x1")
-    chosen = options.only.split(",") if options.only else None
     print(f"# {topology.devices[0].device_kind}, described; jax {jax.__version__}")
     print("| program | temporary, MiB | loops | kernels | large gathers | inexact products | seconds |")
     print("|---|---|---|---|---|---|---|")
     failed = []
     for name, lower in programs(options.kind, list(topology.devices)).items():
-        if chosen and name not in chosen:
+        if name not in chosen:
             continue
         start = time.monotonic()
         lowered = lower()

@@ -78,3 +78,10 @@ def test_without_the_wheels_it_says_so(script):
             command = [sys.executable, SCRIPTS / "compile_devices.py", kind]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             assert done.stdout.startswith(f"skipped: {names[0]} is not installed")
+
+
+def test_a_program_that_is_not_there(script):
+    command = [sys.executable, SCRIPTS / "compile_devices.py", "cuda", "--only", "box,bulk-4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--only: no program is called bulk-4; there are pairwise, " in done.stderr
