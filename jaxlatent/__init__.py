@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         save_model,
     )
     from jaxlatent.data import Labels, load_images, load_labelled
+    from jaxlatent.explorer import Explorer, explore
     from jaxlatent.generation.bulk import generate_to
     from jaxlatent.generation.encode import encode_to
     from jaxlatent.generation.export import export, load_safetensors, save_safetensors
@@ -65,6 +66,8 @@ _LATER = {
     "fit_autoencoder": "jaxlatent.autoencoder",
     "load_model": "jaxlatent.autoencoder",
     "save_model": "jaxlatent.autoencoder",
+    "Explorer": "jaxlatent.explorer",
+    "explore": "jaxlatent.explorer",
     "Labels": "jaxlatent.data",
     "Run": "jaxlatent.run",
     "load_images": "jaxlatent.data",
@@ -79,7 +82,7 @@ _LATER = {
     "verify": "jaxlatent.generation.verification",
 }
 
-_MODULES = {"data", "evaluation", "generation", "report", "run"}
+_MODULES = {"data", "evaluation", "explorer", "generation", "report", "run"}
 
 __all__ = [
     "PCA",
@@ -94,6 +97,7 @@ __all__ = [
     "EllipseBody",
     "EllipsoidSampler",
     "ExactSampler",
+    "Explorer",
     "Exported",
     "GaussianMixtureSampler",
     "GaussianSampler",
@@ -116,6 +120,7 @@ __all__ = [
     "edit",
     "encode",
     "encode_to",
+    "explore",
     "export",
     "fit_autoencoder",
     "generate",

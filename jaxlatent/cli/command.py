@@ -10,6 +10,7 @@ from jaxlatent.autoencoder.train import DivergenceError
 from jaxlatent.cli import bulk, steps
 from jaxlatent.cli.console import close_log
 from jaxlatent.cli.evaluate import evaluate
+from jaxlatent.cli.explore import explore
 from jaxlatent.cli.score import score
 
 _MISTAKES = (ValueError, TypeError, OSError, RuntimeError, MemoryError, ImportError, DivergenceError)
@@ -25,6 +26,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     Trains a convolutional autoencoder, finds the region that its latent vectors fill, draws new vectors
     inside that region and decodes them. The steps work on a run folder, each on what the one before wrote:
     train, encode, fit, sample, report. `demo` does them all; `report --latents` needs nothing but vectors;
+    `explore` opens a page on which a person moves through the latent space and sees faces, live;
     `evaluate` compares samplers by the images they give, and the report then shows it; `score` finds
     outliers.
     `generate` makes images in bulk, on every device there is; `verify` checks and mends what it wrote.
@@ -42,6 +44,7 @@ for command in (
     evaluate,
     score,
     steps.report,
+    explore,
     bulk.generate,
     bulk.verify,
     bulk.export,

@@ -1,0 +1,91 @@
+"""The command that opens the explorer, or writes what it would show."""
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from jaxlatent.cli.console import open_run
+from jaxlatent.cli.options import run_argument
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--sampler",
+    metavar="NAME",
+    default=None,
+    show_default="the one fitted last",
+    help="Which fitted sampler comes first; all of them and the naive box can be chosen on the page.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free", help="Port."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to bind. Only this machine reaches the default one; for any other, a random token in the "
+    "address decides who may.",
+)
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open a browser.")
+@click.option(
+    "--static",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    show_default="no file",
+    help="Write one HTML file that needs no server, and end. It holds the decoder and some latent vectors.",
+)
+@click.option(
+    "--state",
+    default="",
+    show_default="a new face",
+    help="What is shown first, as the page's address has it behind the #.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    show_default="no file",
+    help="Write the face of --state to this .png, its vector to a .npy beside it, and end.",
+)
+def explore(
+    run: Path,
+    sampler: str | None,
+    port: int,
+    host: str,
+    browser: bool,
+    static: Path | None,
+    state: str,
+    out: Path | None,
+) -> None:
+    """Opens a page on which a person moves through the latent space of RUN and sees faces, live.
+
+    Sliders, attributes, a map of the z-points, neighbours, grids, paths, an image of one's own. The server
+    runs until Ctrl-C.
+    """
+    if static is not None and out is not None:
+        raise click.UsageError("--static, --out: each ends the command; leave one of them out")
+    from jaxlatent.explorer import Explorer, Recipe
+    from jaxlatent.explorer import open_run as open_space
+    from jaxlatent.explorer.files import write_face, write_page
+
+    recipe = Recipe.parse(state)
+    opened = open_run(run)
+    space = open_space(opened, sampler)
+    if static is not None:
+        # Faces that were drawn by a formula are nobody's.
+        public = opened.config()["data"].startswith("synthetic:")
+        page = write_page(static, space, opened.model(), public=public)
+        click.echo(f"Wrote {page}: {page.stat().st_size / 1e6:.1f} MB; open it in a browser, offline too.")
+        return
+    if out is not None:
+        image, vector = write_face(out, space, recipe)
+        click.echo(f"Wrote {image} and {vector}.")
+        return
+    explorer = Explorer(space, host=host, port=port)
+    url = f"{explorer.url}#{state.lstrip('#')}" if state else explorer.url
+    click.echo(f"Exploring {run} at {url} (Ctrl-C ends it).")
+    if browser:
+        webbrowser.open(url)
+    explorer.wait()

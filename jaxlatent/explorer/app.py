@@ -1,0 +1,291 @@
+"""The explorer's server: the page, and what it asks for."""
+
+import json
+import logging
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from jaxlatent._boundary import as_count
+from jaxlatent._random import seed_key
+from jaxlatent.explorer.animation import animate
+from jaxlatent.explorer.guard import TooLargeError, read_body
+from jaxlatent.explorer.recipe import LONGEST, Recipe
+from jaxlatent.explorer.space import SLIDERS, Space
+from jaxlatent.explorer.turns import StaleRequestError, Turns
+from jaxlatent.explorer.upload import LARGEST, read_image
+from jaxlatent.explorer.ways import way
+from jaxlatent.explorer.wire import pack
+
+log = logging.getLogger(__name__)
+
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MOST_FACES = 100
+_MOST_BODY = _MOST_FACES * 4000 + LONGEST
+_MOST_POINTS = 200_000
+_MOST_NEIGHBOURS = 24
+
+
+class Requests:
+    """Answers what a page asks; one question at a time reaches the model."""
+
+    def __init__(self, space: Space):
+        self.space, self.turns = space, Turns()
+
+    def routes(self) -> list[Route]:
+        """All of them; the page's files are known beforehand, so no path is taken from a request."""
+        answers = {
+            "face": self.face,
+            "faces": self.faces,
+            "plane": self.plane,
+            "neighbours": self.neighbours,
+            "pictures": self.pictures,
+            "animation": self.animation,
+        }
+        pages = [
+            Route("/" if name == "index.html" else f"/{name}", _static(name, content))
+            for name, content in page_files()
+        ]
+        posts = [
+            Route(f"/api/{name}", self._answering(name, answer), methods=["POST"])
+            for name, answer in answers.items()
+        ]
+        return [
+            *pages,
+            *posts,
+            Route("/api/info", self._info),
+            Route("/api/encode", self._encode, methods=["POST"]),
+        ]
+
+    def _answering(self, name: str, answer: Callable[[dict[str, Any]], bytes]) -> Callable:
+        async def endpoint(request: Request) -> Response:
+            body = await read_body(request.scope, request.receive, _MOST_BODY)
+            asked = _object(body)
+            work = lambda: answer(asked)  # noqa: E731
+            content = await self.turns.take(request.headers.get("x-tab", "")[:64], name, work)
+            return Response(content, media_type="application/octet-stream")
+
+        return endpoint
+
+    async def _info(self, request: Request) -> Response:
+        return JSONResponse(await to_thread.run_sync(self.info))
+
+    async def _encode(self, request: Request) -> Response:
+        content = await read_body(request.scope, request.receive, LARGEST)
+        shape = self.space.image_shape
+        if self.space.encode is None or shape is None:
+            raise ValueError("image: there is no encoder here, so no image can be brought")
+        pixels = await to_thread.run_sync(read_image, content, shape[0])
+        encoder = self.space.encode
+        z = await self.turns.take("", "encode", lambda: np.asarray(encoder(pixels[None]), np.float32)[0])
+        return Response(
+            pack({}, {"vector": z.reshape(-1), "image": pixels}), media_type="application/octet-stream"
+        )
+
+    def info(self) -> dict[str, Any]:
+        """What the page has to know of the space before it asks for anything else."""
+        space = self.space
+        laws = {name: space.law(name) for name in space.samplers}
+        samplers = [
+            {
+                "name": name,
+                "dials": [vars(dial) for dial in law.dials],
+                "count": 2**32,
+                "ownRegion": law.region.is_own,
+                "ownDensity": law.density is law.sampler,
+            }
+            for name, law in laws.items()
+        ]
+        attributes = space.attributes
+        return {
+            "title": space.title,
+            "engine": "server",
+            "samplers": samplers,
+            "components": len(space.sigma),
+            "sliders": min(SLIDERS, len(space.sigma)),
+            "sigma": [float(sigma) for sigma in space.sigma[:SLIDERS]],
+            "ratio": [float(ratio) for ratio in np.asarray(space.frame.explained_variance_ratio)[:SLIDERS]],
+            "planes": len(space.sigma),
+            "coordinates": int(np.prod(space.latent_shape)),
+            "latent": int(np.prod(space.latent_shape)),
+            "points": len(space.z),
+            "image": space.image_shape,
+            "neighbours": True,
+            "animations": ["gif", "webp"],
+            "encoder": space.encode is not None and space.image_shape is not None,
+            "pictures": space.gallery.images is not None,
+            "progress": space.progress,
+            "attributes": [
+                {"name": name, "accuracy": float(accuracy) if np.isfinite(accuracy) else None}
+                for name, accuracy in zip(attributes.names, attributes.accuracy, strict=True)
+            ],
+        }
+
+    def face(self, asked: dict[str, Any]) -> bytes:
+        """A vector, its numbers and its image."""
+        recipe = _recipe(asked.get("state"))
+        look = self.space.look(recipe)
+        arrays = {
+            "vector": look.vector,
+            "components": look.components.astype(np.float32),
+            "intervals": look.intervals.astype(np.float32),
+        }
+        if self.space.decoder is not None:
+            arrays["image"] = self.space.images(look.vector)[0]
+        header = {
+            "gauge": _finite(look.gauge),
+            "inside": look.inside,
+            "logDensity": _finite(look.log_density),
+            "rank": look.rank,
+            "again": self.space.again(recipe),
+        }
+        return pack(header, arrays)
+
+    def faces(self, asked: dict[str, Any]) -> bytes:
+        """Many images, and their vectors."""
+        z = self._vectors(asked)
+        arrays = {"vectors": z.reshape(len(z), -1)}
+        if self.space.decoder is not None:
+            arrays["images"] = self.space.images(z)
+        return pack({}, arrays)
+
+    def animation(self, asked: dict[str, Any]) -> bytes:
+        """The same as one animated file."""
+        return animate(self.space.images(self._vectors(asked)), asked.get("format", "gif"))
+
+    def _vectors(self, asked: dict[str, Any]) -> np.ndarray:
+        """Of the recipes `states`; or of `count` steps on the way between two of them, of a `kind`."""
+        states = asked.get("states")
+        if not isinstance(states, list) or not 1 <= len(states) <= _MOST_FACES:
+            raise ValueError(f"states: expected a list of 1 to {_MOST_FACES}")
+        recipes = [_recipe(state) for state in states]
+        z = np.stack([self.space.vector(recipe) for recipe in recipes])
+        kind = asked.get("way")
+        if kind is None:
+            return z
+        if kind not in ("linear", "spherical") or len(z) != 2:
+            raise ValueError("way: expected linear or spherical, between two states")
+        count = as_count("count", asked.get("count"), 2, _MOST_FACES)
+        region = self.space.turned(recipes[0])[1] if asked.get("inside") else None
+        first, second = z.reshape(2, -1).astype(np.float64)
+        between = way(first, second, count, kind=kind, mean=self.space.mean, region=region)
+        return between.reshape(-1, *self.space.latent_shape)
+
+    def plane(self, asked: dict[str, Any]) -> bytes:
+        """A plane, where the z-points lie in it, and where new vectors do."""
+        kind, i, j = (
+            str(asked.get("kind")),
+            as_count("i", asked.get("i"), 1),
+            as_count("j", asked.get("j"), 1),
+        )
+        plane = self.space.plane(kind, i, j)  # type: ignore[arg-type]
+        recipe, count = _recipe(asked.get("state", "")), as_count("count", asked.get("count", 0), 0, 2000)
+        sampler, _ = self.space.turned(recipe)
+        arrays = {
+            "rows": plane.rows.astype(np.float32),
+            "origin": plane.origin.astype(np.float32),
+            "response": plane.response.astype(np.float32),
+            "drawn": plane.coordinates(np.asarray(sampler.sample(seed_key(recipe.seed), count))),
+        }
+        stride = -(-len(self.space.z) // _MOST_POINTS)
+        if asked.get("points", True):
+            arrays["points"] = plane.coordinates(self.space.z[::stride])
+        header = {"labels": plane.labels, "edits": plane.edits, "relative": plane.relative, "stride": stride}
+        return pack(header, arrays)
+
+    def neighbours(self, asked: dict[str, Any]) -> bytes:
+        """The training images nearest to a vector, with the distances that unseen images have."""
+        gallery, count = self.space.gallery, as_count("count", asked.get("count", 6), 1, _MOST_NEIGHBOURS)
+        z = np.asarray(self.space.vector(_recipe(asked.get("state"))), np.float64).reshape(-1)
+        rows, distance = gallery.nearest(z, count)
+        arrays = {"rows": rows.astype(np.int32), "distance": distance.astype(np.float32)}
+        if gallery.images is not None:
+            arrays["images"] = gallery.images[rows]
+        arrays["usual"] = gallery.usual.astype(np.float32)
+        return pack({"comparedWith": gallery.compared_with}, arrays)
+
+    def pictures(self, asked: dict[str, Any]) -> bytes:
+        """Training images by their rows."""
+        images, rows = self.space.gallery.images, asked.get("rows")
+        if images is None:
+            raise ValueError("pictures: the training images are not at hand")
+        if not isinstance(rows, list) or not 1 <= len(rows) <= _MOST_FACES:
+            raise ValueError(f"rows: expected a list of 1 to {_MOST_FACES}")
+        return pack({}, {"images": images[[as_count("rows", row, 0, len(images) - 1) for row in rows]]})
+
+
+def explorer_app(space: Space) -> Starlette:
+    """The application, as yet open to everybody: see `guard.Guard`."""
+    return Starlette(
+        routes=Requests(space).routes(),
+        exception_handlers={
+            StaleRequestError: _stale,
+            TooLargeError: _too_large,
+            ValueError: _mistake,
+            TypeError: _mistake,
+            Exception: _fault,
+        },
+    )
+
+
+def page_files() -> list[tuple[str, bytes]]:
+    """The files of the page with their names."""
+    folder = files("jaxlatent.explorer") / "page"
+    return sorted(
+        (each.name, each.read_bytes()) for each in folder.iterdir() if each.name.endswith(tuple(_TYPES))
+    )
+
+
+def _static(name: str, content: bytes) -> Callable:
+    kind = next(media for ending, media in _TYPES.items() if name.endswith(ending))
+
+    async def endpoint(request: Request) -> Response:
+        return Response(content, media_type=f"{kind}; charset=utf-8")
+
+    return endpoint
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        asked = None
+    except RecursionError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise ValueError("request: expected a JSON object")
+    return asked
+
+
+def _recipe(state: Any) -> Recipe:
+    if not isinstance(state, str):
+        raise ValueError(f"state: expected text, got {type(state).__name__}")
+    return Recipe.parse(state)
+
+
+def _finite(number: float) -> float | None:
+    return number if np.isfinite(number) else None
+
+
+async def _stale(request: Request, error: Exception) -> Response:
+    return Response(status_code=204)
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 413)
+
+
+async def _mistake(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": " ".join(str(error).split())}, 400)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    log.error("explorer: %s: %s", request.url.path, error, exc_info=error)
+    return JSONResponse({"error": f"the explorer failed: {' '.join(str(error).split())[:300]}"}, 500)

@@ -1,0 +1,74 @@
+"""The dials of a sampler: what of its fit can be turned without fitting it again."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlatent.sampling import BoxSampler, EllipseBody, Sampler
+
+S = TypeVar("S", bound=Sampler)
+
+
+@dataclass(frozen=True)
+class Dial:
+    """One of them.
+
+    Attributes:
+        name: the field of `Recipe`.
+        value: as fitted.
+        least: the smallest value that the page offers.
+        most: the largest.
+        step: between two values that the page offers.
+    """
+
+    name: str
+    value: float
+    least: float
+    most: float
+    step: float
+
+
+def dials(sampler: Sampler, half_widths: np.ndarray) -> list[Dial]:
+    """The dials that a sampler has, but for the number of components, which every vector has.
+
+    Args:
+        sampler: any.
+        half_widths: full widths at half maximum of the leading principal components.
+    """
+    found = []
+    body = getattr(sampler, "body", None)
+    if isinstance(body, EllipseBody):
+        axes = np.asarray(body.semi_axes)
+        fact = float(np.median(axes / half_widths[: axes.size])) if axes.size <= half_widths.size else 1.0
+        found.append(Dial("fact", fact, 0.1, 2.0, 0.01))
+    if hasattr(sampler, "temperature"):
+        found.append(Dial("temperature", float(sampler.temperature), 0.05, 2.0, 0.01))
+    if isinstance(sampler, BoxSampler) and np.ptp(np.asarray(sampler.high)) == 0:
+        found.append(Dial("edge", float(np.asarray(sampler.high).flat[0]), 0.05, 4.0, 0.05))
+    return found
+
+
+def turned(sampler: S, known: list[Dial], values: Mapping[str, float]) -> S:
+    """The sampler with its dials at other values; the same programs draw from it.
+
+    Raises:
+        ValueError: if it lacks one of the dials.
+    """
+    fitted = {dial.name: dial.value for dial in known}
+    fields: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in fitted:
+            has = ", ".join(fitted) or "none"
+            raise ValueError(f"state: {name}: this sampler has no such dial; it has {has}")
+        ratio = np.float32(value / fitted[name])
+        if name == "fact":
+            fields["body"] = EllipseBody(sampler.body.semi_axes * ratio)  # type: ignore[attr-defined]
+        elif name == "temperature":
+            fields["temperature"] = jnp.float32(value)
+        else:
+            fields |= {bound: getattr(sampler, bound) * ratio for bound in ("low", "high")}
+    return dataclasses.replace(sampler, **fields) if fields else sampler  # type: ignore[type-var]

@@ -1,0 +1,128 @@
+"""The training images behind the z-points: pictures to show, labels, and whether a vector is a copy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Shaped, UInt8
+
+from jaxlatent._boundary import as_array
+from jaxlatent.data.source import Labels
+from jaxlatent.evaluation.neighbours import nearest_distances
+from jaxlatent.latent.directions import Direction, attribute_direction
+
+_COMPARED = 1000
+_COMPARED_POINTS = 200
+_REFINED = 64
+_ROWS = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Attributes:
+    """Directions along which attributes of the images change, the best told apart first.
+
+    Attributes:
+        names: m of them.
+        vectors: in latent units, (m, d) float64.
+        accuracy: see `Direction`, (m,).
+    """
+
+    names: tuple[str, ...]
+    vectors: Float[np.ndarray, "m d"]
+    accuracy: Float[np.ndarray, " m"]
+
+    @classmethod
+    def none(cls, size: int) -> "Attributes":
+        """No attributes of vectors of so many numbers."""
+        return cls((), np.zeros((0, size)), np.zeros(0))
+
+    @classmethod
+    def of(cls, z: Shaped[np.ndarray, "n ..."], labels: Labels) -> "Attributes":
+        """From labels: present where the value is above 0. Attributes that all or none have are left out.
+
+        The direction is the one between the means, as the normal of the best separating plane runs where
+        the z-points vary least, and there the images hardly change.
+        """
+        present = np.asarray(labels.values) > 0
+        kept = np.flatnonzero(present.any(axis=0) & ~present.all(axis=0))
+        if not kept.size:
+            return cls.none(int(np.prod(z.shape[1:])))
+        found: Direction = attribute_direction(z, present[:, kept], kind="mean")
+        order = np.argsort(-np.nan_to_num(np.asarray(found.separation)), kind="stable")
+        vectors = np.asarray(found.vector, np.float64).reshape(len(kept), -1)
+        names = tuple(labels.names[kept[i]] for i in order)
+        return cls(names, vectors[order], np.asarray(found.accuracy, np.float64)[order])
+
+
+def as_labels(
+    labels: Labels | Mapping[str, Shaped[np.ndarray, " n"]] | Shaped[np.ndarray, "n m"], n: int
+) -> Labels:
+    """Labels of n images, from any of the forms that `explore` takes.
+
+    Raises:
+        ValueError: if they are not (n, m).
+    """
+    if isinstance(labels, Mapping):
+        columns = [np.asarray(as_array(f"labels[{name!r}]", each)) for name, each in labels.items()]
+        labels = Labels(tuple(map(str, labels)), np.stack(columns, axis=1) if columns else np.zeros((n, 0)))
+    elif not isinstance(labels, Labels):
+        values = np.asarray(as_array("labels", labels))
+        values = values[:, None] if values.ndim == 1 else values
+        labels = Labels(tuple(f"attribute {i + 1}" for i in range(values.shape[-1])), values)
+    if labels.values.shape != (n, len(labels.names)):
+        raise ValueError(f"labels: expected ({n}, m), a row for each z-point, got {labels.values.shape}")
+    return labels
+
+
+class Gallery:
+    """z-points, and the images that they were made of where these are at hand.
+
+    Args:
+        z: z-points, (n, d) or (n, c, h, w).
+        images: uint8 (n, h, w, c), row by row; None where there are none.
+        unseen: z-points of images that the autoencoder was not trained on; None where there are none.
+    """
+
+    def __init__(
+        self,
+        z: Shaped[np.ndarray, "n ..."],
+        images: UInt8[np.ndarray, "n h w c"] | None = None,
+        unseen: Float[np.ndarray, "m d"] | None = None,
+    ):
+        self.z = z.reshape(len(z), -1)
+        self.images = images
+        self._unseen = unseen
+
+    @cached_property
+    def _half_squares(self) -> Float[np.ndarray, " n"]:
+        blocks = (np.asarray(self.z[i : i + _ROWS], np.float32) for i in range(0, len(self.z), _ROWS))
+        return np.concatenate([np.einsum("nd,nd->n", block, block) / 2 for block in blocks])
+
+    def nearest(self, z: Float[np.ndarray, " d"], count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the z-points nearest to a vector and their distances, the nearest first."""
+        x = np.asarray(z, np.float32)
+        score = self._half_squares - np.concatenate(
+            [np.asarray(self.z[i : i + _ROWS], np.float32) @ x for i in range(0, len(self.z), _ROWS)]
+        )
+        some = min(_REFINED + count, len(score))
+        rows = np.sort(np.argpartition(score, some - 1)[:some])
+        difference = np.asarray(self.z[rows], np.float64) - z
+        distance = np.sqrt(np.einsum("nd,nd->n", difference, difference))
+        order = np.argsort(distance, kind="stable")[:count]
+        return rows[order], distance[order]
+
+    @property
+    def compared_with(self) -> str:
+        """What `usual` was measured on."""
+        return "unseen images" if self._unseen is not None else "other z-points"
+
+    @cached_property
+    def usual(self) -> Float[np.ndarray, " m"]:
+        """Distances to the nearest z-point of vectors that are no copies, in order, at most 1,000."""
+        if self._unseen is not None:
+            near = nearest_distances(np.asarray(self._unseen[:_COMPARED], np.float32), self.z).distance[:, 0]
+        else:
+            rows = np.random.default_rng(0).permutation(len(self.z))[:_COMPARED_POINTS]
+            near = np.array([self.nearest(np.asarray(self.z[row], np.float64), 2)[1][-1] for row in rows])
+        return np.sort(near)

@@ -1,0 +1,4 @@
+import { openPage } from "./main.js";
+import { ServerEngine } from "./server.js";
+
+openPage(new ServerEngine());

@@ -1,0 +1,88 @@
+"""The latent space of a run, to explore."""
+
+import logging
+import os
+import shlex
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from jaxlatent.autoencoder import encode
+from jaxlatent.data import Labels, load_labelled
+from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.explorer.gallery import Gallery
+from jaxlatent.explorer.recipe import Recipe
+from jaxlatent.explorer.space import Space
+from jaxlatent.run import Run
+from jaxlatent.run.folder import RunFolder, sampler_result
+from jaxlatent.run.origin import StaleError
+from jaxlatent.sampling import BoxSampler, Sampler
+
+log = logging.getLogger(__name__)
+
+#: The name of the sampler that every space of a run has beside the fitted ones.
+NAIVE = "naive box"
+
+# Half the edge of the source's cube.
+_EDGE = 1.5
+_UNSEEN = 1000
+
+
+def open_run(folder: str | os.PathLike[str] | RunFolder, sampler: str | None = None) -> Space:
+    """The latent space of a run: all its fitted samplers and the naive box, its autoencoder and its images.
+
+    Args:
+        folder: of the run, or a run.
+        sampler: the name of the fitted sampler that comes first; the one fitted last where not given.
+
+    Raises:
+        FileNotFoundError: if a step is lacking; the message names it.
+        ValueError: if there is no such sampler, or it is stale.
+    """
+    run = folder if isinstance(folder, RunFolder) else Run(folder)
+    first = run.sampler_name(sampler)
+    z, model = run.latents(), run.model()
+    samplers: dict[str, Sampler] = {first: run.sampler(first)}
+    for name in run.samplers():
+        try:
+            samplers.setdefault(name, run.sampler(name))
+        except StaleError as error:
+            log.warning("a sampler is left out: %s", error)
+    samplers.setdefault(NAIVE, BoxSampler.cube(_EDGE, z.shape[1]))
+    space = Space(
+        samplers,
+        z,
+        model,
+        encode=partial(encode, model, batch_size=1),
+        title=run.folder.resolve().name,
+        load=partial(_load, run, z),
+    )
+    space.again = partial(_again, run.folder)
+    return space
+
+
+def _load(run: RunFolder, z: np.ndarray) -> tuple[Gallery, Labels | None]:
+    asked = run.config()
+    options = {"image_size": asked["autoencoder"]["image_size"], "split": "train", "limit": asked["limit"]}
+    labels = None
+    try:
+        images, labels = load_labelled(asked["data"], **options)
+    except ValueError:  # a source without labels; what else may be wrong is met again here
+        images = run.images(asked, "train")
+    if len(images) != len(z) or asked.get("images") not in (None, fingerprint(images)):
+        raise StaleError(
+            f"{asked['data']}: its images are others than those that {run.folder} was trained on"
+        )
+    unseen = run.images(asked, "validation", min(_UNSEEN, len(z)))
+    return Gallery(z, images, np.asarray(encode(run.model(), unseen))), labels
+
+
+def _again(folder: Path, recipe: Recipe) -> dict[str, str]:
+    if recipe.is_draw and recipe.sampler and recipe.sampler != NAIVE:
+        path = (folder / sampler_result(recipe.sampler)).as_posix()
+        line = f'jl.load("{path}").sample(jax.random.key({recipe.seed}), 1, start={recipe.index})'
+    else:
+        line = f'jl.explorer.open_run("{folder.as_posix()}").vector("{recipe}")'
+    words = ["jaxlatent", "explore", folder.as_posix(), "--state", str(recipe), "--out", "face.png"]
+    return {"python": line, "command": shlex.join(words)}

@@ -1,0 +1,311 @@
+"""What is explored: samplers, z-points, a decoder; and the vector, the image and the numbers of a recipe."""
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from jaxlatent._boundary import as_vectors
+from jaxlatent._random import seed_key
+from jaxlatent.data.source import Labels
+from jaxlatent.explorer.decoding import BlockDecoder
+from jaxlatent.explorer.dials import Dial, dials, turned
+from jaxlatent.explorer.gallery import Attributes, Gallery
+from jaxlatent.explorer.planes import Plane, PlaneKind
+from jaxlatent.explorer.recipe import Recipe
+from jaxlatent.explorer.region import Region
+from jaxlatent.latent.half_width import half_width
+from jaxlatent.latent.pca import PCA
+from jaxlatent.sampling import GaussianSampler, Sampler
+from jaxlatent.sampling.fitting.region import fit_frame
+
+#: Sliders of the leading components.
+SLIDERS = 16
+
+# z-points that half-widths, regions and ranks of densities are measured on.
+_SOME = 10_000
+_RANKED = 2000
+# Draws that are kept: a dial is turned back and forth.
+_KEPT = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What there is to say of a vector.
+
+    Attributes:
+        vector: in the latent frame, float32 (d,).
+        components: the leading ones, in standard deviations, (m,).
+        intervals: what the others leave to each of them, (m, 2); NaN where they leave nothing.
+        gauge: of the region: at most 1 inside.
+        inside: whether it is.
+        log_density: natural logarithm, of the sampler's law or, where it has none, of one Gaussian.
+        rank: share of the z-points that lie where it is less dense, in [0, 1].
+    """
+
+    vector: Float[np.ndarray, " d"]
+    components: Float[np.ndarray, " m"]
+    intervals: Float[np.ndarray, "m 2"]
+    gauge: float
+    inside: bool
+    log_density: float
+    rank: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Law:
+    """A sampler and what is measured of it once."""
+
+    sampler: Sampler
+    dials: list[Dial]
+    region: Region
+    density: Sampler
+    ranks: Float[np.ndarray, " r"]
+
+
+class Space:
+    """A latent space to move through; its methods may be called from several threads.
+
+    Args:
+        samplers: by name, at least one; the first one counts where none is named.
+        z: z-points, floating point (n, d) or (n, c, h, w), n >= 10.
+        decode: see `jaxlatent.generate_to`; without one there are no images.
+        encode: maps uint8 images (n, h, w, c) to vectors (n, d); without one, no image can be brought.
+        title: what it is called.
+        load: gives images and labels once `loaded` asks for them, as they may take long.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range; the message names it.
+    """
+
+    #: How a vector is made again outside of the explorer: a "python" line, a "command", as far as there are.
+    again: Callable[[Recipe], dict[str, str]]
+
+    def __init__(
+        self,
+        samplers: Mapping[str, Sampler],
+        z: Float[Array | np.ndarray, " n *latent"],
+        decode: Any = None,
+        *,
+        encode: Callable[[Any], Any] | None = None,
+        title: str = "A latent space",
+        load: Callable[[], tuple[Gallery, Labels | None]] | None = None,
+    ):
+        if not samplers:
+            raise ValueError("sampler: expected at least one")
+        for name, sampler in samplers.items():
+            if not isinstance(sampler, Sampler):
+                raise TypeError(f"sampler: expected a sampler, got {type(sampler).__name__} for {name!r}")
+        self.samplers, self.title, self.encode = dict(samplers), title, encode
+        self.latent_shape = next(iter(self.samplers.values())).latent_shape
+        size = math.prod(self.latent_shape)
+        for name, sampler in self.samplers.items():
+            if sampler.latent_shape != self.latent_shape:
+                raise ValueError(
+                    f"sampler: expected vectors of shape {self.latent_shape}, got {sampler.latent_shape} of "
+                    f"{name!r}"
+                )
+        as_vectors("z", z, size, least=10)
+        self.z = z if isinstance(z, np.ndarray) else np.asarray(z)
+        self.gallery = Gallery(self.z)
+        self.attributes = Attributes.none(size)
+        self.progress = "ready" if load is None else "loading"
+        self._load, self._loading = load, threading.Lock()
+        self.again = lambda recipe: {}
+        self.decoder = None if decode is None else BlockDecoder(decode, self.latent_shape)
+        self.frame: PCA = fit_frame(self.z)
+        self.mean = np.asarray(self.frame.mean, np.float64).reshape(-1)
+        self._rows = np.asarray(self.frame.components, np.float64)
+        self.sigma = np.sqrt(np.asarray(self.frame.explained_variance, np.float64))
+        some = np.asarray(self.z[:: -(-len(self.z) // _SOME)], np.float32)
+        self.some_components = np.asarray(self.frame.transform(some))
+        self._some = some
+        self._half_widths = np.asarray(half_width(self.some_components))
+        self._laws: dict[str, _Law] = {}
+        self._drawn: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def loaded(self) -> "Space":
+        """Loads images and labels, once; until then there are neither attributes nor neighbours' pictures.
+
+        Raises:
+            OSError, TypeError, ValueError: if they cannot be loaded; `progress` then has the line.
+        """
+        with self._loading:
+            if self._load is None:
+                return self
+            load, self._load = self._load, None
+            try:
+                self.gallery, labels = load()
+                if labels is not None:
+                    self.label(labels)
+                self.progress = "ready"
+            except Exception as error:
+                self.progress = f"images: {' '.join(str(error).split())}"
+                raise
+        return self
+
+    def label(self, labels: Labels) -> None:
+        """Finds the directions of attributes."""
+        self.attributes = Attributes.of(self.z, labels)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(h, w, c) of an image; None without a decoder."""
+        return None if self.decoder is None else self.decoder.shape
+
+    def law(self, name: str) -> _Law:
+        """A sampler and what belongs to it; the first one where the name is empty.
+
+        Raises:
+            ValueError: if there is none of this name.
+        """
+        name = name or next(iter(self.samplers))
+        if name not in self.samplers:
+            raise ValueError(
+                f"state: there is no sampler {name[:80]!r}; there are {', '.join(self.samplers)}"
+            )
+        with self._lock:
+            if name not in self._laws:
+                sampler = self.samplers[name]
+                density = sampler
+                if sampler._log_density is None:
+                    density = GaussianSampler(self.frame)
+                values = np.asarray(density.log_prob(self._some[:: -(-len(self._some) // _RANKED)]))
+                self._laws[name] = _Law(
+                    sampler,
+                    self.dials(sampler),
+                    Region.of(sampler, self.frame, self.some_components),
+                    density,
+                    np.sort(values.astype(np.float64)),
+                )
+            return self._laws[name]
+
+    def dials(self, sampler: Sampler) -> list[Dial]:
+        """What of a sampler can be turned."""
+        return dials(sampler, self._half_widths)
+
+    def vector(self, recipe: Recipe | str) -> Float[np.ndarray, " *latent"]:
+        """The vector of a recipe, float32 in the shape of a latent vector.
+
+        A recipe of a draw alone gives the bits of `Sampler.sample`.
+
+        Raises:
+            ValueError: if the recipe names what is not there.
+        """
+        recipe = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+        return np.asarray(self._make(recipe), np.float32).reshape(self.latent_shape)
+
+    def _make(self, recipe: Recipe) -> np.ndarray:
+        sampler, region = self.turned(recipe)
+        z = np.asarray(self._base(recipe, sampler), np.float64)
+        if recipe.components is not None and recipe.components < len(self._rows):
+            rows = self._rows[: recipe.components]
+            z = self.mean + (rows @ (z - self.mean)) @ rows
+        move = region.move if recipe.inside else lambda z, step, strength: z + strength * step
+        if recipe.inside and not recipe.edits:
+            z = region.pull(z)
+        for name, value in recipe.edits:
+            step, strength = self._edit(z, name, value)
+            z = move(z, step, strength)
+        return z
+
+    def turned(self, recipe: Recipe) -> tuple[Sampler, Region]:
+        """The recipe's sampler and region, with the dials where they are set."""
+        law = self.law(recipe.sampler)
+        asked = {name: getattr(recipe, name) for name in ("fact", "temperature", "edge")}
+        given = {name: value for name, value in asked.items() if value is not None}
+        sampler = turned(law.sampler, law.dials, given)
+        region = Region(sampler, True) if law.region.is_own and sampler is not law.sampler else law.region
+        return sampler, region
+
+    def _base(self, recipe: Recipe, sampler: Sampler) -> np.ndarray:
+        size = math.prod(self.latent_shape)
+        if recipe.vector is not None:
+            if len(recipe.vector) != 4 * size:
+                raise ValueError(f"state: vector: expected {size} numbers, got {len(recipe.vector) // 4}")
+            return np.frombuffer(recipe.vector, "<f4")
+        if recipe.image is not None:
+            if recipe.image >= len(self.z):
+                raise ValueError(f"state: image: expected at most {len(self.z) - 1}, got {recipe.image}")
+            return np.asarray(self.z[recipe.image], np.float32).reshape(-1)
+        key = (recipe.sampler, recipe.fact, recipe.temperature, recipe.edge, recipe.seed, recipe.index)
+        with self._lock:
+            if key not in self._drawn:
+                drawn = sampler.sample(seed_key(recipe.seed), 1, start=recipe.index)
+                self._drawn[key] = np.asarray(drawn).reshape(-1)
+                while len(self._drawn) > _KEPT:
+                    self._drawn.popitem(last=False)
+            return self._drawn[key]
+
+    def _edit(self, z: np.ndarray, name: str, value: float) -> tuple[np.ndarray, float]:
+        """The direction of an edit, and how far to go along it."""
+        if name.startswith("a."):
+            self.loaded()
+            if name[2:] not in self.attributes.names:
+                raise ValueError(f"state: there is no attribute {name[2:][:80]!r} here")
+            return self.attributes.vectors[self.attributes.names.index(name[2:])], value
+        row, rows = int(name[1:]) - 1, self._rows if name[0] == "c" else None
+        most = len(self._rows) if rows is not None else z.size
+        if row >= most:
+            raise ValueError(f"state: {name}: expected a number up to {most}")
+        if rows is not None:
+            return rows[row], value * self.sigma[row] - rows[row] @ (z - self.mean)
+        return np.eye(1, z.size, row)[0], value - z[row]
+
+    def look(self, recipe: Recipe) -> Look:
+        """The vector of a recipe and its numbers; errors as for `vector`."""
+        z = self._make(recipe)
+        _, region = self.turned(recipe)
+        law, count = self.law(recipe.sampler), min(SLIDERS, len(self._rows))
+        rows, sigma = self._rows[:count], self.sigma[:count]
+        y = rows @ (z - self.mean) / sigma
+        vector = z.astype(np.float32)
+        gauge = region.gauge(vector.astype(np.float64))
+        log_density = float(law.density.log_prob(vector[None])[0])
+        return Look(
+            vector,
+            y,
+            y[:, None] + region.intervals(z, rows * sigma[:, None]),
+            gauge,
+            gauge <= 1,
+            log_density,
+            float(np.searchsorted(law.ranks, log_density) / len(law.ranks)),
+        )
+
+    def images(self, z: Float[np.ndarray, " n *latent"]) -> UInt8[np.ndarray, "n h w c"]:
+        """Decodes vectors.
+
+        Raises:
+            ValueError: if there is no decoder.
+        """
+        if self.decoder is None:
+            raise ValueError("decode: there is no decoder here, so there are no images")
+        return self.decoder(z)
+
+    def plane(self, kind: PlaneKind, i: int, j: int) -> Plane:
+        """The plane of two components, latent coordinates or attributes, counted from 1.
+
+        Raises:
+            ValueError: if there are not two such.
+        """
+        most = {
+            "components": len(self._rows),
+            "coordinates": self.mean.size,
+            "attributes": len(self.attributes.names),
+        }
+        if kind not in most:
+            raise ValueError(f"plane: expected one of {', '.join(most)}, got {kind!r}")
+        if not (1 <= i <= most[kind] and 1 <= j <= most[kind] and i != j):
+            raise ValueError(f"plane: expected two different {kind} from 1 to {most[kind]}, got {i} and {j}")
+        at = np.array([i - 1, j - 1])
+        if kind == "components":
+            return Plane.of_components(self.mean, self._rows, self.sigma, at)
+        if kind == "coordinates":
+            return Plane.of_coordinates(self.mean.size, at)
+        return Plane.of_attributes(self.mean, self.attributes.names, self.attributes.vectors, at)

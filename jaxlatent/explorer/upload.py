@@ -1,0 +1,40 @@
+"""An image that a person brings: bounded before it is decoded, then treated like all images."""
+
+import io
+import warnings
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from jaxlatent.data.decode import to_square
+
+#: Of a file, in bytes.
+LARGEST = 20_000_000
+
+_MOST_PIXELS = 50_000_000
+
+
+def read_image(content: bytes, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    """Decodes the centred square of an image file.
+
+    Args:
+        content: of the file.
+        size: side of the result in pixels.
+
+    Raises:
+        ValueError: if it is no image, or one of more than 50 million pixels; only the header of such is read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content))
+        width, height = image.size
+        if width * height > _MOST_PIXELS:
+            raise ValueError(f"has {width} x {height} pixels; give one of at most 50 million")
+        return to_square(image, size)
+    except Exception as error:  # decoders meet damaged data with errors of every kind
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "cannot identify image file" in reason:
+            reason = "is no image that can be read; give a PNG, JPEG or WebP"
+        raise ValueError(f"image: {reason}") from None
