@@ -63,6 +63,9 @@ export async function openPage(engine) {
     tabs.follow(view);
     request(recipe.toString());
   });
+  // For tests and measurements.
+  globalThis.explorerState = () => store.recipe.toString();
+  globalThis.explorerMap = () => panels.map[1];
   document.addEventListener("keydown", (event) => pressed(event, { store, face, tabs }));
   if (!store.recipe.fields.sampler) store.recipe = store.recipe.with({ sampler: info.samplers[0].name });
   store.tell();
