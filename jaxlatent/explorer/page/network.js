@@ -3,8 +3,8 @@
  *
  * A transposed convolution of stride 2 is four plain convolutions, one for each parity of row and column of
  * the result (as in jaxlatent/autoencoder/conv.py). Feature maps lie in memory with a border of zeros,
- * channels last, so that what a pixel of the result sees is a few lines of adjacent numbers, which need not be
- * gathered.
+ * channels last, so that what a pixel of the result sees is a few lines of adjacent numbers, and none have to
+ * be gathered.
  */
 
 import { createMatmul } from "./matmul.js";
@@ -94,9 +94,9 @@ function createFeatureMap(side, channels, take) {
 /**
  * One product for each pixel of the map: the kernel's columns from `column` on are the pixel's channels.
  *
- * A product has the arguments of `Product` for one row of pixels, as many `columns`; the number of `rows`, and
- * the steps from one to the next; and where each row of its matrix starts in the kernel, null for a channel that
- * is the input's padding.
+ * A product has the arguments of `Product` for one row of `columns` pixels; the number of `rows`, and the
+ * steps from one to the next; and where each row of its matrix starts in the kernel, null for a channel of
+ * the input's padding.
  */
 function denseProducts(latent, map) {
   const { side, channels, step } = map;
@@ -113,7 +113,7 @@ function denseProducts(latent, map) {
 function upProducts(input, output, size) {
   const { side, step, line } = input;
   const { channels } = output;
-  const to = { cStep: 2 * output.step, cRow: output.line, panels: output.step / 4, channels };
+  const to = { cStep: 2 * output.step, cRow: 2 * output.line, panels: output.step / 4, channels };
   const parities = [[0, 0], [0, 1], [1, 0], [1, 1]];
   return parities.map(([p, q]) => {
     const down = parityTaps(size, p);
