@@ -29,6 +29,7 @@ export class FaceView {
     this.seed = el("input", { id: "seed", type: "number", min: 0, step: 1, onchange: () => this.number("seed") });
     this.inside = el("input", { id: "inside", type: "checkbox", onchange: () => this.stay(this.inside.checked) });
     this.components = new Slider({
+      id: "components",
       label: "Components",
       help: "Only so many leading principal components of the vector are kept, the others are put at their mean.",
       least: 1,
@@ -39,7 +40,6 @@ export class FaceView {
       changed: (value) => store.change(store.recipe.with({ components: value >= info.components ? undefined : String(value) }), { live: true }),
       settled: () => store.settle(),
     });
-    this.components.input.id = "components";
     this.dials = el("div", { class: "dials" });
     this.keep = keepSection(store, this, info);
     const fresh = el("button", { id: "new", class: "primary", onclick: () => this.fresh(), title: "New face (N)" }, info.image ? "New face" : "New vector");
@@ -84,9 +84,10 @@ export class FaceView {
   }
 
   number(name) {
-    const value = Math.max(0, Math.floor(Number(this[name].value) || 0));
+    // As text: a seed has 64 bits, a number 53.
+    const value = /^\d+$/.test(this[name].value) ? this[name].value : "0";
     const { recipe } = this.store;
-    this.store.change(recipe.with({ seed: recipe.fields.seed ?? "0", image: undefined, vector: undefined, [name]: String(value) }));
+    this.store.change(recipe.with({ seed: recipe.fields.seed ?? "0", image: undefined, vector: undefined, [name]: value }));
   }
 
   stay(inside) {
@@ -127,6 +128,7 @@ export class FaceView {
       law.dials.map((dial) => {
         const [label, help] = FACE_DIALS[dial.name];
         const slider = new Slider({
+          id: `dial-${dial.name}`,
           label,
           help,
           least: dial.least,
@@ -136,7 +138,6 @@ export class FaceView {
           changed: (value) => this.store.change(this.store.recipe.with({ [dial.name]: String(value) }), { live: true }),
           settled: () => this.store.settle(),
         });
-        slider.input.id = `dial-${dial.name}`;
         return [dial.name, slider];
       }),
     );

@@ -36,7 +36,7 @@ export function keepSection(store, view, info) {
       { class: "row" },
       info.image ? el("button", { id: "png", onclick: png(1) }, `PNG, ${width} × ${height}`) : null,
       info.image ? el("button", { onclick: png(KEEP_LARGE) }, `PNG, ${KEEP_LARGE} times as large`) : null,
-      el("button", { id: "npy", onclick: () => download("vector.npy", npyFile(view.look.vector)) }, "Vector, .npy"),
+      el("button", { id: "npy", onclick: () => download("vector.npy", npyFile(view.look.vector.data)) }, "Vector, .npy"),
       link,
     ),
     python.element,

@@ -65,6 +65,7 @@ export async function openPage(engine) {
   });
   // For tests and measurements.
   globalThis.explorerState = () => store.recipe.toString();
+  globalThis.explorerLook = () => face.look;
   globalThis.explorerMap = () => panels.map[1];
   document.addEventListener("keydown", (event) => pressed(event, { store, face, tabs }));
   if (!store.recipe.fields.sampler) store.recipe = store.recipe.with({ sampler: info.samplers[0].name });

@@ -34,6 +34,7 @@ export class MapPanel {
       class: "map",
       tabindex: 0,
       role: "img",
+      "aria-label": "Map of the latent space",
       "aria-describedby": "map-help",
       onpointerdown: (event) => this.down(event),
       onpointermove: (event) => this.moved(event),

@@ -5,8 +5,7 @@ import { el, fixed, freshId } from "./dom.js";
  * `changed(value, live)` is called while it is dragged (live) and when it is let go.
  */
 export class Slider {
-  constructor({ label, help, least, most, step, unit = "", decimals = 2, reset, changed, settled, ends }) {
-    const id = freshId("slider");
+  constructor({ id = freshId("slider"), label, name, help, least, most, step, unit = "", decimals = 2, reset, changed, settled, ends }) {
     this.range = [least, most];
     this.unit = unit;
     this.decimals = decimals;
@@ -14,6 +13,7 @@ export class Slider {
     this.input = el("input", {
       type: "range",
       id,
+      "aria-label": name,
       min: least,
       max: most,
       step,
@@ -37,7 +37,7 @@ export class Slider {
     this.band = el("i", { class: "band", "aria-hidden": "true" });
     this.output = el("output", { for: id });
     this.resetButton = reset
-      ? el("button", { class: "reset", title: `Reset ${label}`, "aria-label": `Reset ${label}`, onclick: reset, hidden: true }, "×")
+      ? el("button", { class: "reset", title: `Reset ${name ?? label}`, "aria-label": `Reset ${name ?? label}`, onclick: reset, hidden: true }, "×")
       : null;
     this.element = el(
       "div",
@@ -50,7 +50,7 @@ export class Slider {
     );
     this.thumbs = (ends ?? []).map((value) => {
       const canvas = el("canvas", { "aria-hidden": "true", class: "picture" });
-      const text = `${label}: ${fixed(value, 1)}${unit && ` ${unit}`}`;
+      const text = `${name ?? label}: ${fixed(value, 1)}${unit && ` ${unit}`}`;
       const button = el("button", { class: "end", "aria-label": text, title: text, onclick: () => changed(value, false) }, canvas);
       return { value, canvas, button };
     });

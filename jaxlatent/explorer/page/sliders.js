@@ -13,7 +13,9 @@ export class SlidersPanel {
     this.sliders = Array.from({ length: info.sliders }, (_, i) => {
       const name = `c${i + 1}`;
       const slider = new Slider({
+        id: `component-${i + 1}`,
         label: String(i + 1),
+        name: `Component ${i + 1}`,
         least: -SLIDERS_REACH,
         most: SLIDERS_REACH,
         step: 0.01,
@@ -23,8 +25,6 @@ export class SlidersPanel {
         changed: (value, live) => store.change(store.recipe.edited(name, value), { live }),
         settled: () => store.settle(),
       });
-      slider.input.id = `component-${i + 1}`;
-      slider.input.setAttribute("aria-label", `Component ${i + 1}, in standard deviations`);
       slider.element.title = `${fixed(100 * info.ratio[i], 1)} % of the variance`;
       return slider;
     });

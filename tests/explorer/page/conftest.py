@@ -1,11 +1,15 @@
 """A browser, and explorers of a small latent space to open in it."""
 
+import base64
+import io
+import json
 import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxlatent as jl
 
@@ -53,11 +57,20 @@ class Watched:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(url)
-        self.wait("document.querySelector('#face-canvas, .stage').dataset !== undefined")
+        self.wait("globalThis.explorerState !== undefined")
         self.settled()
 
+    def _logged(self, line):
+        if line.type in ("error", "warning"):
+            self.errors.append(line.text)
+
     def wait(self, condition):
-        self.page.wait_for_function(condition)
+        """Until a JavaScript expression holds; the page's policy does not let it be evaluated there."""
+        for _ in range(600):
+            if self.page.evaluate(condition):
+                return
+            self.page.wait_for_timeout(25)
+        raise AssertionError(f"never came true: {condition}")
 
     def settled(self):
         """Waits until the face of the state that the page is in is shown, and gives that state."""
@@ -70,17 +83,22 @@ class Watched:
         raise AssertionError(f"the face is that of {shown!r}, not of {self.state()!r}")
 
     def state(self):
-        """The recipe in the page's address, once it is written there."""
-        self.page.wait_for_timeout(0)
+        """The recipe of the face that is to be shown."""
         return self.page.evaluate("globalThis.explorerState()")
 
     def pixels(self):
         """Of the face."""
-        numbers = self.page.evaluate(
-            "() => { const c = document.getElementById('face-canvas');"
-            " return [c.width, c.height, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
-        )
-        return np.array(numbers[2:], np.uint8).reshape(numbers[1], numbers[0], 4)[..., :3]
+        (pixels,) = self.all_pixels("#face-canvas")
+        return pixels
+
+    def all_pixels(self, selector):
+        """Of every canvas."""
+        canvases = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        found = []
+        for url in self.page.evaluate(f"{canvases}.map((canvas) => canvas.toDataURL())"):
+            with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+                found.append(np.asarray(image.convert("RGB")))
+        return found
 
     def slide(self, selector, value):
         """Moves a slider as a person does: input events, then a change."""
@@ -121,7 +139,7 @@ def z():
 
 @pytest.fixture(scope="session")
 def decode():
-    weights = np.random.default_rng(1).normal(size=(DIM, SIDE * SIDE * 3)).astype(np.float32)
+    weights = 0.3 * np.random.default_rng(1).normal(size=(DIM, SIDE * SIDE * 3)).astype(np.float32)
 
     def decode(z):
         return jax.nn.sigmoid(jnp.matmul(z, weights)).reshape(-1, SIDE, SIDE, 3)
@@ -142,7 +160,7 @@ def samplers(z):
 @pytest.fixture(scope="session")
 def explorer(samplers, decode, z):
     images = np.asarray(jnp.round(decode(z) * 255), np.uint8)
-    weights = np.random.default_rng(1).normal(size=(DIM, SIDE * SIDE * 3))
+    weights = 0.3 * np.random.default_rng(1).normal(size=(DIM, SIDE * SIDE * 3))
     inverse = np.linalg.pinv(weights)
 
     def encode(images):
