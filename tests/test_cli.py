@@ -1,10 +1,13 @@
 """The command as a user meets it: on a tiny run, step by step, and with every kind of mistake."""
 
+import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
 from functools import partial
+from html import unescape
 
 import jax
 import numpy as np
@@ -14,7 +17,7 @@ from PIL import Image
 import jaxlatent as jl
 from jaxlatent import report
 from jaxlatent._files import lock
-from jaxlatent.cli import cli, main, steps
+from jaxlatent.cli import cli, console, main, steps
 from jaxlatent.report import document
 from jaxlatent.sampling import SAMPLERS
 
@@ -196,6 +199,20 @@ def test_report(run, capsys):
     ):
         assert words in text
     assert (run / "report" / "sweep.csv").exists()
+    # Images come first.
+    shown = re.findall("<figcaption>(.+)</figcaption>", text[: text.index('id="the-autoencoder"')])
+    assert [unescape(caption) for caption in shown] == [
+        "Training images",
+        "Naive vectors, every latent coordinate uniform in [-1.5, 1.5]",
+        "The source's method, inside every pair's ellipse: pairwise, fact 0.9, half width sigma",
+    ]
+    assert f"<code>jaxlatent explore {run}</code>" in text
+    with (run / "report" / "new-images.csv").open(newline="", encoding="utf-8") as file:
+        assert [line[0] for line in csv.reader(file)] == [
+            "vectors",
+            "Validation images, reconstructed",
+            *(unescape(caption) for caption in shown[1:]),
+        ]
 
 
 def test_report_on_latents_alone(tmp_path, capsys, undrawn):
@@ -452,12 +469,29 @@ def test_demo(tmp_path, capsys, monkeypatch, calls):
     for _ in range(calls):
         assert call("demo", "--data", "synthetic:80", "--epochs", "1", "--out", out) == 0
         shown = capsys.readouterr().out
-        assert "a.html" in shown
-        assert "comparison.png" in shown
+        assert f"Look at {out / 'report' / 'a.html'}; then move" in shown
+        assert shown.endswith(f": jaxlatent explore {out}\n")
     assert reported == [out / "report"] * calls
-    assert {path.name for path in (out / "samples").iterdir()} == {
-        f"cluster-recombination-k{k}.npy" for k in (50, 79)
-    }
+    names = ("pairwise,fact=0.7-k79", "cluster-recombination-k79")
+    for folder, suffix in (("samples", ".npy"), ("pictures", ".png")):
+        assert {out / folder / f"{name}{suffix}" for name in names} <= set((out / folder).iterdir())
+    assert (out / "samplers" / "last.txt").read_text() == "cluster-recombination"
+
+
+def test_the_command_as_it_is_typed_here(tmp_path, monkeypatch):
+    """In `scripts/demo.sh`, whose environment is not active, and where it is."""
+    script = tmp_path / ".venv" / "bin" / "jaxlatent"
+    script.parent.mkdir(parents=True)
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["scripts/../.venv/bin/jaxlatent"])
+    (tmp_path / "scripts").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert console.typed() == ".venv/bin/jaxlatent"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert console.typed() == "jaxlatent"
+    monkeypatch.setattr(sys, "argv", ["-c"])
+    assert console.typed() == "jaxlatent"
 
 
 class TestGenerate:

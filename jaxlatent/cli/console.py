@@ -1,6 +1,9 @@
-"""Opening a run folder from the command: where its log goes."""
+"""The command and its terminal: where the log of a run folder goes, and how the command is typed."""
 
 import logging
+import os
+import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -28,6 +31,14 @@ def open_log(path: Path | None = None) -> None:
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         logger.addHandler(file)
     warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
+
+
+def typed() -> str:
+    """This command as one can type it here: no shell searches an environment that is not active."""
+    script = Path(sys.argv[0])
+    found = shutil.which("jaxlatent")
+    is_elsewhere = script.stem == "jaxlatent" and script.exists() and not (found and script.samefile(found))
+    return os.path.relpath(script) if is_elsewhere else "jaxlatent"
 
 
 def close_log() -> None:

@@ -21,6 +21,7 @@ from jaxlatent.evaluation.references import LEAST, References, Seen
 from jaxlatent.evaluation.rows import Row
 from jaxlatent.evaluation.two_sample import classifier_two_sample_test, energy_distance
 from jaxlatent.sampling import SAMPLERS, Sampler, Spec
+from jaxlatent.sampling.spec import SOURCE
 
 #: Titles of the rows that measure no sampler.
 NULL, FLOOR = "training against unseen images", "reconstructed training images"
@@ -35,7 +36,7 @@ ALL = (
     "box",
     "gaussian",
     "gaussian:temperature=0.8",
-    "pairwise:fact=0.7:n_components=105",
+    SOURCE,
     "pairwise:fact=1.0:n_components=105",
     "exact:fact=matched",
     "exact:density=normal:fact=2.0",

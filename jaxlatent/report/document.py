@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
+from PIL import Image
 
 from jaxlatent._files import atomic_path
 from jaxlatent._records import write_table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Cell = str | int | float
 
 _DPI = 110
+_WEBP = {"quality": 82, "method": 4}
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,16 @@ class Picture:
     """A figure of the report.
 
     Attributes:
-        drawn: a matplotlib figure, or axes, whose figure is taken.
+        drawn: a matplotlib figure, or axes, whose figure is taken; or the pixels themselves.
         alt: what is to be seen, for those who do not see it.
         raster: pixels in place of vectors: for photographs and densities of thousands of points.
+        caption: the page's words above it. Pictures with one stand side by side, as far as there is room.
     """
 
-    drawn: "Figure | Axes"
+    drawn: "Figure | Axes | UInt8[np.ndarray, 'h w 3']"
     alt: str
     raster: bool = False
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Section:
         pictures: in their order.
         table: the numbers behind the finding.
         note: how it was measured.
+        further: what to do next, and the command that does it.
     """
 
     title: str
@@ -98,6 +103,7 @@ class Section:
     pictures: Sequence[Picture] = ()
     table: Table | None = None
     note: str = ""
+    further: tuple[str, str] | None = None
 
     @property
     def slug(self) -> str:
@@ -161,13 +167,17 @@ def _embedded(picture: Picture) -> dict[str, Any]:
     of other figures.
     """
     figure: Any = getattr(picture.drawn, "figure", picture.drawn)
-    stream = io.BytesIO()
-    if picture.raster:
-        figure.savefig(stream, format="webp", dpi=_DPI, pil_kwargs={"quality": 82, "method": 4})
+    stream, kind = io.BytesIO(), "webp"
+    if isinstance(figure, np.ndarray):
+        height, width, _ = figure.shape
+        Image.fromarray(figure).save(stream, format=kind, **_WEBP)
     else:
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    kind = "webp" if picture.raster else "svg+xml"
-    width, height = figure.get_size_inches() * _DPI
+        width, height = figure.get_size_inches() * _DPI
+        if picture.raster:
+            figure.savefig(stream, format=kind, dpi=_DPI, pil_kwargs=_WEBP)
+        else:
+            kind = "svg+xml"
+            figure.savefig(stream, format="svg", metadata={"Date": None})
     content = base64.b64encode(stream.getvalue()).decode()
     return {"src": f"data:image/{kind};base64,{content}", "width": round(width), "height": round(height)}
 

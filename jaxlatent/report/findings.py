@@ -28,6 +28,7 @@ _AXIS_TOLERANCE, _ROUGHNESS = 0.1, 0.06
 _ELONGATED = 1.2
 _OUTSIDE_CORE = 0.025
 _LEADING = 2
+_BLURRED = 0.1
 
 
 def percent(share: float) -> str:
@@ -263,16 +264,34 @@ def of_spread(ratio: Float[np.ndarray, " k"]) -> str:
     )
 
 
-def of_return(real: float, drawn: float, naive: float) -> str:
-    """Whether vectors come back when decoded and encoded; median errors relative to the vector's length."""
-    if drawn < naive / 2:
-        verdict = "The decoder knows the sampler's vectors better than naive ones"
+def of_return(real: float, drawn: Sequence[float], naive: float) -> str:
+    """Whether vectors come back when decoded and encoded; median errors relative to the cloud's size."""
+    if max(drawn) < naive / 2:
+        verdict = "The decoder knows the samplers' vectors better than naive ones"
     else:
-        verdict = "The decoder does not know the sampler's vectors much better than naive ones"
+        verdict = "The decoder does not know the samplers' vectors much better than naive ones"
     return (
-        f"{verdict}: decoded and encoded again they come back {percent(drawn)} off, against "
-        f"{percent(real)} of real z-points and {percent(naive)} of naive vectors."
+        f"{verdict}: decoded and encoded again they come back {_range(drawn)} off, against "
+        f"{percent(real)} of those of unseen images and {percent(naive)} of naive vectors."
     )
+
+
+def of_detail(rebuilt: float, drawn: Sequence[float]) -> str:
+    """Who blurs, autoencoder or samplers; shares of the fine detail of unseen images."""
+    by_network, by_sampler = 1 - rebuilt >= _BLURRED, rebuilt - min(drawn) >= _BLURRED
+    if by_network:
+        verdict = "the autoencoder blurs" + (", and a sampler, too" if by_sampler else ", no sampler does")
+    else:
+        verdict = "a sampler blurs, not the autoencoder" if by_sampler else "hardly anything is blurred"
+    return (
+        f"Reconstructions of unseen images have {percent(rebuilt)} of their fine detail, the samplers' "
+        f"images {_range(drawn)}: {verdict}."
+    )
+
+
+def _range(shares: Sequence[float]) -> str:
+    """From the least to the largest, where they are told apart."""
+    return " to ".join(dict.fromkeys(percent(f(shares)) for f in (min, max)))
 
 
 def of_traversals(change: Sequence[float], components: Sequence[int]) -> str:

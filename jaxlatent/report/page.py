@@ -89,8 +89,9 @@ def _plan(data: Latents, seen: Pictured | None) -> dict[str, list[Callable[[], S
     tests = [normality.radii, normality.whole, normality.components, normality.core, normality.coverage]
     if len(data.z) <= 2 * data.pca.n_components:
         tests.remove(normality.core)
-    shown = (images.faces, images.grid, images.traversals, images.path)
+    shown = (images.grid, images.traversals, images.path)
     return {
+        "At a glance": [partial(images.faces, data, seen)] if seen else [],
         "What the data is": [
             *([partial(images.training, seen)] if seen else []),
             partial(latents.size, data),

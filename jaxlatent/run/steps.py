@@ -32,8 +32,9 @@ from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.features import Features
 from jaxlatent.generation import encode_to, generate
 from jaxlatent.generation.export import export
-from jaxlatent.report.sections.images import NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
+from jaxlatent.report.sections.images import NAIVE, NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
 from jaxlatent.report.sections.latents import ellipse_body
+from jaxlatent.run.beside import beside, plain_title
 from jaxlatent.run.evaluation import FeatureName, evaluate_run, read_evaluation
 from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, file_stem, sampler_title
 from jaxlatent.run.origin import StaleError, command, library_versions
@@ -47,6 +48,7 @@ Images = jax.Array | np.ndarray
 
 _PICTURED = 64
 _COMPARED = 16
+_ROW = 8
 _REPORTED = 100
 _PLANE_POINTS = 500
 # A cluster sampler has a body for each of 100 clusters, and a tilted one a form for each pair.
@@ -220,7 +222,9 @@ class Run(RunFolder):
         components: Sequence[int] = (),
         seed: int = 0,
     ) -> None:
-        """Draws and decodes new vectors, and naive ones beside them; draws the planes of the latent space.
+        """Draws and decodes new vectors, others beside them; draws the planes of the latent space.
+
+        The others are those of the source's method, of the recommended sampler where it is fitted, and naive.
 
         Args:
             count: vectors for each number of components, at least 1; the first 64 are decoded to pictures.
@@ -231,25 +235,25 @@ class Run(RunFolder):
         count, components = as_count("count", count), as_counts("components", components)
         key, name = seed_key(seed), self.sampler_name(sampler)
         fitted, z, model = self.sampler(name), self.latents(), self.model()
-        draws: dict[str, tuple[str, Sampler]] = {}
+        draws: dict[str, tuple[str | None, Sampler]] = {}
         for k in components or [None]:
             drawn = fitted if k is None else fitted.keep(k)
-            file = f"{file_stem(name)}-k{drawn.n_components}"
-            draws[f"{sampler_title(name)}, {drawn.n_components} components"] = file, drawn
-            self._save_array(np.asarray(drawn.sample(key, count)), f"samples/{file}.npy")
+            stem = f"{file_stem(name)}-k{drawn.n_components}"
+            first = "" if k is None else f", the first {k} components"
+            draws[plain_title(self, name) + first] = stem, drawn
+            self._save_array(np.asarray(drawn.sample(key, count)), f"samples/{stem}.npy")
             log.info("drew %d vectors with %d components", count, drawn.n_components)
         new = np.asarray(drawn.sample(key, _PLANE_POINTS))
-        draws[f"Naive vectors, uniform in [-{NAIVE_B}, {NAIVE_B}]"] = (
-            "naive-cube",
-            BoxSampler.fit(z, b=NAIVE_B),
-        )
+        draws |= {title: (None, each) for title, each in beside(self, name).items()}
+        draws[NAIVE] = "naive-cube", BoxSampler.fit(z, b=NAIVE_B)
         ranges = "Naive vectors, uniform in the range of each latent coordinate"
         draws[ranges] = "naive-ranges", BoxSampler.fit(z)
-        rows: dict[str, Images] = {"Training images": self.pictured()[0]}
+        rows: dict[str, Images] = {"Training images": self.pictured()[0][:_ROW]}
         for title, (file, each) in draws.items():
             faces = generate(key, each, partial(decode, model), min(count, _PICTURED), batch_size=_PICTURED)
-            self._save_figure(report.plot_images(faces, f"{title}, decoded"), file)
-            rows[title] = faces[:_COMPARED]
+            if file:
+                self._save_figure(report.plot_images(faces, f"{title}, decoded"), file)
+            rows[title] = faces[:_ROW]
         self._save_figure(report.plot_comparison(rows, "New images from random latent vectors"), "comparison")
         planes = report.plot_component_planes(z, new, drawn.frame or fit_frame(z), ellipse_body(drawn))
         self._save_figure(planes, "planes-pca")
@@ -349,6 +353,8 @@ class Run(RunFolder):
             training,
             validation,
             Path(asked["data"]).name,
+            {**beside(self, name), plain_title(self, name): fitted},
+            command(self.folder, "explore").strip("`"),
         )
         try:
             evaluated = read_evaluation(self)

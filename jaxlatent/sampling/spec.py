@@ -41,8 +41,10 @@ SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 #: What a run fits where nothing else is asked for: of all samplers, the one whose images are the most like
-#: the data's (docs/study.md). `pairwise` is the source's method.
+#: the data's (docs/study.md).
 DEFAULT = "cluster-recombination"
+#: The source's method, with its own settings.
+SOURCE = "pairwise:fact=0.7:n_components=105"
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,26 @@ def test_spread(ratio, words):
 
 
 def test_return():
-    assert findings.of_return(0.1, 0.2, 0.7).startswith("The decoder knows the sampler's vectors better")
-    assert "does not know" in findings.of_return(0.1, 0.6, 0.7)
+    text = findings.of_return(0.1, [0.3, 0.2], 0.7)
+    assert text.startswith("The decoder knows the samplers' vectors better")
+    assert "they come back 20\u00a0% to 30\u00a0% off, against 10\u00a0% " in text
+    assert "they come back 20\u00a0% off" in findings.of_return(0.1, [0.2, 0.2001], 0.7)
+    assert "does not know" in findings.of_return(0.1, [0.2, 0.6], 0.7)
+
+
+@pytest.mark.parametrize(
+    ("rebuilt", "drawn", "words"),
+    [
+        (0.6, [0.58, 0.59], "the autoencoder blurs, no sampler does"),
+        (0.8, [0.6, 0.79], "the autoencoder blurs, and a sampler, too"),
+        (0.95, [0.94, 0.7], "a sampler blurs, not the autoencoder"),
+        (0.97, [1.1, 0.95], "hardly anything is blurred"),
+    ],
+)
+def test_detail(rebuilt, drawn, words):
+    text = findings.of_detail(rebuilt, drawn)
+    assert text.endswith(f"{words}.")
+    assert f"have {100 * rebuilt:.0f}\u00a0% of their fine detail" in text
 
 
 def test_traversals():

@@ -18,7 +18,8 @@ import jaxlatent as jl
 from jaxlatent import report
 from jaxlatent.latent import load_latents
 from jaxlatent.report import document
-from jaxlatent.report.document import Table
+from jaxlatent.report.document import Chapter, Picture, Section, Table
+from jaxlatent.report.sections import images as faces
 from jaxlatent.report.sections import latents as sections
 
 VOID = {"meta", "link", "img", "br"}
@@ -148,6 +149,35 @@ def test_errors(z, tmp_path, as_without_type_checks):
     with pytest.raises(ValueError, match=r"z: expected an array of shape \(n, 24\)"):
         report.build(tmp_path, z[:, :5], sampler)
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_with_captions_stand_side_by_side(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    pictures = [Picture(pixels, "Noise for a test.", caption=f"<{i}>") for i in range(2)]
+    section = Section("Noise", "It is noise.", pictures, further=("Make more:", "noise 'a b'"))
+    document.write_document(tmp_path / "page.html", "t", "s", [Chapter("c", [section])])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    parsed = Page(text)
+    assert not parsed.wrong
+    assert {"class": "beside"} in parsed.all("div")
+    assert "<figcaption>&lt;1&gt;</figcaption>" in text
+    assert "<p>Make more: <code>noise &#39;a b&#39;</code></p>" in text
+    for image in parsed.all("img"):
+        assert (image["width"], image["height"]) == ("60", "40")
+        Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))).verify()
+
+
+def test_a_block_shows_each_pixel_as_a_square():
+    images = np.random.default_rng(0).integers(0, 255, (14, 64, 64, 3), np.uint8)
+    block = faces._block(images)
+    assert block.shape == (3 * 192 + 2 * 6, 4 * 192 + 3 * 6, 3)
+    np.testing.assert_array_equal(block[198:390:3, 198:390:3], images[5])
+    np.testing.assert_array_equal(block[200:390:3, 200:390:3], images[5])
+    assert faces._block(images[:2, :, :, :].repeat(8, axis=1).repeat(8, axis=2)).shape == (
+        512,
+        2 * 512 + 2,
+        3,
+    )
 
 
 def test_table_on_the_page():

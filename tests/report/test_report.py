@@ -33,6 +33,22 @@ def test_grid_rounds_and_clips_floats():
     np.testing.assert_array_equal(grid[0, ::2, 0], [0, 128, 255])
 
 
+@pytest.mark.parametrize("size", [32, 64])
+def test_titles_fit_above_small_images(size):
+    title = "The recommended sampler, z-points of a cluster recombined: cluster-recombination, decoded"
+    images = np.zeros((8, size, size, 3), np.uint8)
+    for figure in (report.plot_images(images, title).figure, report.plot_comparison({title: images})):
+        figure.draw_without_rendering()
+        (ax,) = figure.axes
+        drawn = next(text for text in (ax.title, ax._left_title) if text.get_text())
+        box = drawn.get_window_extent()
+        assert "".join(drawn.get_text().split()) == "".join(title.split())
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert box.y1 <= figure.bbox.y1
+        assert box.y0 >= ax.get_window_extent().y1
+
+
 @pytest.mark.parametrize(("n", "columns"), [(0, 3), (3, 0)])
 def test_grid_errors(n, columns):
     with pytest.raises(ValueError, match="at least 1"):

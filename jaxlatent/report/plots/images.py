@@ -1,5 +1,6 @@
 """Grids of images."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PIXELS_PER_INCH = 100
+# Of a title's letters, and of a further line of them.
+_LETTERS_PER_INCH, _LINE_INCHES = 10.5, 0.2
 
 
 def image_grid(
@@ -53,7 +56,8 @@ def plot_images(
     """One grid of images under a title; each pixel is magnified without smoothing."""
     grid = image_grid(images, columns)
     height, width = (side * 2 / _PIXELS_PER_INCH for side in grid.shape[:2])
-    ax = new_axes(width, height + 0.4, ax)
+    title = _wrapped(title, width)
+    ax = new_axes(width, height + 0.4 + _LINE_INCHES * title.count("\n"), ax)
     ax.imshow(grid, interpolation="nearest")
     ax.set_axis_off()
     ax.set_title(title, fontsize=11)
@@ -75,11 +79,18 @@ def plot_comparison(
     grids = {name: image_grid(images, columns) for name, images in groups.items()}
     heights = [grid.shape[0] * 2 / _PIXELS_PER_INCH for grid in grids.values()]
     width = max(grid.shape[1] for grid in grids.values()) * 2 / _PIXELS_PER_INCH
-    figure = Figure(figsize=(width + 0.2, sum(heights) + 0.4 * len(grids) + 0.5), layout="constrained")
+    names = [_wrapped(name, width) for name in grids]
+    lines = 0.4 * len(grids) + _LINE_INCHES * sum(name.count("\n") for name in names)
+    figure = Figure(figsize=(width + 0.2, sum(heights) + lines + 0.5), layout="constrained")
     axes = figure.subplots(len(grids), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for ax, (name, grid) in zip(axes, grids.items(), strict=True):
+    for ax, name, grid in zip(axes, names, grids.values(), strict=True):
         ax.imshow(grid, interpolation="nearest")
         ax.set_axis_off()
         ax.set_title(name, fontsize=11, loc="left")
     figure.suptitle(title, fontsize=13)
     return figure
+
+
+def _wrapped(title: str, inches: float) -> str:
+    """A title in as many lines as a figure of small images needs."""
+    return textwrap.fill(title, max(1, int(_LETTERS_PER_INCH * inches)))

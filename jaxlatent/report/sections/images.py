@@ -1,11 +1,12 @@
 """The sections of the report that show images: what the autoencoder keeps, and what comes out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Shaped, UInt8
 
 from jaxlatent.autoencoder import Autoencoder, History, decode, encode
 from jaxlatent.evaluation import SweepCell, sweep
@@ -13,9 +14,9 @@ from jaxlatent.latent import GAUSSIAN_FWHM
 from jaxlatent.report import findings
 from jaxlatent.report.document import Cell, Picture, Section, Table
 from jaxlatent.report.plots.history import plot_history
-from jaxlatent.report.plots.images import plot_comparison
+from jaxlatent.report.plots.images import image_grid, plot_comparison
 from jaxlatent.report.plots.latent_images import plot_path, plot_sweep, plot_traversals
-from jaxlatent.report.sections.latents import Latents, component_counts
+from jaxlatent.report.sections.latents import Latents
 from jaxlatent.sampling import BoxSampler, Sampler
 from jaxlatent.sampling.laws.path import PathSampler
 
@@ -23,13 +24,18 @@ from jaxlatent.sampling.laws.path import PathSampler
 SWEEP_COMPONENTS = (50, 105, 120, 256)
 SWEEP_FACTS = (0.6, 0.7, 0.8, 1.0)
 
+#: The naive vectors that all others are shown beside.
+NAIVE_B = 1.5
+NAIVE = f"Naive vectors, every latent coordinate uniform in [-{NAIVE_B}, {NAIVE_B}]"
+
 _SHOWN = 16
 _RETURNED = 64
+# Beside each other: so many images, in so many columns, each about so many pixels wide.
+_BLOCK, _COLUMNS, _SIDE = 12, 4, 192
 _CELL_IMAGES = 4
 _TRAVERSED = (0, 1, 2, 3, 9, 19, 49)
 _STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 _PLACES = 16
-NAIVE_B = 1.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Pictured:
         training: some training images.
         validation: some images that it was not trained on.
         source: where the images come from.
+        samplers: whose images the page opens with, by what they are; the page's own where there are none.
+        explore: the command that moves through the latent space.
     """
 
     model: Autoencoder
@@ -49,13 +57,15 @@ class Pictured:
     training: Shaped[np.ndarray, "n h w 3"]
     validation: Shaped[np.ndarray, "m h w 3"]
     source: str
+    samplers: Mapping[str, Sampler] = field(default_factory=dict)
+    explore: str = ""
 
 
 def training(seen: Pictured) -> Section:
     """What the autoencoder keeps of an image."""
     images = seen.validation
     rebuilt = np.asarray(decode(seen.model, encode(seen.model, images)))
-    pixels = np.asarray(images, np.float32) / (255 if images.dtype == np.uint8 else 1)
+    pixels = _unit_range(images)
     mse = float(np.square(rebuilt - pixels).mean())
     spread = float(pixels.var(axis=0).mean())
     compared = {"Validation images": images[:_SHOWN], "Their reconstructions": rebuilt[:_SHOWN]}
@@ -81,35 +91,57 @@ def training(seen: Pictured) -> Section:
 
 
 def faces(data: Latents, seen: Pictured) -> Section:
-    """Decoded vectors, of the sampler and naive ones, and whether they survive another encoding."""
-    own = data.sampler
-    counts = component_counts(own.n_components) if own.frame else [own.n_components]
-    samplers: dict[str, Sampler] = {
-        f"The sampler's vectors, {k} components": own.keep(k) if own.frame else own for k in counts
+    """Decoded vectors beside training images, and whether they survive another encoding."""
+    samplers = {
+        NAIVE: BoxSampler.fit(data.z, b=NAIVE_B),
+        **(seen.samplers or {"The sampler's vectors": data.sampler}),
     }
-    drawn_here = list(samplers)
-    naive = f"Naive vectors, uniform in [-{NAIVE_B}, {NAIVE_B}]"
-    samplers[naive] = BoxSampler.fit(data.z, b=NAIVE_B)
-    samplers["Naive vectors, uniform in the range of each latent coordinate"] = BoxSampler.fit(data.z)
-    vectors = {"z-points": data.z[:: -(-len(data.z) // _RETURNED)]}
-    for name, sampler in samplers.items():
-        vectors[name] = np.asarray(sampler.sample(data.key, _RETURNED))
+    unseen = "Validation images, reconstructed"
+    vectors = {unseen: np.asarray(encode(seen.model, seen.validation[:_RETURNED]))}
+    vectors |= {name: np.asarray(each.sample(data.key, _RETURNED)) for name, each in samplers.items()}
     decoded = {name: np.asarray(decode(seen.model, drawn)) for name, drawn in vectors.items()}
-    mean = data.moments.mean
-    errors = {}
+    radius = float(np.sqrt(np.trace(data.moments.covariance)))
+    whole = _detail(_unit_range(seen.validation))
+    errors, details = {}, {}
     for name, images in decoded.items():
         change = np.linalg.norm(np.asarray(encode(seen.model, images)) - vectors[name], axis=1)
-        errors[name] = float(np.median(change / np.linalg.norm(vectors[name] - mean, axis=1)))
-    kept = float(np.median([errors[name] for name in drawn_here]))
-    rows = {"Training images": seen.training[:_SHOWN]} | {name: decoded[name][:_SHOWN] for name in samplers}
-    alt = "Training images, and decoded vectors of the sampler and naive ones."
+        errors[name] = float(np.median(change)) / radius
+        # Plain images have none to lose.
+        details[name] = _detail(images) / whole if whole else 1.0
+    others = [name for name in samplers if name != NAIVE]
+    shown = {"Training images": seen.training} | {name: decoded[name] for name in samplers}
     return Section(
         "New images",
-        findings.of_return(errors["z-points"], kept, errors[naive]),
-        [Picture(plot_comparison(rows), alt, raster=True)],
-        Table.of_columns(("vectors", "error"), list(errors), [list(errors.values())]),
-        "Error: the median over vectors of |encode(decode(z)) - z| / |z - mean|.",
+        findings.of_return(errors[unseen], [errors[name] for name in others], errors[NAIVE])
+        + " "
+        + findings.of_detail(details[unseen], [details[name] for name in others]),
+        [Picture(_block(images), f"{name}.", caption=name) for name, images in shown.items()],
+        Table.of_columns(
+            ("vectors", "error", "fine detail"),
+            list(vectors),
+            [list(errors.values()), list(details.values())],
+        ),
+        "Error: the median over vectors of |encode(decode(z)) - z|, over the root mean square distance of "
+        "z-points from their mean. Fine detail: root mean square difference of pixels side by side, noise "
+        "too, over that of validation images.",
+        ("Move through this latent space live:", seen.explore) if seen.explore else None,
     )
+
+
+def _unit_range(images: Shaped[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n h w 3"]:
+    return np.asarray(images, np.float32) / (255 if images.dtype == np.uint8 else 1)
+
+
+def _detail(images: Float[np.ndarray, "n h w 3"]) -> float:
+    """How much pixels side by side differ."""
+    return float(np.sqrt(np.mean([np.square(np.diff(images, axis=axis)).mean() for axis in (1, 2)])))
+
+
+def _block(images: Shaped[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Some images, each pixel a square, so that a browser does not smooth small images away."""
+    side = max(1, round(_SIDE / images.shape[1]))
+    large = images[:_BLOCK].repeat(side, axis=1).repeat(side, axis=2)
+    return image_grid(large, _COLUMNS, gap=2 * side)
 
 
 def traversals(data: Latents, seen: Pictured) -> Section:
