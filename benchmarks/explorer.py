@@ -4,8 +4,8 @@
     python benchmarks/explorer.py [RUN]
 
 Moves of a slider, one at a time and as fast as a mouse sends them; grids of 100; the map with 170,000
-z-points; the same of the page that needs no server, whose decoder runs in a Web Worker. With RUN also the time
-from the command to the first face. Without one, the network is the default one with random weights.
+z-points; the same of the page that needs no server, whose decoder runs in a Web Worker. With RUN also the
+time from the command to the first face. Without one, the network is the default one with random weights.
 """
 
 import argparse
