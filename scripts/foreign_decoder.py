@@ -73,6 +73,18 @@ def make_decode(decoder: nn.Module) -> Callable[[jax.Array], torch.Tensor]:
     return decode
 
 
+def make_encode(encoder: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
+    """What `explore` calls for an image that a person brings: uint8 (b, h, w, 3) to vectors (b, d)."""
+    device = next(encoder.parameters()).device
+
+    @torch.inference_mode()
+    def encode(images: np.ndarray) -> np.ndarray:
+        x = torch.tensor(images).to(device) / 255
+        return encoder(x.permute(0, 3, 1, 2)).cpu().numpy()
+
+    return encode
+
+
 def fingerprint(module: nn.Module) -> str:
     """A digest of the weights, by which a job that goes on knows its decoder."""
     digest = hashlib.sha256()
@@ -90,6 +102,7 @@ def main() -> None:
     parser.add_argument("--data", default="synthetic:4000", help="training images, for jl.load_images")
     parser.add_argument("--epochs", type=int, default=10, help="passes over them")
     parser.add_argument("--count", type=int, default=1000, help="number of new images of each sampler")
+    parser.add_argument("--explore", action="store_true", help="then open the explorer on them, until Ctrl-C")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
@@ -116,6 +129,11 @@ def main() -> None:
         rows[f"new, {name}"] = jl.load_images(folder, image_size=SIZE, limit=32, cache=False)
         print(f"{options.count} images are in {folder}")
     save_figure(plot_comparison(rows, columns=16), options.out / "contact-sheet.png")
+    if options.explore:
+        samplers = {name: kind.fit(z) for name, kind in SAMPLERS.items()}
+        explorer = jl.explore(samplers, decode, z=z, images=images, encode=make_encode(model.encoder))
+        print(f"Exploring at {explorer.url} (Ctrl-C ends it).")
+        explorer.wait()
 
 
 if __name__ == "__main__":

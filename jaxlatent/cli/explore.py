@@ -5,18 +5,28 @@ from pathlib import Path
 
 import click
 
-from jaxlatent.cli.console import open_run
-from jaxlatent.cli.options import run_argument
+from jaxlatent._backend import start_backend
+from jaxlatent.cli.console import open_log, open_run
+from jaxlatent.sampling.spec import DEFAULT
 
 
 @click.command()
-@run_argument
+@click.argument("run", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--latents",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    show_default="those of RUN",
+    help="A .npy or .npz file of latent vectors (n, d) from any model, in place of RUN: map and numbers, "
+    "without images.",
+)
 @click.option(
     "--sampler",
-    metavar="NAME",
+    metavar="NAME[:OPTION=VALUE]...",
     default=None,
-    show_default="the one fitted last",
-    help="Which fitted sampler comes first; all of them and the naive box can be chosen on the page.",
+    show_default=f"the one fitted last; with --latents {DEFAULT}",
+    help="Which fitted sampler of RUN comes first; all of them and the naive box can be chosen on the page. "
+    "With --latents which one is fitted, as for `fit`.",
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free", help="Port."
@@ -50,7 +60,8 @@ from jaxlatent.cli.options import run_argument
     help="Write the face of --state to this .png, its vector to a .npy beside it, and end.",
 )
 def explore(
-    run: Path,
+    run: Path | None,
+    latents: Path | None,
     sampler: str | None,
     port: int,
     host: str,
@@ -61,18 +72,28 @@ def explore(
 ) -> None:
     """Opens a page on which a person moves through the latent space of RUN and sees faces, live.
 
-    Sliders, attributes, a map of the z-points, neighbours, grids, paths, an image of one's own. The server
-    runs until Ctrl-C.
+    Samplers and their dials, sliders, attributes, a map of the z-points, neighbours, grids, paths, an image
+    of one's own. The server runs until Ctrl-C.
     """
     if static is not None and out is not None:
         raise click.UsageError("--static, --out: each ends the command; leave one of them out")
-    from jaxlatent.explorer import Explorer, Recipe
+    if (run is None) == (latents is None):
+        raise click.UsageError("give a run folder, or a file of latents with --latents")
+    if latents is not None and (static is not None or out is not None):
+        raise click.UsageError("--static, --out: show images, and latents alone have no decoder")
+    from jaxlatent.explorer import Explorer, Recipe, open_latents
     from jaxlatent.explorer import open_run as open_space
     from jaxlatent.explorer.files import write_face, write_page
 
     recipe = Recipe.parse(state)
-    opened = open_run(run)
-    space = open_space(opened, sampler)
+    if run is None:
+        assert latents is not None
+        start_backend()
+        open_log()
+        space = open_latents(latents, sampler or DEFAULT)
+    else:
+        opened = open_run(run)
+        space = open_space(opened, sampler)
     if static is not None:
         # Faces that were drawn by a formula are nobody's.
         public = opened.config()["data"].startswith("synthetic:")
@@ -85,7 +106,7 @@ def explore(
         return
     explorer = Explorer(space, host=host, port=port)
     url = f"{explorer.url}#{state.lstrip('#')}" if state else explorer.url
-    click.echo(f"Exploring {run} at {url} (Ctrl-C ends it).")
+    click.echo(f"Exploring {run or latents} at {url} (Ctrl-C ends it).")
     if browser:
         webbrowser.open(url)
     explorer.wait()

@@ -1,5 +1,6 @@
 """The explorer's server: the page, and what it asks for."""
 
+import inspect
 import json
 import logging
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from jaxlatent.explorer.turns import StaleRequestError, Turns
 from jaxlatent.explorer.upload import LARGEST, read_image
 from jaxlatent.explorer.ways import way
 from jaxlatent.explorer.wire import pack
+from jaxlatent.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +98,7 @@ class Requests:
         samplers = [
             {
                 "name": name,
+                "about": about(law.sampler),
                 "dials": [vars(dial) for dial in law.dials],
                 "count": 2**32,
                 "ownRegion": law.region.is_own,
@@ -233,6 +236,12 @@ def explorer_app(space: Space) -> Starlette:
             Exception: _fault,
         },
     )
+
+
+def about(sampler: Sampler) -> str:
+    """What a sampler does, in one line."""
+    line = str(inspect.getdoc(type(sampler))).partition("\n")[0]
+    return line.replace("`", "")
 
 
 def page_files() -> list[tuple[str, bytes]]:

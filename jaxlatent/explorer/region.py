@@ -116,15 +116,26 @@ class Region:
 
     def _nearest(self, y: Float[np.ndarray, " k"]) -> tuple[np.ndarray, np.ndarray | None]:
         """Centre and semi-axes of the ellipse body that reaches the vector first; no axes of another kind."""
-        if isinstance(self.body, EllipseBody):
-            return np.zeros(y.size), np.asarray(self.body.semi_axes, np.float64)
-        if not isinstance(self.body, BodyUnion):
+        if self._ellipses is None:
             nearest, _ = self.body.nearest(jnp.asarray(y[None], jnp.float32))
             return np.asarray(nearest, np.float64)[0], None
-        centres, axes = (np.asarray(x, np.float64) for x in (self.body.centres, self.body.semi_axes))
-        squares = np.partition(np.square((y - centres) / axes), -2, axis=1)[:, -2:].sum(axis=1)
-        row = np.argmin(squares)
+        centres, axes = self._ellipses
+        row = 0
+        if len(centres) > 1:
+            squares = np.partition(np.square((y - centres) / axes), -2, axis=1)[:, -2:].sum(axis=1)
+            row = int(np.argmin(squares))
         return centres[row], axes[row]
+
+    @cached_property
+    def _ellipses(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Centres and semi-axes (c, k) of the ellipse bodies that it consists of; None of another kind."""
+        body = self.body
+        if isinstance(body, EllipseBody):
+            axes = np.asarray(body.semi_axes, np.float64)[None]
+            return np.zeros_like(axes), axes
+        if isinstance(body, BodyUnion):
+            return np.asarray(body.centres, np.float64), np.asarray(body.semi_axes, np.float64)
+        return None
 
 
 def _of_components(u: Float[np.ndarray, " k"], ways: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m 2"]:

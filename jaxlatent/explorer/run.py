@@ -14,10 +14,12 @@ from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.explorer.gallery import Gallery
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import Space
+from jaxlatent.latent.files import load_latents
 from jaxlatent.run import Run
 from jaxlatent.run.folder import RunFolder, sampler_result
 from jaxlatent.run.origin import StaleError
-from jaxlatent.sampling import BoxSampler, Sampler
+from jaxlatent.sampling import BoxSampler, Sampler, Spec
+from jaxlatent.sampling.spec import DEFAULT
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,26 @@ def open_run(folder: str | os.PathLike[str] | RunFolder, sampler: str | None = N
     )
     space.again = partial(_again, run.folder)
     return space
+
+
+def open_latents(latents: str | os.PathLike[str], sampler: str = DEFAULT) -> Space:
+    """The latent space of a file of latent vectors: a sampler that is fitted to them, and the naive box.
+
+    Args:
+        latents: a .npy or .npz file, see `jaxlatent.latent.files.load_latents`.
+        sampler: as `jaxlatent.sampling.Spec.parse` reads it.
+
+    Raises:
+        OSError, TypeError, ValueError: if the file or the sampler is not such.
+    """
+    spec, z = Spec.parse(sampler), load_latents(latents)
+    space = Space({str(spec): spec.fit(z), NAIVE: BoxSampler.fit(z)}, z, title=Path(latents).name)
+    space.again = partial(_again_of_latents, Path(latents), str(spec))
+    return space
+
+
+def _again_of_latents(path: Path, spec: str, recipe: Recipe) -> dict[str, str]:
+    return {"python": f'jl.explorer.open_latents("{path.as_posix()}", "{spec}").vector("{recipe}")'}
 
 
 def _load(run: RunFolder, z: np.ndarray) -> tuple[Gallery, Labels | None]:

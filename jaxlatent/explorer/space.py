@@ -4,7 +4,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ SLIDERS = 16
 # z-points that half-widths, regions and ranks of densities are measured on.
 _SOME = 10_000
 _RANKED = 2000
-# Draws that are kept: a dial is turned back and forth.
+# Vectors that are kept.
 _KEPT = 512
 
 
@@ -127,7 +127,7 @@ class Space:
         self._some = some
         self._half_widths = np.asarray(half_width(self.some_components))
         self._laws: dict[str, _Law] = {}
-        self._drawn: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._made: OrderedDict[Recipe, np.ndarray] = OrderedDict()
         self._lock = threading.RLock()
 
     def loaded(self) -> "Space":
@@ -152,7 +152,10 @@ class Space:
 
     def label(self, labels: Labels) -> None:
         """Finds the directions of attributes."""
-        self.attributes = Attributes.of(self.z, labels)
+        attributes = Attributes.of(self.z, labels)
+        with self._lock:
+            self.attributes = attributes
+            self._made.clear()
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
@@ -202,18 +205,27 @@ class Space:
         return np.asarray(self._make(recipe), np.float32).reshape(self.latent_shape)
 
     def _make(self, recipe: Recipe) -> np.ndarray:
-        sampler, region = self.turned(recipe)
-        z = np.asarray(self._base(recipe, sampler), np.float64)
-        if recipe.components is not None and recipe.components < len(self._rows):
-            rows = self._rows[: recipe.components]
-            z = self.mean + (rows @ (z - self.mean)) @ rows
-        move = region.move if recipe.inside else lambda z, step, strength: z + strength * step
-        if recipe.inside and not recipe.edits:
-            z = region.pull(z)
-        for name, value in recipe.edits:
-            step, strength = self._edit(z, name, value)
-            z = move(z, step, strength)
-        return z
+        """The vector in float64, (d,); of a drag all but the last edit is known from the step before."""
+        with self._lock:
+            if recipe in self._made:
+                self._made.move_to_end(recipe)
+                return self._made[recipe]
+            sampler, region = self.turned(recipe)
+            if recipe.edits:
+                *before, (name, value) = recipe.edits
+                z = self._make(replace(recipe, edits=tuple(before)))
+                step, strength = self._edit(z, name, value)
+                z = region.move(z, step, strength) if recipe.inside else z + strength * step
+            else:
+                z = np.asarray(self._base(recipe, sampler), np.float64)
+                if recipe.components is not None and recipe.components < len(self._rows):
+                    rows = self._rows[: recipe.components]
+                    z = self.mean + (rows @ (z - self.mean)) @ rows
+                z = region.pull(z) if recipe.inside else z
+            self._made[recipe] = z
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+            return z
 
     def turned(self, recipe: Recipe) -> tuple[Sampler, Region]:
         """The recipe's sampler and region, with the dials where they are set."""
@@ -234,14 +246,7 @@ class Space:
             if recipe.image >= len(self.z):
                 raise ValueError(f"state: image: expected at most {len(self.z) - 1}, got {recipe.image}")
             return np.asarray(self.z[recipe.image], np.float32).reshape(-1)
-        key = (recipe.sampler, recipe.fact, recipe.temperature, recipe.edge, recipe.seed, recipe.index)
-        with self._lock:
-            if key not in self._drawn:
-                drawn = sampler.sample(seed_key(recipe.seed), 1, start=recipe.index)
-                self._drawn[key] = np.asarray(drawn).reshape(-1)
-                while len(self._drawn) > _KEPT:
-                    self._drawn.popitem(last=False)
-            return self._drawn[key]
+        return np.asarray(sampler.sample(seed_key(recipe.seed), 1, start=recipe.index)).reshape(-1)
 
     def _edit(self, z: np.ndarray, name: str, value: float) -> tuple[np.ndarray, float]:
         """The direction of an edit, and how far to go along it."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxlatent._random import seed_key
 from jaxlatent.autoencoder import Autoencoder
-from jaxlatent.explorer.app import Requests
+from jaxlatent.explorer.app import Requests, about
 from jaxlatent.explorer.network import describe_decoder
 from jaxlatent.explorer.region import Region
 from jaxlatent.explorer.space import Space
@@ -170,6 +170,7 @@ def _described(
         )
     return {
         "name": name,
+        "about": about(sampler),
         "kind": kind,
         "dials": [vars(dial) for dial in known],
         "ownRegion": own,

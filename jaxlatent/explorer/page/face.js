@@ -25,6 +25,7 @@ export class FaceView {
       { id: "sampler", onchange: () => this.choose(this.sampler.value) },
       info.samplers.map(({ name }) => el("option", { value: name }, name)),
     );
+    this.about = el("small", { id: "about", class: "quiet" });
     this.index = el("input", { id: "index", type: "number", min: 0, max: 4294967295, step: 1, onchange: () => this.number("index") });
     this.seed = el("input", { id: "seed", type: "number", min: 0, step: 1, onchange: () => this.number("seed") });
     this.inside = el("input", { id: "inside", type: "checkbox", onchange: () => this.stay(this.inside.checked) });
@@ -52,12 +53,13 @@ export class FaceView {
         { class: "fields" },
         el("label", { for: "sampler" }, "Sampler"),
         this.sampler,
+        this.about,
         el("label", { for: "index", title: "Which vector of the seed" }, "Number"),
         this.index,
         el("label", { for: "seed", title: "Of the random numbers" }, "Seed"),
         this.seed,
       ),
-      el("label", { class: "check" }, this.inside, " Stay inside the sampler’s region"),
+      el("label", { class: "check", title: "Whatever is moved stops at the border (I)" }, this.inside, " Stay inside the region"),
       this.components.element,
       this.dials,
       this.keep.element,
@@ -105,6 +107,7 @@ export class FaceView {
   follow(recipe, view) {
     const law = this.law;
     this.sampler.value = law.name;
+    this.about.textContent = law.about;
     this.index.value = recipe.fields.index ?? "0";
     this.seed.value = recipe.fields.seed ?? "0";
     this.inside.checked = recipe.inside;
