@@ -27,15 +27,7 @@ from jaxlatent.explorer.files import write_page
 
 POINTS, DIM = 170_000, 256
 MOVES, DRAG_SECONDS, GRIDS = 200, 5, 5
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+CHROMIUM = ["--no-sandbox", "--disable-gpu"]
 
 # Each move is made when the face of the one before is there; milliseconds from the event to the face.
 ONE_BY_ONE = """async (count) => {

@@ -1,6 +1,5 @@
 """The explorer's server: the page, and what it asks for."""
 
-import inspect
 import json
 import logging
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from starlette.routing import Route
 
 from jaxlatent._boundary import as_count
 from jaxlatent._random import seed_key
+from jaxlatent.explorer.about import about
 from jaxlatent.explorer.animation import animate
 from jaxlatent.explorer.guard import TooLargeError, read_body
 from jaxlatent.explorer.recipe import LONGEST, Recipe
@@ -24,7 +24,6 @@ from jaxlatent.explorer.turns import StaleRequestError, Turns
 from jaxlatent.explorer.upload import LARGEST, read_image
 from jaxlatent.explorer.ways import way
 from jaxlatent.explorer.wire import pack
-from jaxlatent.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
@@ -94,21 +93,21 @@ class Requests:
     def info(self) -> dict[str, Any]:
         """What the page has to know of the space before it asks for anything else."""
         space = self.space
-        laws = {name: space.law(name) for name in space.samplers}
         samplers = [
             {
                 "name": name,
-                "about": about(law.sampler),
-                "dials": [vars(dial) for dial in law.dials],
+                "about": about(view.sampler),
+                "dials": [vars(dial) for dial in view.dials],
                 "count": 2**32,
-                "ownRegion": law.region.is_own,
-                "ownDensity": law.density is law.sampler,
+                "ownRegion": view.has_region,
+                "ownDensity": view.has_density,
             }
-            for name, law in laws.items()
+            for name, view in space.views.items()
         ]
         attributes = space.attributes
         return {
             "title": space.title,
+            "thing": "vector" if space.decoder is None else space.thing,
             "engine": "server",
             "samplers": samplers,
             "components": len(space.sigma),
@@ -142,6 +141,7 @@ class Requests:
         }
         if self.space.decoder is not None:
             arrays["image"] = self.space.images(look.vector)[0]
+        self.space.seen.set()
         header = {
             "gauge": _finite(look.gauge),
             "inside": look.inside,
@@ -236,12 +236,6 @@ def explorer_app(space: Space) -> Starlette:
             Exception: _fault,
         },
     )
-
-
-def about(sampler: Sampler) -> str:
-    """What a sampler does, in one line."""
-    line = str(inspect.getdoc(type(sampler))).partition("\n")[0]
-    return line.replace("`", "")
 
 
 def page_files() -> list[tuple[str, bytes]]:

@@ -1,7 +1,7 @@
 """The dials of a sampler: what of its fit can be turned without fitting it again."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,18 +32,18 @@ class Dial:
     step: float
 
 
-def dials(sampler: Sampler, half_widths: np.ndarray) -> list[Dial]:
+def dials(sampler: Sampler, half_widths: Callable[[], np.ndarray]) -> list[Dial]:
     """The dials that a sampler has, but for the number of components, which every vector has.
 
     Args:
         sampler: any.
-        half_widths: full widths at half maximum of the leading principal components.
+        half_widths: gives full widths at half maximum of the leading principal components.
     """
     found = []
     body = getattr(sampler, "body", None)
     if isinstance(body, EllipseBody):
-        axes = np.asarray(body.semi_axes)
-        fact = float(np.median(axes / half_widths[: axes.size])) if axes.size <= half_widths.size else 1.0
+        axes, widths = np.asarray(body.semi_axes), half_widths()
+        fact = float(np.median(axes / widths[: axes.size])) if axes.size <= widths.size else 1.0
         found.append(Dial("fact", fact, 0.1, 2.0, 0.01))
     if hasattr(sampler, "temperature"):
         found.append(Dial("temperature", float(sampler.temperature), 0.05, 2.0, 0.01))

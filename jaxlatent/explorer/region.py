@@ -21,29 +21,14 @@ class Region:
 
     Attributes:
         sampler: one that has a body.
-        is_own: whether it is that of the sampler chosen, and not one that stands in for it.
     """
 
     sampler: Sampler
-    is_own: bool
 
     @classmethod
-    def of(cls, sampler: Sampler, frame: PCA, y: Float[np.ndarray, "n k"]) -> "Region":
-        """That of the sampler or, where it has none, the smallest ellipse body that holds 99 % of the points.
-
-        Args:
-            sampler: any.
-            frame: of all z-points.
-            y: some of them in its components.
-        """
-        if isinstance(getattr(sampler, "body", None), Body):
-            return cls(sampler, True)
-        return cls.stand_in(frame, y)
-
-    @classmethod
-    def stand_in(cls, frame: PCA, y: Float[np.ndarray, "n k"]) -> "Region":
-        """The smallest ellipse body that holds 99 % of the points."""
-        return cls(PairwiseSampler(frame, EllipseBody.at_coverage(y, _COVERAGE)), False)
+    def around(cls, frame: PCA, y: Float[np.ndarray, "n k"]) -> "Region":
+        """The smallest ellipse body that holds 99 % of points (n, k) in the components of a frame."""
+        return cls(PairwiseSampler(frame, EllipseBody.at_coverage(y, _COVERAGE)))
 
     @property
     def body(self) -> Body:

@@ -29,6 +29,8 @@ NAIVE = "naive box"
 # Half the edge of the source's cube.
 _EDGE = 1.5
 _UNSEEN = 1000
+# Data whose images are faces.
+_FACES = ("synthetic:", "celeba:", "tfds:celeb")
 
 
 def open_run(folder: str | os.PathLike[str] | RunFolder, sampler: str | None = None) -> Space:
@@ -58,6 +60,7 @@ def open_run(folder: str | os.PathLike[str] | RunFolder, sampler: str | None = N
         model,
         encode=partial(encode, model, batch_size=1),
         title=run.folder.resolve().name,
+        thing="face" if run.config()["data"].startswith(_FACES) else "image",
         load=partial(_load, run, z),
     )
     space.again = partial(_again, run.folder)

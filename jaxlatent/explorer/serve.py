@@ -9,6 +9,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ from jaxlatent.sampling import Sampler
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 30
+# If nobody looks meanwhile.
+_UNSEEN_SECONDS = 20
 
 
 class Explorer:
@@ -167,10 +170,15 @@ def explore(
 
 
 def warm(space: Space) -> None:
-    """Compiles what the first face needs, so that it is there at once."""
-    look = space.look(Recipe())
+    """Compiles what the first face needs, so that it is there at once; side by side, as that takes long."""
+    work: list[Callable[[], Any]] = [
+        lambda: space.look(Recipe()),
+        lambda: [view.dials for view in space.views.values()],
+    ]
     if space.decoder is not None:
-        space.images(look.vector)
+        work.append(lambda: space.images(np.zeros(space.latent_shape, np.float32)))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda task: task(), work))
 
 
 def in_notebook() -> bool:
@@ -179,13 +187,14 @@ def in_notebook() -> bool:
 
 
 def _load(space: Space) -> None:
-    """What takes longer than the first face: pictures and labels, the other samplers, the grid's program."""
+    """What takes longer than the first face, and waits for it: the grid's program, pictures, labels."""
+    space.seen.wait(_UNSEEN_SECONDS)
     try:
-        for name in space.samplers:
-            space.look(Recipe(sampler=name, inside=True))
         if space.decoder is not None:
             space.images(np.repeat(space.vector(Recipe())[None], 2, axis=0))
         space.loaded()
+        for name in space.samplers:
+            space.look(Recipe(sampler=name, inside=True))
         space.gallery.usual  # noqa: B018
     except Exception as error:  # the page says so where it matters
         log.warning("explorer: %s", " ".join(str(error).split()))

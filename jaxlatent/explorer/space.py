@@ -14,14 +14,14 @@ from jaxlatent._boundary import as_vectors
 from jaxlatent._random import seed_key
 from jaxlatent.data.source import Labels
 from jaxlatent.explorer.decoding import BlockDecoder
-from jaxlatent.explorer.dials import Dial, dials, turned
+from jaxlatent.explorer.dials import turned
 from jaxlatent.explorer.gallery import Attributes, Gallery
 from jaxlatent.explorer.planes import Plane, PlaneKind
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.region import Region
-from jaxlatent.latent.half_width import half_width
+from jaxlatent.explorer.view import Points, SamplerView
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling import GaussianSampler, Sampler
+from jaxlatent.sampling import Sampler
 from jaxlatent.sampling.fitting.region import fit_frame
 
 #: Sliders of the leading components.
@@ -29,7 +29,6 @@ SLIDERS = 16
 
 # z-points that half-widths, regions and ranks of densities are measured on.
 _SOME = 10_000
-_RANKED = 2000
 # Vectors that are kept.
 _KEPT = 512
 
@@ -57,17 +56,6 @@ class Look:
     rank: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Law:
-    """A sampler and what is measured of it once."""
-
-    sampler: Sampler
-    dials: list[Dial]
-    region: Region
-    density: Sampler
-    ranks: Float[np.ndarray, " r"]
-
-
 class Space:
     """A latent space to move through; its methods may be called from several threads.
 
@@ -77,6 +65,7 @@ class Space:
         decode: see `jaxlatent.generate_to`; without one there are no images.
         encode: maps uint8 images (n, h, w, c) to vectors (n, d); without one, no image can be brought.
         title: what it is called.
+        thing: what one of the images is called.
         load: gives images and labels once `loaded` asks for them, as they may take long.
 
     Raises:
@@ -94,6 +83,7 @@ class Space:
         *,
         encode: Callable[[Any], Any] | None = None,
         title: str = "A latent space",
+        thing: str = "image",
         load: Callable[[], tuple[Gallery, Labels | None]] | None = None,
     ):
         if not samplers:
@@ -101,7 +91,7 @@ class Space:
         for name, sampler in samplers.items():
             if not isinstance(sampler, Sampler):
                 raise TypeError(f"sampler: expected a sampler, got {type(sampler).__name__} for {name!r}")
-        self.samplers, self.title, self.encode = dict(samplers), title, encode
+        self.samplers, self.title, self.thing, self.encode = dict(samplers), title, thing, encode
         self.latent_shape = next(iter(self.samplers.values())).latent_shape
         size = math.prod(self.latent_shape)
         for name, sampler in self.samplers.items():
@@ -122,13 +112,12 @@ class Space:
         self.mean = np.asarray(self.frame.mean, np.float64).reshape(-1)
         self._rows = np.asarray(self.frame.components, np.float64)
         self.sigma = np.sqrt(np.asarray(self.frame.explained_variance, np.float64))
-        some = np.asarray(self.z[:: -(-len(self.z) // _SOME)], np.float32)
-        self.some_components = np.asarray(self.frame.transform(some))
-        self._some = some
-        self._half_widths = np.asarray(half_width(self.some_components))
-        self._laws: dict[str, _Law] = {}
+        self.points = Points(np.asarray(self.z[:: -(-len(self.z) // _SOME)], np.float32), self.frame)
+        self.views = {name: SamplerView(each, self.points) for name, each in self.samplers.items()}
         self._made: OrderedDict[Recipe, np.ndarray] = OrderedDict()
         self._lock = threading.RLock()
+        #: Set once somebody has looked at a vector.
+        self.seen = threading.Event()
 
     def loaded(self) -> "Space":
         """Loads images and labels, once; until then there are neither attributes nor neighbours' pictures.
@@ -162,36 +151,16 @@ class Space:
         """(h, w, c) of an image; None without a decoder."""
         return None if self.decoder is None else self.decoder.shape
 
-    def law(self, name: str) -> _Law:
+    def view(self, name: str) -> SamplerView:
         """A sampler and what belongs to it; the first one where the name is empty.
 
         Raises:
             ValueError: if there is none of this name.
         """
-        name = name or next(iter(self.samplers))
-        if name not in self.samplers:
-            raise ValueError(
-                f"state: there is no sampler {name[:80]!r}; there are {', '.join(self.samplers)}"
-            )
-        with self._lock:
-            if name not in self._laws:
-                sampler = self.samplers[name]
-                density = sampler
-                if sampler._log_density is None:
-                    density = GaussianSampler(self.frame)
-                values = np.asarray(density.log_prob(self._some[:: -(-len(self._some) // _RANKED)]))
-                self._laws[name] = _Law(
-                    sampler,
-                    self.dials(sampler),
-                    Region.of(sampler, self.frame, self.some_components),
-                    density,
-                    np.sort(values.astype(np.float64)),
-                )
-            return self._laws[name]
-
-    def dials(self, sampler: Sampler) -> list[Dial]:
-        """What of a sampler can be turned."""
-        return dials(sampler, self._half_widths)
+        name = name or next(iter(self.views))
+        if name not in self.views:
+            raise ValueError(f"state: there is no sampler {name[:80]!r}; there are {', '.join(self.views)}")
+        return self.views[name]
 
     def vector(self, recipe: Recipe | str) -> Float[np.ndarray, " *latent"]:
         """The vector of a recipe, float32 in the shape of a latent vector.
@@ -229,12 +198,13 @@ class Space:
 
     def turned(self, recipe: Recipe) -> tuple[Sampler, Region]:
         """The recipe's sampler and region, with the dials where they are set."""
-        law = self.law(recipe.sampler)
+        view = self.view(recipe.sampler)
         asked = {name: getattr(recipe, name) for name in ("fact", "temperature", "edge")}
         given = {name: value for name, value in asked.items() if value is not None}
-        sampler = turned(law.sampler, law.dials, given)
-        region = Region(sampler, True) if law.region.is_own and sampler is not law.sampler else law.region
-        return sampler, region
+        if not given:
+            return view.sampler, view.region
+        sampler = turned(view.sampler, view.dials, given)
+        return sampler, Region(sampler) if view.has_region else view.region
 
     def _base(self, recipe: Recipe, sampler: Sampler) -> np.ndarray:
         size = math.prod(self.latent_shape)
@@ -267,12 +237,12 @@ class Space:
         """The vector of a recipe and its numbers; errors as for `vector`."""
         z = self._make(recipe)
         _, region = self.turned(recipe)
-        law, count = self.law(recipe.sampler), min(SLIDERS, len(self._rows))
+        view, count = self.view(recipe.sampler), min(SLIDERS, len(self._rows))
         rows, sigma = self._rows[:count], self.sigma[:count]
         y = rows @ (z - self.mean) / sigma
         vector = z.astype(np.float32)
         gauge = region.gauge(vector.astype(np.float64))
-        log_density = float(law.density.log_prob(vector[None])[0])
+        log_density = float(view.density.log_prob(vector[None])[0])
         return Look(
             vector,
             y,
@@ -280,7 +250,7 @@ class Space:
             gauge,
             gauge <= 1,
             log_density,
-            float(np.searchsorted(law.ranks, log_density) / len(law.ranks)),
+            float(np.searchsorted(view.ranks, log_density) / len(view.ranks)),
         )
 
     def images(self, z: Float[np.ndarray, " n *latent"]) -> UInt8[np.ndarray, "n h w c"]:

@@ -14,10 +14,11 @@ import numpy as np
 
 from jaxlatent._random import seed_key
 from jaxlatent.autoencoder import Autoencoder
-from jaxlatent.explorer.app import Requests, about
+from jaxlatent.explorer.about import about
+from jaxlatent.explorer.app import Requests
 from jaxlatent.explorer.network import describe_decoder
-from jaxlatent.explorer.region import Region
 from jaxlatent.explorer.space import Space
+from jaxlatent.explorer.view import SamplerView
 from jaxlatent.explorer.wire import pack
 from jaxlatent.sampling import BoxSampler, EllipseBody, GaussianSampler, PairwiseSampler, Sampler
 
@@ -102,7 +103,7 @@ def _hash(text: str) -> str:
 def _data(space: Space, model: Autoencoder, public: bool) -> bytes:
     space.loaded()
     description, weights = describe_decoder(model)
-    laws = {name: space.law(name).sampler for name in space.samplers}
+    laws = dict(space.samplers)
     if not any(isinstance(sampler, PairwiseSampler) for sampler in laws.values()):
         most = len(space.sigma)
         laws |= {"pairwise": PairwiseSampler.fit(space.z, n_components=min(_COMPONENTS, most), fact=_FACT)}
@@ -150,13 +151,13 @@ def _described(
 ) -> dict[str, Any]:
     """What the page knows of a sampler; its arrays are added to the others."""
     kind = _kind(sampler)
-    known = space.dials(sampler)
+    known = SamplerView(sampler, space.points).dials
     if kind == "box" and not known:
         kind = "bank"  # a box that is no cube
     body = getattr(sampler, "body", None)
     own = kind == "pairwise"
     if not own:
-        body = Region.stand_in(space.frame, space.some_components).body
+        body = space.points.region.body
         known = known if kind == "box" else []
         count = count if kind == "bank" else 2**32
     assert isinstance(body, EllipseBody)

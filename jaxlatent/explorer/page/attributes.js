@@ -28,7 +28,7 @@ export class AttributesPanel {
   lay(info) {
     this.note.textContent = info.attributes.length
       ? "From the labels of the training images. 1 is the distance between the mean vectors with and without the attribute; " +
-        "the share says how well its direction tells images apart that it was not found from. “Stay inside” keeps the face in the region."
+        "the share says how well its direction tells images apart that it was not found from. “Stay inside” keeps the " + info.thing + " in the region."
       : info.progress === "loading"
         ? "The labels are being read …"
         : "The data have no labels.";

@@ -13,7 +13,7 @@ export class FaceView {
   constructor(root, store, info) {
     this.store = store;
     this.info = info;
-    this.canvas = el("canvas", { id: "face-canvas", class: "large", role: "img", "aria-label": "The face" });
+    this.canvas = el("canvas", { id: "face-canvas", class: "large", role: "img", "aria-label": `The ${info.thing}` });
     this.canvas.width = this.canvas.height = 64;
     this.status = el("p", { id: "status", class: "status", "aria-live": "polite" });
     this.pull = el("button", { id: "pull", hidden: true, onclick: () => this.stay(true) }, "Pull back inside");
@@ -43,7 +43,7 @@ export class FaceView {
     });
     this.dials = el("div", { class: "dials" });
     this.keep = keepSection(store, this, info);
-    const fresh = el("button", { id: "new", class: "primary", onclick: () => this.fresh(), title: "New face (N)" }, info.image ? "New face" : "New vector");
+    const fresh = el("button", { id: "new", class: "primary", onclick: () => this.fresh(), title: `New ${info.thing} (N)` }, `New ${info.thing}`);
     root.append(
       el("figure", { class: "stage" }, info.image ? this.canvas : el("p", { class: "quiet" }, "No decoder here: map and numbers only.")),
       el("div", { class: "numbers" }, this.status, this.pull),
@@ -164,7 +164,7 @@ export class FaceView {
     this.status.dataset.gauge = String(look.gauge);
     this.status.dataset.logDensity = String(look.logDensity);
     this.pull.hidden = look.inside || this.store.recipe.inside;
-    this.canvas.setAttribute("aria-label", `Face of ${this.law.name}, ${look.inside ? "inside" : "outside"} its region`);
+    this.canvas.setAttribute("aria-label", `The ${this.info.thing} of ${this.law.name}, ${look.inside ? "inside" : "outside"} its region`);
     this.keep.show(look);
   }
 }

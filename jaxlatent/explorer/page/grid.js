@@ -12,14 +12,14 @@ export class GridPanel {
     this.count = el(
       "select",
       { id: "grid-count", "aria-label": "How many", onchange: () => this.draw() },
-      GRID_COUNTS.map((n) => el("option", { value: n }, `${n} faces`)),
+      GRID_COUNTS.map((n) => el("option", { value: n }, `${n} ${info.thing}s`)),
     );
     this.cells = el("div", { class: "grid", id: "grid" });
     this.said = el("p", { class: "quiet", "aria-live": "polite" });
     this.element = el(
       "div",
       {},
-      el("p", { class: "quiet" }, "New faces of the chosen sampler, with its dials. Click one to look at it; the star keeps it."),
+      el("p", { class: "quiet" }, `New ${info.thing}s of the chosen sampler, with its dials. Click one to look at it; the star keeps it.`),
       el(
         "div",
         { class: "row" },
@@ -61,7 +61,7 @@ export class GridPanel {
     if (!answer) return;
     this.said.textContent = `numbers ${shown(this.start)} to ${shown(this.start + count - 1)}, in ${shown((performance.now() - began) / 1000, 2)} s`;
     this.texts = recipes.map(String);
-    this.cells.replaceChildren(...this.texts.map((text, i) => faceCell(this.store, text, imageAt(answer.images, i), `Face ${this.start + i}`)));
+    this.cells.replaceChildren(...this.texts.map((text, i) => faceCell(this.store, text, imageAt(answer.images, i), `${this.info.thing} ${this.start + i}`)));
     this.mark();
   }
 

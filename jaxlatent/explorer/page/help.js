@@ -1,12 +1,12 @@
 import { el } from "./dom.js";
 
 const HELP_KEYS = [
-  ["N", "a new face of the chosen sampler"],
+  ["N", "a new draw of the chosen sampler"],
   ["U, R", "undo, redo (also Ctrl+Z, Ctrl+Shift+Z)"],
-  ["F", "keep the face as a favourite, or no longer"],
+  ["F", "a favourite, or no longer"],
   ["I", "stay inside the region, or no longer"],
   ["1 to 8", "the tabs"],
-  ["arrow keys", "move a slider, the tabs, or on the map the face"],
+  ["arrow keys", "move a slider, the tabs, or the mark on the map"],
   ["+ and −", "on the map: nearer, farther"],
 ];
 
@@ -20,7 +20,7 @@ export class HelpPanel {
       ["region", "where a sampler draws from: of the source’s method, the vectors of which every pair of components lies inside that pair’s ellipse."],
       ["gauge", "the factor by which the region has to be scaled for the vector to lie on its border: below 1 is inside."],
       ["log-density", "the natural logarithm of the density of the sampler’s law; where it has none, of one Gaussian fitted to all z-points."],
-      ["the address", "holds all that you see: whoever opens the link on the same run sees the same face."],
+      ["the address", "holds all that you see: whoever opens the link on the same run sees the same."],
     ];
     this.element = el(
       "div",

@@ -24,13 +24,13 @@ export function keepSection(store, view, info) {
     const context = large.getContext("2d");
     context.imageSmoothingQuality = "high";
     context.drawImage(view.canvas, 0, 0, large.width, large.height);
-    download("face.png", await new Promise((resolve) => large.toBlob(resolve, "image/png")));
+    download(`${info.thing}.png`, await new Promise((resolve) => large.toBlob(resolve, "image/png")));
   };
   const [height, width] = info.image ?? [0, 0];
   const element = el(
     "details",
     { class: "keep" },
-    el("summary", {}, "Keep this ", info.image ? "face" : "vector"),
+    el("summary", {}, `Keep this ${info.thing}`),
     el(
       "div",
       { class: "row" },

@@ -22,7 +22,7 @@ export class MapPanel {
     this.mode = el(
       "select",
       { id: "map-mode", "aria-label": "What dragging does" },
-      el("option", { value: "face" }, "move the face"),
+      el("option", { value: "face" }, `move the ${info.thing}`),
       el("option", { value: "path" }, "draw a path"),
       el("option", { value: "pan" }, "move the map"),
     );
@@ -68,7 +68,7 @@ export class MapPanel {
       el(
         "p",
         { id: "map-help", class: "quiet" },
-        "Click or drag: the face goes there, all else of it stays. Hover: the training image. Wheel or two fingers: nearer, farther. Arrow keys move the face. A drawn path becomes a film.",
+        `Click or drag: the ${info.thing} goes there, all else of it stays. Hover: the training image. Wheel or two fingers: nearer, farther. Arrow keys move the ${info.thing}. A drawn path becomes a film.`,
       ),
       this.strip.element,
     );
@@ -190,7 +190,7 @@ export class MapPanel {
     this.mark(colours);
     viewport.axes(plane.labels, colours);
     const [x, y] = this.place(this.look.vector.data);
-    this.canvas.setAttribute("aria-label", `Map of ${plane.labels.join(" and ")}; the face is at ${fixed(x)}, ${fixed(y)}`);
+    this.canvas.setAttribute("aria-label", `Map of ${plane.labels.join(" and ")}; the ${this.info.thing} is at ${fixed(x)}, ${fixed(y)}`);
     this.canvas.dataset.x = String(x);
     this.canvas.dataset.y = String(y);
   }

@@ -38,7 +38,7 @@ export class SlidersPanel {
         `The ${info.sliders} leading principal components, ${fixed(100 * total, 0)} % of the variance, in standard deviations. `,
         "The band is what the other components leave to each: move one far out, and the bands of all others shrink. ",
         "Red: the others are outside already. ",
-        info.image ? `The small pictures show the face at −${SLIDERS_END} and +${SLIDERS_END} σ.` : "",
+        info.image ? `The small pictures show the ${info.thing} at −${SLIDERS_END} and +${SLIDERS_END} σ.` : "",
       ),
       el("div", { class: "row" }, el("button", { onclick: () => store.change(store.recipe.withoutEdits()) }, "Reset all")),
       el("div", { class: "sliders" }, this.sliders.map((slider) => slider.element)),

@@ -25,7 +25,7 @@ export class UploadPanel {
       el(
         "p",
         { class: "quiet" },
-        "Its centred square is encoded; what the autoencoder makes of it becomes the face, which can be edited like all others. " +
+        "Its centred square is encoded; what the autoencoder makes of it is shown, and can be edited like all others. " +
           "The image goes to this machine’s own server, is not stored, and at most 20 MB large.",
       ),
       drop,
@@ -38,7 +38,7 @@ export class UploadPanel {
     try {
       const { vector, image } = await this.engine.encode(file);
       this.store.change(this.store.recipe.ofVector(vector.data));
-      this.shown.replaceChildren(el("figure", {}, picture(image, "Your image"), el("figcaption", {}, "your image; its reconstruction is the face")));
+      this.shown.replaceChildren(el("figure", {}, picture(image, "Your image"), el("figcaption", {}, "your image; beside it, large, its reconstruction")));
     } catch (error) {
       this.notice(error);
     }
