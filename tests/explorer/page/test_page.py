@@ -346,7 +346,7 @@ def test_what_is_no_image_is_one_clear_line(shown, tmp_path):
 
 
 def test_what_is_kept(shown, explorer):
-    shown.page.click("text=Keep this face")
+    shown.page.click("text=Keep this")
     with shown.page.expect_download() as saved:
         shown.page.click("#png")
     with Image.open(saved.value.path()) as image:
@@ -372,7 +372,7 @@ def test_the_address_restores_what_was_seen(shown, open_page, explorer):
     shown.page.click("#inside")
     shown.page.keyboard.press("f")
     shown.settled()
-    shown.page.click("text=Keep this face")
+    shown.page.click("text=Keep this")
     shown.page.click("#link")
     shown.wait("document.getElementById('link').textContent === 'Copied'")
     link = shown.page.evaluate("() => navigator.clipboard.readText()")
