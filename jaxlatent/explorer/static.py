@@ -17,6 +17,7 @@ from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.explorer.about import about
 from jaxlatent.explorer.app import Requests
 from jaxlatent.explorer.network import describe_decoder
+from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import Space
 from jaxlatent.explorer.view import SamplerView
 from jaxlatent.explorer.wire import pack
@@ -32,6 +33,7 @@ _WARNING = (
     "like them. Where these show real people, and you may not publish what was made of them, do not publish "
     "the file either."
 )
+_VECTOR = "VECTOR"  # what `page/offline.js` puts a vector in place of
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function |class |const )", re.MULTILINE)
 _POLICY = (
@@ -137,7 +139,10 @@ def _data(space: Space, model: Autoencoder, public: bool) -> bytes:
         "attributes": space.attributes.vectors.astype(np.float32),
         "ranks": _gaussian_densities(space, points),
     }
-    return pack({"decoder": description, "info": info, "run": space.title}, arrays)
+    # Of any vector, as the page's own draws are not those of Python.
+    some = Recipe.of_vector(np.zeros(space.latent_shape))
+    line = space.again(some).get("python", "").replace(str(some).partition("=")[2], _VECTOR)
+    return pack({"decoder": description, "info": info, "again": line}, arrays)
 
 
 def _kind(sampler: Sampler) -> str:

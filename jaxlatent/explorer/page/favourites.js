@@ -15,7 +15,7 @@ export class FavouritesPanel {
     const change = () => this.travel();
     this.from = el("select", { id: "from", onchange: change });
     this.to = el("select", { id: "to", onchange: change });
-    this.kind = el("select", { id: "kind", onchange: change }, el("option", { value: "linear" }, "straight line"), el("option", { value: "spherical" }, "turning about the mean"));
+    this.kind = el("select", { id: "kind", onchange: change }, el("option", { value: "linear" }, "straight line"), el("option", { value: "spherical" }, "turn about the mean"));
     this.inside = el("input", { id: "way-inside", type: "checkbox", onchange: change });
     this.strip = new Strip(store, engine, info, notice);
     this.way = el(
@@ -24,13 +24,10 @@ export class FavouritesPanel {
       el("h3", {}, "The way between two"),
       el(
         "div",
-        { class: "fields" },
-        el("label", { for: "from" }, "From"),
-        this.from,
-        el("label", { for: "to" }, "to"),
-        this.to,
-        el("label", { for: "kind" }, "by a"),
-        this.kind,
+        { class: "row" },
+        el("label", {}, "From ", this.from),
+        el("label", {}, "to ", this.to),
+        el("label", {}, "by a ", this.kind),
       ),
       el("label", { class: "check" }, this.inside, " Pull every frame inside the region of the first one’s sampler"),
       this.strip.element,

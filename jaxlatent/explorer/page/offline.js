@@ -197,7 +197,7 @@ export class OfflineSpace {
       inside: gauge <= 1,
       logDensity,
       rank: ranks.filter((each) => each < logDensity).length / ranks.length,
-      again: { python: `jl.explorer.open_run("${this.header.run}").vector("vector=${encodeVector(vector)}")` },
+      again: { python: this.header.again.replace("VECTOR", encodeVector(vector)) },
     };
   }
 

@@ -41,10 +41,11 @@ def chromium():
 class Watched:
     """A page of a browser, and what went wrong in it."""
 
-    def __init__(self, browser, url, width=1360, height=900, scheme="light"):
+    def __init__(self, browser, url, width=1360, height=900, scheme="light", touch=False):
         self.context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme=scheme,
+            has_touch=touch,
             reduced_motion="reduce",
             permissions=["clipboard-read", "clipboard-write"] if url.startswith("http") else [],
         )

@@ -398,6 +398,20 @@ def test_nothing_is_wider_than_the_screen(open_page, explorer, width, scheme):
     assert (light[0] > light[1]) == (scheme == "light")
 
 
+def test_by_touch(open_page, explorer):
+    watched = open_page(explorer.url, width=390, height=844, touch=True)
+    watched.page.locator("#tab-map").tap()
+    watched.wait("document.getElementById('map').dataset.x !== undefined")
+    watched.page.locator("#map").scroll_into_view_if_needed()
+    watched.page.touchscreen.tap(*at(watched, 0.5, -0.3))
+    watched.settled()
+    assert place(watched) == pytest.approx((0.5, -0.3), abs=0.03)
+    before = watched.pixels()
+    watched.page.locator("#new").tap()
+    watched.settled()
+    assert (watched.pixels() != before).any()
+
+
 def test_by_the_keyboard_alone(shown):
     keyboard = shown.page.keyboard
     first = shown.state()

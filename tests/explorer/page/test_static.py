@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -29,6 +30,7 @@ def model():
 def space(samplers, z, model):
     labels = {"smile": z[:, 0] > 0.3, "glasses": z[:, 1] > 0.3}
     space = Space(samplers, z, model, title="a small run")
+    space.again = lambda recipe: {"python": f'explorer.space.vector("{recipe}")'}
     space.label(jl.Labels(tuple(labels), np.stack(list(labels.values()), axis=1)))
     return space
 
@@ -185,6 +187,12 @@ def test_the_address_restores_what_was_seen(offline, open_page):
     offline.page.wait_for_timeout(400)
     other = open_page(offline.page.url)
     np.testing.assert_array_equal(other.pixels(), offline.pixels())
+
+
+def test_the_same_again_in_python(offline, space):
+    line = offline.page.evaluate("globalThis.explorerLook().again.python")
+    again = eval(line, {"explorer": SimpleNamespace(space=space)})
+    np.testing.assert_array_equal(again, vector(offline))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
