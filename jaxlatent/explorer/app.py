@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -17,7 +19,7 @@ from jaxlatent._boundary import as_count
 from jaxlatent._random import seed_key
 from jaxlatent.explorer.animation import animate
 from jaxlatent.explorer.guard import TooLargeError, read_body
-from jaxlatent.explorer.recipe import LONGEST, Recipe
+from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import SLIDERS, Space
 from jaxlatent.explorer.turns import StaleRequestError, Turns
 from jaxlatent.explorer.upload import LARGEST, read_image
@@ -28,9 +30,9 @@ log = logging.getLogger(__name__)
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MOST_FACES = 100
-_MOST_BODY = _MOST_FACES * 4000 + LONGEST
 _MOST_POINTS = 200_000
 _MOST_NEIGHBOURS = 24
+_LONGEST_LINE = 500
 
 
 class Requests:
@@ -38,6 +40,8 @@ class Requests:
 
     def __init__(self, space: Space):
         self.space, self.turns = space, Turns()
+        # A vector as text takes 5.4 bytes a number.
+        self.most_body = _MOST_FACES * (4000 + 6 * math.prod(space.latent_shape))
 
     def routes(self) -> list[Route]:
         """All of them; the page's files are known beforehand, so no path is taken from a request."""
@@ -66,7 +70,7 @@ class Requests:
 
     def _answering(self, name: str, answer: Callable[[dict[str, Any]], bytes]) -> Callable:
         async def endpoint(request: Request) -> Response:
-            body = await read_body(request.scope, request.receive, _MOST_BODY)
+            body = await read_body(request.scope, request.receive, self.most_body)
             asked = _object(body)
             work = lambda: answer(asked)  # noqa: E731
             content = await self.turns.take(request.headers.get("x-tab", "")[:64], name, work)
@@ -83,11 +87,8 @@ class Requests:
         if self.space.encode is None or shape is None:
             raise ValueError("image: there is no encoder here, so no image can be brought")
         pixels = await to_thread.run_sync(read_image, content, shape[0])
-        encoder = self.space.encode
-        z = await self.turns.take("", "encode", lambda: np.asarray(encoder(pixels[None]), np.float32)[0])
-        return Response(
-            pack({}, {"vector": z.reshape(-1), "image": pixels}), media_type="application/octet-stream"
-        )
+        vector = await self.turns.take("", "encode", partial(self.space.encoded, pixels))
+        return Response(pack({}, {"vector": vector, "image": pixels}), media_type="application/octet-stream")
 
     def info(self) -> dict[str, Any]:
         """What the page has to know of the space before it asks for anything else."""
@@ -98,8 +99,8 @@ class Requests:
                 "name": name,
                 "dials": [vars(dial) for dial in law.dials],
                 "count": 2**32,
-                "ownRegion": law.region.is_own,
-                "ownDensity": law.density is law.sampler,
+                "ownRegion": law.has_region,
+                "ownDensity": law.has_density,
             }
             for name, law in laws.items()
         ]
@@ -113,8 +114,8 @@ class Requests:
             "sigma": [float(sigma) for sigma in space.sigma[:SLIDERS]],
             "ratio": [float(ratio) for ratio in np.asarray(space.frame.explained_variance_ratio)[:SLIDERS]],
             "planes": len(space.sigma),
-            "coordinates": int(np.prod(space.latent_shape)),
-            "latent": int(np.prod(space.latent_shape)),
+            "coordinates": math.prod(space.latent_shape),
+            "latent": math.prod(space.latent_shape),
             "points": len(space.z),
             "image": space.image_shape,
             "neighbours": True,
@@ -228,8 +229,7 @@ def explorer_app(space: Space) -> Starlette:
         exception_handlers={
             StaleRequestError: _stale,
             TooLargeError: _too_large,
-            ValueError: _mistake,
-            TypeError: _mistake,
+            **dict.fromkeys((ValueError, TypeError, OSError, RecursionError), _mistake),
             Exception: _fault,
         },
     )
@@ -255,9 +255,7 @@ def _static(name: str, content: bytes) -> Callable:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         asked = json.loads(body)
-    except ValueError:
-        asked = None
-    except RecursionError:
+    except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict):
         raise ValueError("request: expected a JSON object")
@@ -279,13 +277,17 @@ async def _stale(request: Request, error: Exception) -> Response:
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 413)
+    return JSONResponse({"error": str(error)}, 413, {"connection": "close"})
 
 
 async def _mistake(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": " ".join(str(error).split())}, 400)
+    return JSONResponse({"error": _line(error)}, 400)
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     log.error("explorer: %s: %s", request.url.path, error, exc_info=error)
-    return JSONResponse({"error": f"the explorer failed: {' '.join(str(error).split())[:300]}"}, 500)
+    return JSONResponse({"error": f"the explorer failed: {_line(error)}"}, 500)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST_LINE]

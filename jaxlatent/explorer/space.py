@@ -16,20 +16,17 @@ from jaxlatent.data.source import Labels
 from jaxlatent.explorer.decoding import BlockDecoder
 from jaxlatent.explorer.dials import Dial, dials, turned
 from jaxlatent.explorer.gallery import Attributes, Gallery
+from jaxlatent.explorer.law import Law, Points
 from jaxlatent.explorer.planes import Plane, PlaneKind
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.region import Region
-from jaxlatent.latent.half_width import half_width
 from jaxlatent.latent.pca import PCA
-from jaxlatent.sampling import GaussianSampler, Sampler
+from jaxlatent.sampling import Sampler
 from jaxlatent.sampling.fitting.region import fit_frame
 
 #: Sliders of the leading components.
 SLIDERS = 16
 
-# z-points that half-widths, regions and ranks of densities are measured on.
-_SOME = 10_000
-_RANKED = 2000
 # Draws that are kept: a dial is turned back and forth.
 _KEPT = 512
 
@@ -55,17 +52,6 @@ class Look:
     inside: bool
     log_density: float
     rank: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Law:
-    """A sampler and what is measured of it once."""
-
-    sampler: Sampler
-    dials: list[Dial]
-    region: Region
-    density: Sampler
-    ranks: Float[np.ndarray, " r"]
 
 
 class Space:
@@ -96,11 +82,13 @@ class Space:
         title: str = "A latent space",
         load: Callable[[], tuple[Gallery, Labels | None]] | None = None,
     ):
-        if not samplers:
-            raise ValueError("sampler: expected at least one")
         for name, sampler in samplers.items():
             if not isinstance(sampler, Sampler):
                 raise TypeError(f"sampler: expected a sampler, got {type(sampler).__name__} for {name!r}")
+            if not isinstance(name, str) or not name:
+                raise TypeError(f"sampler: expected a text as the name of each, got {name!r}")
+        if not samplers:
+            raise ValueError("sampler: expected at least one")
         self.samplers, self.title, self.encode = dict(samplers), title, encode
         self.latent_shape = next(iter(self.samplers.values())).latent_shape
         size = math.prod(self.latent_shape)
@@ -119,16 +107,15 @@ class Space:
         self.again = lambda recipe: {}
         self.decoder = None if decode is None else BlockDecoder(decode, self.latent_shape)
         self.frame: PCA = fit_frame(self.z)
+        if self.frame.n_components < 2:
+            raise ValueError("z: expected vectors that vary in at least 2 directions, got 1")
         self.mean = np.asarray(self.frame.mean, np.float64).reshape(-1)
         self._rows = np.asarray(self.frame.components, np.float64)
         self.sigma = np.sqrt(np.asarray(self.frame.explained_variance, np.float64))
-        some = np.asarray(self.z[:: -(-len(self.z) // _SOME)], np.float32)
-        self.some_components = np.asarray(self.frame.transform(some))
-        self._some = some
-        self._half_widths = np.asarray(half_width(self.some_components))
-        self._laws: dict[str, _Law] = {}
+        self._points = Points(self.z, self.frame)
+        self._laws = {name: Law(sampler, self._points) for name, sampler in self.samplers.items()}
         self._drawn: OrderedDict[tuple, np.ndarray] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def loaded(self) -> "Space":
         """Loads images and labels, once; until then there are neither attributes nor neighbours' pictures.
@@ -159,36 +146,27 @@ class Space:
         """(h, w, c) of an image; None without a decoder."""
         return None if self.decoder is None else self.decoder.shape
 
-    def law(self, name: str) -> _Law:
+    @property
+    def some_components(self) -> Float[np.ndarray, "m k"]:
+        """Principal components of at most 10,000 z-points."""
+        return self._points.components
+
+    def law(self, name: str) -> Law:
         """A sampler and what belongs to it; the first one where the name is empty.
 
         Raises:
             ValueError: if there is none of this name.
         """
         name = name or next(iter(self.samplers))
-        if name not in self.samplers:
+        if name not in self._laws:
             raise ValueError(
                 f"state: there is no sampler {name[:80]!r}; there are {', '.join(self.samplers)}"
             )
-        with self._lock:
-            if name not in self._laws:
-                sampler = self.samplers[name]
-                density = sampler
-                if sampler._log_density is None:
-                    density = GaussianSampler(self.frame)
-                values = np.asarray(density.log_prob(self._some[:: -(-len(self._some) // _RANKED)]))
-                self._laws[name] = _Law(
-                    sampler,
-                    self.dials(sampler),
-                    Region.of(sampler, self.frame, self.some_components),
-                    density,
-                    np.sort(values.astype(np.float64)),
-                )
-            return self._laws[name]
+        return self._laws[name]
 
     def dials(self, sampler: Sampler) -> list[Dial]:
         """What of a sampler can be turned."""
-        return dials(sampler, self._half_widths)
+        return dials(sampler, self._points.half_widths)
 
     def vector(self, recipe: Recipe | str) -> Float[np.ndarray, " *latent"]:
         """The vector of a recipe, float32 in the shape of a latent vector.
@@ -207,12 +185,11 @@ class Space:
         if recipe.components is not None and recipe.components < len(self._rows):
             rows = self._rows[: recipe.components]
             z = self.mean + (rows @ (z - self.mean)) @ rows
-        move = region.move if recipe.inside else lambda z, step, strength: z + strength * step
-        if recipe.inside and not recipe.edits:
+        if recipe.inside:
             z = region.pull(z)
         for name, value in recipe.edits:
             step, strength = self._edit(z, name, value)
-            z = move(z, step, strength)
+            z = region.move(z, step, strength) if recipe.inside else z + strength * step
         return z
 
     def turned(self, recipe: Recipe) -> tuple[Sampler, Region]:
@@ -221,8 +198,7 @@ class Space:
         asked = {name: getattr(recipe, name) for name in ("fact", "temperature", "edge")}
         given = {name: value for name, value in asked.items() if value is not None}
         sampler = turned(law.sampler, law.dials, given)
-        region = Region(sampler, True) if law.region.is_own and sampler is not law.sampler else law.region
-        return sampler, region
+        return sampler, Region(sampler) if given and law.has_region else law.region
 
     def _base(self, recipe: Recipe, sampler: Sampler) -> np.ndarray:
         size = math.prod(self.latent_shape)
@@ -248,7 +224,8 @@ class Space:
         if name.startswith("a."):
             self.loaded()
             if name[2:] not in self.attributes.names:
-                raise ValueError(f"state: there is no attribute {name[2:][:80]!r} here")
+                why = "" if self.progress == "ready" else f"; {self.progress}"
+                raise ValueError(f"state: there is no attribute {name[2:][:80]!r} here{why}")
             return self.attributes.vectors[self.attributes.names.index(name[2:])], value
         row, rows = int(name[1:]) - 1, self._rows if name[0] == "c" else None
         most = len(self._rows) if rows is not None else z.size
@@ -278,8 +255,8 @@ class Space:
             float(np.searchsorted(law.ranks, log_density) / len(law.ranks)),
         )
 
-    def images(self, z: Float[np.ndarray, " n *latent"]) -> UInt8[np.ndarray, "n h w c"]:
-        """Decodes vectors.
+    def images(self, z: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "n h w c"]:
+        """Decodes vectors, or one vector.
 
         Raises:
             ValueError: if there is no decoder.
@@ -287,6 +264,19 @@ class Space:
         if self.decoder is None:
             raise ValueError("decode: there is no decoder here, so there are no images")
         return self.decoder(z)
+
+    def encoded(self, image: UInt8[np.ndarray, "h w c"]) -> Float[np.ndarray, " d"]:
+        """The vector of an image.
+
+        Raises:
+            ValueError: if there is no encoder, or what it gives is no vector of this space.
+        """
+        if self.encode is None:
+            raise ValueError("encode: there is no encoder here, so no image can be brought")
+        z = np.asarray(as_vectors("encode", self.encode(image[None]), self.mean.size, least=1), np.float32)[0]
+        if not np.isfinite(z).all():
+            raise ValueError("encode: gives NaN or infinite numbers")
+        return z
 
     def plane(self, kind: PlaneKind, i: int, j: int) -> Plane:
         """The plane of two components, latent coordinates or attributes, counted from 1.
