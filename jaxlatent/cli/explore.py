@@ -104,6 +104,7 @@ def explore(
         image, vector = write_face(out, space, recipe)
         click.echo(f"Wrote {image} and {vector}.")
         return
+    space.turned(recipe)  # or what is wrong with the state would only be seen in the browser
     explorer = Explorer(space, host=host, port=port)
     url = f"{explorer.url}#{state.lstrip('#')}" if state else explorer.url
     click.echo(f"Exploring {run or latents} at {url} (Ctrl-C ends it).")

@@ -2,7 +2,9 @@
 
 import json
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +20,7 @@ from jaxlatent._random import seed_key
 from jaxlatent.explorer.about import about
 from jaxlatent.explorer.animation import animate
 from jaxlatent.explorer.guard import TooLargeError, read_body
-from jaxlatent.explorer.recipe import LONGEST, Recipe
+from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import SLIDERS, Space
 from jaxlatent.explorer.turns import StaleRequestError, Turns
 from jaxlatent.explorer.upload import LARGEST, read_image
@@ -29,16 +31,23 @@ log = logging.getLogger(__name__)
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MOST_FACES = 100
-_MOST_BODY = _MOST_FACES * 4000 + LONGEST
+# After so many a face that is dragged has its turn.
+_BLOCK = 16
 _MOST_POINTS = 200_000
 _MOST_NEIGHBOURS = 24
+_LONGEST_LINE = 500
 
 
 class Requests:
-    """Answers what a page asks; one question at a time reaches the model."""
+    """Answers what a page asks; one question at a time reaches the model, long ones in parts.
+
+    Each answer is an iterator, whose last item is the message.
+    """
 
     def __init__(self, space: Space):
         self.space, self.turns = space, Turns()
+        # A vector as text takes 5.4 bytes a number.
+        self.most_body = _MOST_FACES * (4000 + 6 * math.prod(space.latent_shape))
 
     def routes(self) -> list[Route]:
         """All of them; the page's files are known beforehand, so no path is taken from a request."""
@@ -65,12 +74,11 @@ class Requests:
             Route("/api/encode", self._encode, methods=["POST"]),
         ]
 
-    def _answering(self, name: str, answer: Callable[[dict[str, Any]], bytes]) -> Callable:
+    def _answering(self, name: str, answer: Callable[[dict[str, Any]], Iterator[bytes]]) -> Callable:
         async def endpoint(request: Request) -> Response:
-            body = await read_body(request.scope, request.receive, _MOST_BODY)
-            asked = _object(body)
-            work = lambda: answer(asked)  # noqa: E731
-            content = await self.turns.take(request.headers.get("x-tab", "")[:64], name, work)
+            body = await read_body(request.scope, request.receive, self.most_body)
+            tab = request.headers.get("x-tab", "")[:64]
+            content = await self.turns.take_in_parts(tab, name, answer(_object(body)))
             return Response(content, media_type="application/octet-stream")
 
         return endpoint
@@ -84,11 +92,8 @@ class Requests:
         if self.space.encode is None or shape is None:
             raise ValueError("image: there is no encoder here, so no image can be brought")
         pixels = await to_thread.run_sync(read_image, content, shape[0])
-        encoder = self.space.encode
-        z = await self.turns.take("", "encode", lambda: np.asarray(encoder(pixels[None]), np.float32)[0])
-        return Response(
-            pack({}, {"vector": z.reshape(-1), "image": pixels}), media_type="application/octet-stream"
-        )
+        vector = await self.turns.take("", "encode", partial(self.space.encoded, pixels))
+        return Response(pack({}, {"vector": vector, "image": pixels}), media_type="application/octet-stream")
 
     def info(self) -> dict[str, Any]:
         """What the page has to know of the space before it asks for anything else."""
@@ -96,13 +101,13 @@ class Requests:
         samplers = [
             {
                 "name": name,
-                "about": about(view.sampler),
-                "dials": [vars(dial) for dial in view.dials],
+                "about": about(law.sampler),
+                "dials": [vars(dial) for dial in law.dials],
                 "count": 2**32,
-                "ownRegion": view.has_region,
-                "ownDensity": view.has_density,
+                "ownRegion": law.has_region,
+                "ownDensity": law.has_density,
             }
-            for name, view in space.views.items()
+            for name, law in ((name, space.law(name)) for name in space.samplers)
         ]
         attributes = space.attributes
         return {
@@ -115,8 +120,8 @@ class Requests:
             "sigma": [float(sigma) for sigma in space.sigma[:SLIDERS]],
             "ratio": [float(ratio) for ratio in np.asarray(space.frame.explained_variance_ratio)[:SLIDERS]],
             "planes": len(space.sigma),
-            "coordinates": int(np.prod(space.latent_shape)),
-            "latent": int(np.prod(space.latent_shape)),
+            "coordinates": math.prod(space.latent_shape),
+            "latent": math.prod(space.latent_shape),
             "points": len(space.z),
             "image": space.image_shape,
             "neighbours": True,
@@ -130,7 +135,7 @@ class Requests:
             ],
         }
 
-    def face(self, asked: dict[str, Any]) -> bytes:
+    def face(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """A vector, its numbers and its image."""
         recipe = _recipe(asked.get("state"))
         look = self.space.look(recipe)
@@ -149,39 +154,50 @@ class Requests:
             "rank": look.rank,
             "again": self.space.again(recipe),
         }
-        return pack(header, arrays)
+        yield pack(header, arrays)
 
-    def faces(self, asked: dict[str, Any]) -> bytes:
+    def faces(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """Many images, and their vectors."""
-        z = self._vectors(asked)
-        arrays = {"vectors": z.reshape(len(z), -1)}
-        if self.space.decoder is not None:
-            arrays["images"] = self.space.images(z)
-        return pack({}, arrays)
+        vectors, images = [], []
+        for z in self._vectors(asked):
+            vectors.append(z.reshape(len(z), -1))
+            if self.space.decoder is not None:
+                images.append(self.space.images(z))
+            yield b""
+        arrays = {"vectors": np.concatenate(vectors)}
+        if images:
+            arrays["images"] = np.concatenate(images)
+        yield pack({}, arrays)
 
-    def animation(self, asked: dict[str, Any]) -> bytes:
+    def animation(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """The same as one animated file."""
-        return animate(self.space.images(self._vectors(asked)), asked.get("format", "gif"))
+        images = []
+        for z in self._vectors(asked):
+            images.append(self.space.images(z))
+            yield b""
+        yield animate(np.concatenate(images), asked.get("format", "gif"))
 
-    def _vectors(self, asked: dict[str, Any]) -> np.ndarray:
-        """Of the recipes `states`; or of `count` steps on the way between two of them, of a `kind`."""
+    def _vectors(self, asked: dict[str, Any]) -> Iterator[np.ndarray]:
+        """Of the recipes `states`, or of `count` steps on the `way` between two of them; in blocks."""
         states = asked.get("states")
         if not isinstance(states, list) or not 1 <= len(states) <= _MOST_FACES:
             raise ValueError(f"states: expected a list of 1 to {_MOST_FACES}")
         recipes = [_recipe(state) for state in states]
-        z = np.stack([self.space.vector(recipe) for recipe in recipes])
         kind = asked.get("way")
         if kind is None:
-            return z
-        if kind not in ("linear", "spherical") or len(z) != 2:
+            for begin in range(0, len(recipes), _BLOCK):
+                yield np.stack([self.space.vector(recipe) for recipe in recipes[begin : begin + _BLOCK]])
+            return
+        if kind not in ("linear", "spherical") or len(recipes) != 2:
             raise ValueError("way: expected linear or spherical, between two states")
         count = as_count("count", asked.get("count"), 2, _MOST_FACES)
         region = self.space.turned(recipes[0])[1] if asked.get("inside") else None
-        first, second = z.reshape(2, -1).astype(np.float64)
+        first, second = (self.space.vector(recipe).reshape(-1).astype(np.float64) for recipe in recipes)
         between = way(first, second, count, kind=kind, mean=self.space.mean, region=region)
-        return between.reshape(-1, *self.space.latent_shape)
+        for begin in range(0, count, _BLOCK):
+            yield between[begin : begin + _BLOCK].reshape(-1, *self.space.latent_shape)
 
-    def plane(self, asked: dict[str, Any]) -> bytes:
+    def plane(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """A plane, where the z-points lie in it, and where new vectors do."""
         kind, i, j = (
             str(asked.get("kind")),
@@ -201,9 +217,9 @@ class Requests:
         if asked.get("points", True):
             arrays["points"] = plane.coordinates(self.space.z[::stride])
         header = {"labels": plane.labels, "edits": plane.edits, "relative": plane.relative, "stride": stride}
-        return pack(header, arrays)
+        yield pack(header, arrays)
 
-    def neighbours(self, asked: dict[str, Any]) -> bytes:
+    def neighbours(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """The training images nearest to a vector, with the distances that unseen images have."""
         gallery, count = self.space.gallery, as_count("count", asked.get("count", 6), 1, _MOST_NEIGHBOURS)
         z = np.asarray(self.space.vector(_recipe(asked.get("state"))), np.float64).reshape(-1)
@@ -212,16 +228,16 @@ class Requests:
         if gallery.images is not None:
             arrays["images"] = gallery.images[rows]
         arrays["usual"] = gallery.usual.astype(np.float32)
-        return pack({"comparedWith": gallery.compared_with}, arrays)
+        yield pack({"comparedWith": gallery.compared_with}, arrays)
 
-    def pictures(self, asked: dict[str, Any]) -> bytes:
+    def pictures(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """Training images by their rows."""
         images, rows = self.space.gallery.images, asked.get("rows")
         if images is None:
             raise ValueError("pictures: the training images are not at hand")
         if not isinstance(rows, list) or not 1 <= len(rows) <= _MOST_FACES:
             raise ValueError(f"rows: expected a list of 1 to {_MOST_FACES}")
-        return pack({}, {"images": images[[as_count("rows", row, 0, len(images) - 1) for row in rows]]})
+        yield pack({}, {"images": images[[as_count("rows", row, 0, len(images) - 1) for row in rows]]})
 
 
 def explorer_app(space: Space) -> Starlette:
@@ -231,8 +247,7 @@ def explorer_app(space: Space) -> Starlette:
         exception_handlers={
             StaleRequestError: _stale,
             TooLargeError: _too_large,
-            ValueError: _mistake,
-            TypeError: _mistake,
+            **dict.fromkeys((ValueError, TypeError, OSError, RecursionError), _mistake),
             Exception: _fault,
         },
     )
@@ -258,9 +273,7 @@ def _static(name: str, content: bytes) -> Callable:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         asked = json.loads(body)
-    except ValueError:
-        asked = None
-    except RecursionError:
+    except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict):
         raise ValueError("request: expected a JSON object")
@@ -282,13 +295,17 @@ async def _stale(request: Request, error: Exception) -> Response:
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 413)
+    return JSONResponse({"error": str(error)}, 413, {"connection": "close"})
 
 
 async def _mistake(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": " ".join(str(error).split())}, 400)
+    return JSONResponse({"error": _line(error)}, 400)
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     log.error("explorer: %s: %s", request.url.path, error, exc_info=error)
-    return JSONResponse({"error": f"the explorer failed: {' '.join(str(error).split())[:300]}"}, 500)
+    return JSONResponse({"error": f"the explorer failed: {_line(error)}"}, 500)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST_LINE]

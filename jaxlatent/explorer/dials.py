@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlatent._boundary import on_device
 from jaxlatent.sampling import BoxSampler, EllipseBody, Sampler
 
 S = TypeVar("S", bound=Sampler)
@@ -40,15 +41,20 @@ def dials(sampler: Sampler, half_widths: Callable[[], np.ndarray]) -> list[Dial]
         half_widths: gives full widths at half maximum of the leading principal components.
     """
     found = []
-    body = getattr(sampler, "body", None)
-    if isinstance(body, EllipseBody):
-        axes, widths = np.asarray(body.semi_axes), half_widths()
+    fields = {field.name: getattr(sampler, field.name) for field in dataclasses.fields(sampler)}  # type: ignore[arg-type]
+    # A density that was measured inside a body of this size and at this temperature stays as it is; a
+    # uniform one has no scale.
+    density = fields.get("density", "normal")
+    if isinstance(fields.get("body"), EllipseBody) and density != "empirical":
+        axes, widths = np.asarray(fields["body"].semi_axes), half_widths()
         fact = float(np.median(axes / widths[: axes.size])) if axes.size <= widths.size else 1.0
         found.append(Dial("fact", fact, 0.1, 2.0, 0.01))
-    if hasattr(sampler, "temperature"):
-        found.append(Dial("temperature", float(sampler.temperature), 0.05, 2.0, 0.01))
-    if isinstance(sampler, BoxSampler) and np.ptp(np.asarray(sampler.high)) == 0:
-        found.append(Dial("edge", float(np.asarray(sampler.high).flat[0]), 0.05, 4.0, 0.05))
+    if "temperature" in fields and density == "normal":
+        found.append(Dial("temperature", float(fields["temperature"]), 0.05, 2.0, 0.01))
+    if isinstance(sampler, BoxSampler):
+        edge = float(np.asarray(sampler.high).flat[0])
+        if edge > 0 and (np.asarray(sampler.high) == edge).all() and (np.asarray(sampler.low) == -edge).all():
+            found.append(Dial("edge", edge, 0.05, 4.0, 0.05))
     return found
 
 
@@ -64,11 +70,12 @@ def turned(sampler: S, known: list[Dial], values: Mapping[str, float]) -> S:
         if name not in fitted:
             has = ", ".join(fitted) or "none"
             raise ValueError(f"state: {name}: this sampler has no such dial; it has {has}")
-        ratio = np.float32(value / fitted[name])
         if name == "fact":
+            ratio = np.float32(value / fitted[name])
             fields["body"] = EllipseBody(sampler.body.semi_axes * ratio)  # type: ignore[attr-defined]
         elif name == "temperature":
             fields["temperature"] = jnp.float32(value)
         else:
-            fields |= {bound: getattr(sampler, bound) * ratio for bound in ("low", "high")}
+            high = on_device(np.full(sampler.latent_shape, value))
+            fields |= {"low": -high, "high": high}
     return dataclasses.replace(sampler, **fields) if fields else sampler  # type: ignore[type-var]

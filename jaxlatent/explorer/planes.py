@@ -57,7 +57,7 @@ class Plane:
         square = np.einsum("md,md->m", steps, steps)[:, None]
         return cls(labels, steps / square, mean, tuple(f"a.{name}" for name in labels), steps, True)
 
-    def coordinates(self, z: Float[Array | np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
+    def coordinates(self, z: Float[Array | np.ndarray, "n ..."]) -> Float[np.ndarray, "n 2"]:
         """Where vectors lie in it, float32; a memory map is read block by block."""
         found = np.empty((len(z), 2), np.float32)
         for begin in range(0, len(z), _ROWS):

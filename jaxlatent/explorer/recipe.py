@@ -7,7 +7,6 @@ command line: the same text, the same face.
 """
 
 import base64
-import binascii
 import math
 import re
 from collections.abc import Callable
@@ -23,6 +22,8 @@ from jaxlatent._random import MAX_SEED
 LONGEST = 100_000
 _MOST_EDITS = 1000
 _MOST_INDEX = 2**32 - 1
+# Sums and products of such numbers still fit float32.
+_LARGEST = 1e30
 _EDIT = re.compile(r"c[1-9]\d{0,6}|z[1-9]\d{0,6}|a\..+", re.DOTALL)
 _SAFE = ":.,-_~"
 
@@ -76,10 +77,11 @@ class Recipe:
                 continue
             if _EDIT.fullmatch(name):
                 edits.pop(name, None)  # the last one counts, in its place
-                edits[name] = _number(name, value)
+                edits[name] = _number(repr(name[:40]), value)
             elif name not in _FIELDS:
+                known = ", ".join(_FIELDS)
                 raise ValueError(
-                    f"state: {name!r} is not known; expected one of {', '.join(_FIELDS)}, c1, z1 or a.NAME"
+                    f"state: {name[:40]!r} is not known; expected one of {known}, c1, z1 or a.NAME"
                 )
             elif name in fields:
                 raise ValueError(f"state: {name} is given twice; leave one out")
@@ -93,13 +95,23 @@ class Recipe:
 
     @classmethod
     def of_vector(cls, z: np.ndarray, sampler: str = "") -> "Recipe":
-        """The recipe of a vector that comes from elsewhere, (d,)."""
-        return cls(sampler=sampler, vector=np.asarray(z, "<f4").tobytes())
+        """The recipe of a vector that comes from elsewhere, (d,).
+
+        Raises:
+            ValueError: if a number is not finite, or above 1e30.
+        """
+        z = np.asarray(z, "<f4")
+        if not _are_numbers(z):
+            raise ValueError("vector: expected finite numbers, up to 1e30")
+        return cls(sampler=sampler, vector=z.tobytes())
 
     @property
     def is_draw(self) -> bool:
-        """Whether it is what a sampler draws, as fitted, and nothing else."""
-        return self == Recipe(self.sampler, self.seed, self.index)
+        """Whether it is `sampler.sample(jax.random.key(seed), 1, start=index)` of a sampler as fitted.
+
+        JAX drops what a seed has beyond 32 bits.
+        """
+        return self == Recipe(self.sampler, self.seed, self.index) and self.seed < 2**32
 
     def at(self, index: int) -> "Recipe":
         """The same with another vector of the seed."""
@@ -122,7 +134,8 @@ class Recipe:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    """Of a float the shortest text that gives the same one again."""
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _number(name: str, value: str) -> float:
@@ -130,15 +143,15 @@ def _number(name: str, value: str) -> float:
         number = float(value)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number) or abs(number) > 1e30:
+    if not abs(number) <= _LARGEST:
         raise ValueError(f"state: {name}: expected a number, got {value[:40]!r}")
     return number
 
 
 def _positive(name: str, value: str) -> float:
     number = _number(name, value)
-    if not 0 < number <= 1000:
-        raise ValueError(f"state: {name}: expected a number above 0, up to 1000, got {value[:40]!r}")
+    if not 0.001 <= number <= 1000:
+        raise ValueError(f"state: {name}: expected a number from 0.001 to 1000, got {value[:40]!r}")
     return number
 
 
@@ -156,11 +169,16 @@ def _whole(least: int, most: int) -> Callable[[str, str], int]:
 def _vector(name: str, value: str) -> bytes:
     try:
         raw = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b"?"
-    if not raw or len(raw) % 4 or not np.isfinite(np.frombuffer(raw, "<f4")).all():
+        good = bool(raw) and _are_numbers(np.frombuffer(raw, "<f4"))
+    except ValueError:
+        good = False
+    if not good:
         raise ValueError(f"state: {name}: expected finite numbers of float32 as base64, got {value[:40]!r}")
     return raw
+
+
+def _are_numbers(z: np.ndarray) -> bool:
+    return bool((np.abs(z) <= _LARGEST).all())
 
 
 def _flag(name: str, value: str) -> bool:

@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxlatent.explorer.intervals import of_components
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling import BodyUnion, EllipseBody, PairwiseSampler, Sampler, edit
-from jaxlatent.sampling.bodies.body import Body
+from jaxlatent.sampling.bodies.body import LIMIT, Body
 
 # Of the z-points, where a sampler has no region of its own.
 _COVERAGE = 0.99
+# By a third each, until float32 no longer tells the ends apart.
+_NARROWINGS = 48
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,14 @@ class Region:
 
     sampler: Sampler
 
+    @staticmethod
+    def is_of(sampler: Sampler) -> bool:
+        """Whether a sampler has one."""
+        return isinstance(getattr(sampler, "body", None), Body)
+
     @classmethod
-    def around(cls, frame: PCA, y: Float[np.ndarray, "n k"]) -> "Region":
-        """The smallest ellipse body that holds 99 % of points (n, k) in the components of a frame."""
+    def stand_in(cls, frame: PCA, y: Float[np.ndarray, "n k"]) -> "Region":
+        """The smallest ellipse body that holds 99 % of z-points, given in the components of a frame."""
         return cls(PairwiseSampler(frame, EllipseBody.at_coverage(y, _COVERAGE)))
 
     @property
@@ -57,9 +66,8 @@ class Region:
         self, z: Float[np.ndarray, " d"], direction: Float[np.ndarray, " d"], strength: float
     ) -> Float[np.ndarray, " d"]:
         """The vector moved as far as it stays inside; first pulled inside where it is not, see `edit`."""
-        shape = self.sampler.latent_shape
-        step = np.asarray(direction, np.float32).reshape(shape)
-        moved = edit(np.asarray(z, np.float32)[None], step, strength, sampler=self.sampler)
+        start, step = np.asarray(z, np.float32)[None], np.asarray(direction, np.float32)
+        moved = edit(start, step, strength, sampler=self.sampler)
         return np.asarray(moved, np.float64).reshape(-1)
 
     def pull(self, z: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
@@ -71,8 +79,9 @@ class Region:
     ) -> Float[np.ndarray, "m 2"]:
         """How far z can go along each way, backwards and forwards, inside what its other components leave.
 
-        Each way is looked at from where it is nearest to the body's centre, so that a vector that is outside
-        in that direction alone has an interval too. Of a union of bodies, that which reaches z first counts.
+        Of a vector outside, each way is looked at from where it is deepest inside, so that one that is
+        outside in that direction alone has an interval too. Through a union of bodies an interval goes on
+        where they follow each other without a gap.
 
         Args:
             z: the vector.
@@ -82,34 +91,34 @@ class Region:
             Steps along each way, from z; NaN where all of the line is outside, infinite where the way does
             not lie in the frame, which nothing bounds.
         """
-        y = np.asarray(self.components(z), np.float64)[0]
-        along = ways @ self._basis[1].T
-        length = np.einsum("mk,mk->m", along, along)
-        flat = length < 1e-12 * np.einsum("md,md->m", ways, ways)
-        centre, axes = self._nearest(y)
-        if axes is not None and (np.max(np.square(along), axis=1) > (1 - 1e-9) * length).all():
-            found = _of_components((y - centre) / axes, along / axes)
+        along, moved = self._along(ways)
+        flat = np.einsum("mk,mk->m", along, along) < 1e-12 * np.einsum("md,md->m", ways, ways)
+        if self._ellipses is not None and moved is not None:
+            mean, rows = self._basis
+            steps = along[np.arange(len(moved)), moved]
+            found = of_components(rows @ (z - mean), steps, moved, *self._ellipses)
         else:
-            back = np.divide(along @ (y - centre), length, out=np.zeros(len(ways)), where=~flat)[:, None]
-            start = jnp.asarray(y - back * along, jnp.float32)
-            way, exact = jnp.asarray(along, jnp.float32), jnp.zeros((1, y.size), jnp.float32)
-            rooms = [sign * np.asarray(self.body.room(start, sign * way, exact)) for sign in (-1, 1)]
-            found = np.stack(rooms, axis=1) - back
-            found[np.asarray(self.body.gauge(start)) > 1] = np.nan
+            y, way = self.components(z), jnp.asarray(along, jnp.float32)
+            begin = jnp.zeros(len(ways), jnp.float32)
+            if not self.gauge(z) <= LIMIT:
+                begin = _deepest(self.body, y, way)
+            rooms, gauge = _rooms(self.body, y, way, begin)
+            found = np.array(rooms, np.float64)
+            found[np.asarray(gauge) > 1] = np.nan
         found[flat] = -np.inf, np.inf
         return found
 
-    def _nearest(self, y: Float[np.ndarray, " k"]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Centre and semi-axes of the ellipse body that reaches the vector first; no axes of another kind."""
-        if self._ellipses is None:
-            nearest, _ = self.body.nearest(jnp.asarray(y[None], jnp.float32))
-            return np.asarray(nearest, np.float64)[0], None
-        centres, axes = self._ellipses
-        row = 0
-        if len(centres) > 1:
-            squares = np.partition(np.square((y - centres) / axes), -2, axis=1)[:, -2:].sum(axis=1)
-            row = int(np.argmin(squares))
-        return centres[row], axes[row]
+    def _along(self, ways: Float[np.ndarray, "m d"]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Ways in components (m, k); and which one each of them moves (m,), None if one moves several."""
+        # Of a drag they are the same.
+        known = self.__dict__.get("_last_ways")
+        if known is None or known[0] is not ways:
+            along = ways @ self._basis[1].T
+            squares = np.square(along)
+            single = squares.max(axis=1) >= (1 - 1e-9) * squares.sum(axis=1)
+            moved = np.argmax(squares, axis=1) if single.all() else None
+            known = self.__dict__["_last_ways"] = ways, (along, moved)
+        return known[1]
 
     @cached_property
     def _ellipses(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -123,16 +132,33 @@ class Region:
         return None
 
 
-def _of_components(u: Float[np.ndarray, " k"], ways: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m 2"]:
-    """Where u + t way is inside the ellipse body of semi-axes 1, for ways that move one component each.
+# Compiled as wholes: called one by one, the loops of a body would be compiled anew each time.
+@jax.jit
+def _rooms(
+    body: Body, y: Float[Array, "1 k"], ways: Float[Array, "m k"], begin: Float[Array, " m"]
+) -> tuple[Float[Array, "m 2"], Float[Array, " m"]]:
+    """From which step to which y stays inside, where it is at the step `begin`; and the gauge there."""
+    at = y + begin[:, None] * ways
+    both, exact = jnp.concatenate([-ways, ways]), jnp.zeros_like(y)
+    back, forth = body.room(jnp.concatenate([at, at]), both, exact).reshape(2, -1)
+    return jnp.stack([begin - back, begin + forth], axis=1), body.gauge(at)
 
-    With m the largest of the others, whose own pairs have to hold, u_j^2 <= 1 - m^2.
-    """
-    moved = np.argmax(np.abs(ways), axis=1)
-    found = np.full((len(ways), 2), np.nan)
-    for row, j in enumerate(moved):
-        others = np.sort(np.abs(np.delete(u, j)))[-2:]
-        if np.sum(np.square(others)) <= 1 and ways[row, j] != 0:
-            most = np.sqrt(1 - others[-1] ** 2) * np.array([-1, 1])
-            found[row] = np.sort((most - u[j]) / ways[row, j])
-    return found
+
+@jax.jit
+def _deepest(body: Body, y: Float[Array, "1 k"], ways: Float[Array, "m k"]) -> Float[Array, " m"]:
+    """The step along each way at which the gauge is least, by ternary search: of one body it is convex."""
+    # A norm that is N at y is at most N at the step sought, which is hence at most 2 N / norm(way).
+    centre, square = body.nearest(y)
+    length = body.gauge(centre + ways)
+    most = jnp.where(length > 0, 2 * jnp.sqrt(square) / jnp.where(length > 0, length, 1), 0)
+
+    def narrow(_: int | Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        third = (high - low) / 3
+        inner = jnp.stack([low + third, high - third])
+        gauge = body.gauge((y + inner[:, :, None] * ways).reshape(-1, y.shape[1])).reshape(2, -1)
+        left = gauge[0] <= gauge[1]
+        return jnp.where(left, low, inner[0]), jnp.where(left, inner[1], high)
+
+    low, high = jax.lax.fori_loop(0, _NARROWINGS, narrow, (-most, most))
+    return (low + high) / 2

@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def open_run(folder: str | os.PathLike[str] | RunFolder, sampler: str | None = N
         thing="face" if run.config()["data"].startswith(_FACES) else "image",
         load=partial(_load, run, z),
     )
-    space.again = partial(_again, run.folder)
+    space.again = partial(_again, run.folder, first)
     return space
 
 
@@ -103,11 +104,13 @@ def _load(run: RunFolder, z: np.ndarray) -> tuple[Gallery, Labels | None]:
     return Gallery(z, images, np.asarray(encode(run.model(), unseen))), labels
 
 
-def _again(folder: Path, recipe: Recipe) -> dict[str, str]:
-    if recipe.is_draw and recipe.sampler and recipe.sampler != NAIVE:
+def _again(folder: Path, first: str, recipe: Recipe) -> dict[str, str]:
+    # Opened again, the folder may have another sampler that comes first.
+    recipe = replace(recipe, sampler=recipe.sampler or first)
+    if recipe.is_draw and recipe.sampler != NAIVE:
         path = (folder / sampler_result(recipe.sampler)).as_posix()
-        line = f'jl.load("{path}").sample(jax.random.key({recipe.seed}), 1, start={recipe.index})'
+        line = f"jl.load({path!r}).sample(jax.random.key({recipe.seed}), 1, start={recipe.index})"
     else:
-        line = f'jl.explorer.open_run("{folder.as_posix()}").vector("{recipe}")'
+        line = f'jl.explorer.open_run({folder.as_posix()!r}).vector("{recipe}")'
     words = ["jaxlatent", "explore", folder.as_posix(), "--state", str(recipe), "--out", "face.png"]
     return {"python": line, "command": shlex.join(words)}

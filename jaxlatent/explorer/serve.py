@@ -1,5 +1,6 @@
 """Serving the explorer on this machine: the port, the browser, the notebook."""
 
+import atexit
 import ipaddress
 import logging
 import secrets
@@ -14,20 +15,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Shaped, UInt8
 
-from jaxlatent._boundary import as_count
+from jaxlatent._boundary import as_array, as_count, as_vectors
 from jaxlatent.data.source import Labels
 from jaxlatent.explorer.gallery import Gallery, as_labels
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import Space
+from jaxlatent.generation.decoder import to_uint8
 from jaxlatent.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 30
-# If nobody looks meanwhile.
-_UNSEEN_SECONDS = 20
+_END_SECONDS = 10
+# If nobody looks at a face meanwhile.
+_UNSEEN_SECONDS = 3
 
 
 class Explorer:
@@ -59,21 +62,14 @@ class Explorer:
         from jaxlatent.explorer.guard import Guard
 
         port = as_count("port", port, 0, 65535)
+        token = None if _is_loopback(host) else secrets.token_urlsafe(24)
+        shown = _shown(host)
         self.space, self._socket = space, _bind(host, port)
-        port = self._socket.getsockname()[1]
-        loopback = _is_loopback(host)
-        token = None if loopback else secrets.token_urlsafe(24)
-        shown = f"[{host}]" if ":" in host else host
-        hosts = {f"{shown}:{port}", f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
-        if not loopback:
-            name = socket.gethostname()
-            hosts |= {f"{name}:{port}", *(f"{each}:{port}" for each in _addresses())}
-            shown = name if host in ("0.0.0.0", "::") else shown
-        self.url = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
-        warm(space)
-        app = Guard(explorer_app(space), hosts, token)
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}/" + (f"?token={token}" if token else "")
+        app = Guard(explorer_app(space), {shown.lower(), "127.0.0.1", "localhost", "[::1]"}, token)
         config = uvicorn.Config(
             app,
+            log_config=None,  # any other closes all handlers that the process has
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -82,8 +78,20 @@ class Explorer:
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        try:
+            warm(space)
+            self._start()
+        except BaseException:
+            self._socket.close()
+            raise
+        self._closing = threading.Event()
+        self._loader = threading.Thread(target=_load, args=(space, self._closing), daemon=True)
+        self._loader.start()
+        # Python cannot end while a thread is in JAX: it would crash.
+        atexit.register(self.close)
+
+    def _start(self) -> None:
         self._thread.start()
-        threading.Thread(target=_load, args=(space,), daemon=True).start()
         end = time.monotonic() + _START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > end:
@@ -100,9 +108,14 @@ class Explorer:
 
     def close(self) -> None:
         """Stops the server; what it showed stays in memory as long as somebody holds it."""
+        self._closing.set()
+        self.space.seen.set()
         self._server.should_exit = True
-        self._thread.join(5)
+        self._thread.join(_END_SECONDS)
         self._socket.close()
+        self._loader.join(_END_SECONDS)
+        if not self._loader.is_alive():
+            atexit.unregister(self.close)
 
     def __repr__(self) -> str:
         return f"Explorer({self.url!r})"
@@ -155,17 +168,14 @@ def explore(
         OSError: if the address cannot be bound.
         TypeError, ValueError: if an argument is out of range; the message names it.
     """
-    from jaxlatent.generation.decoder import to_uint8
-
-    samplers = {type(sampler).__name__: sampler} if isinstance(sampler, Sampler) else dict(sampler)
+    if not isinstance(sampler, Sampler | Mapping):
+        raise TypeError(f"sampler: expected one, or several by name, got {type(sampler).__name__}")
+    samplers = {type(sampler).__name__: sampler} if isinstance(sampler, Sampler) else sampler
     space = Space(samplers, z, decode, encode=encode, title=title)
-    space.again = partial(_again, next(iter(samplers)))
-    n = len(space.z)
-    pixels = None if images is None else to_uint8(np.asarray(images), np)
-    if pixels is not None and (pixels.ndim != 4 or len(pixels) != n):
-        raise ValueError(f"images: expected ({n}, h, w, c), an image for each z-point, got {pixels.shape}")
-    known = None if unseen is None else np.asarray(unseen, np.float32).reshape(-1, space.gallery.z.shape[1])
-    space.gallery = Gallery(space.z, pixels, known)
+    space.again = partial(_again, isinstance(sampler, Sampler))
+    n, d = space.gallery.z.shape
+    known = None if unseen is None else np.asarray(as_vectors("unseen", unseen, d, least=1), np.float32)
+    space.gallery = Gallery(space.z, None if images is None else _pixels(images, n), known)
     if labels is not None:
         space.label(as_labels(labels, n))
     explorer = Explorer(space, host=host, port=port)
@@ -178,7 +188,7 @@ def warm(space: Space) -> None:
     """Compiles what the first face needs, so that it is there at once; side by side, as that takes long."""
     work: list[Callable[[], Any]] = [
         lambda: space.look(Recipe()),
-        lambda: [view.dials for view in space.views.values()],
+        lambda: [space.law(name).dials for name in space.samplers],
     ]
     if space.decoder is not None:
         work.append(lambda: space.images(np.zeros(space.latent_shape, np.float32)))
@@ -191,33 +201,45 @@ def in_notebook() -> bool:
     return "ipykernel" in sys.modules
 
 
-def _load(space: Space) -> None:
+def _pixels(images: Any, n: int) -> UInt8[np.ndarray, "n h w c"]:
+    images = np.asarray(as_array("images", images))
+    if images.ndim != 4 or len(images) != n or images.shape[3] not in (1, 3, 4):
+        raise ValueError(f"images: expected ({n}, h, w, c), an image for each z-point, got {images.shape}")
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise TypeError(f"images: expected uint8 or floating point in [0, 1], got {images.dtype}")
+    return to_uint8(images, np)
+
+
+def _load(space: Space, closing: threading.Event) -> None:
     """What takes longer than the first face, and waits for it: the grid's program, pictures, labels."""
     space.seen.wait(_UNSEEN_SECONDS)
-    try:
-        if space.decoder is not None:
-            space.images(np.repeat(space.vector(Recipe())[None], 2, axis=0))
-        space.loaded()
-        for name in space.samplers:
-            space.look(Recipe(sampler=name, inside=True))
-        space.gallery.usual  # noqa: B018
-    except Exception as error:  # the page says so where it matters
-        log.warning("explorer: %s", " ".join(str(error).split()))
+    works: list[Callable[[], Any]] = []
+    if space.decoder is not None:
+        works.append(lambda: space.images(np.repeat(space.vector(Recipe())[None], 2, axis=0)))
+    works.append(space.loaded)
+    works += [partial(space.look, Recipe(name, inside=True)) for name in space.samplers]
+    for work in (*works, lambda: space.gallery.usual):
+        if closing.is_set():
+            return
+        try:
+            work()
+        except Exception as error:  # the page says so where it matters
+            log.warning("explorer: %s", " ".join(str(error).split()))
 
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(128)
+        return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        bound.close()
-        raise OSError(
-            f"{host}:{port}: cannot be bound ({error.strerror or error}); choose another port or host"
-        ) from error
-    return bound
+        raise OSError(f"explorer: {error.strerror}; choose another host or port") from error
+
+
+def _shown(host: str) -> str:
+    """How an address has a host that is bound; one that stands for all is none to go to."""
+    if host in ("", "0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_loopback(host: str) -> bool:
@@ -229,17 +251,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _addresses() -> set[str]:
-    """Of this machine, as far as it knows them."""
-    try:
-        found = {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
-    except OSError:
-        return set()
-    return {f"[{each}]" if ":" in each else each for each in found}
-
-
-def _again(first: str, recipe: Recipe) -> dict[str, str]:
-    """For a space that was made in Python, whose first sampler has this name."""
-    if recipe.is_draw and recipe.sampler in ("", first):
+def _again(is_alone: bool, recipe: Recipe) -> dict[str, str]:
+    """For a space that was made in Python, from one sampler or from several."""
+    if is_alone and recipe.is_draw:
         return {"python": f"sampler.sample(jax.random.key({recipe.seed}), 1, start={recipe.index})"}
     return {"python": f'explorer.space.vector("{recipe}")'}

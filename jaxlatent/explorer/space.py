@@ -16,10 +16,10 @@ from jaxlatent.data.source import Labels
 from jaxlatent.explorer.decoding import BlockDecoder
 from jaxlatent.explorer.dials import turned
 from jaxlatent.explorer.gallery import Attributes, Gallery
+from jaxlatent.explorer.law import Law, Points
 from jaxlatent.explorer.planes import Plane, PlaneKind
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.region import Region
-from jaxlatent.explorer.view import Points, SamplerView
 from jaxlatent.latent.pca import PCA
 from jaxlatent.sampling import Sampler
 from jaxlatent.sampling.fitting.region import fit_frame
@@ -27,8 +27,6 @@ from jaxlatent.sampling.fitting.region import fit_frame
 #: Sliders of the leading components.
 SLIDERS = 16
 
-# z-points that half-widths, regions and ranks of densities are measured on.
-_SOME = 10_000
 # Vectors that are kept.
 _KEPT = 512
 
@@ -86,11 +84,13 @@ class Space:
         thing: str = "image",
         load: Callable[[], tuple[Gallery, Labels | None]] | None = None,
     ):
-        if not samplers:
-            raise ValueError("sampler: expected at least one")
         for name, sampler in samplers.items():
             if not isinstance(sampler, Sampler):
                 raise TypeError(f"sampler: expected a sampler, got {type(sampler).__name__} for {name!r}")
+            if not isinstance(name, str) or not name:
+                raise TypeError(f"sampler: expected a text as the name of each, got {name!r}")
+        if not samplers:
+            raise ValueError("sampler: expected at least one")
         self.samplers, self.title, self.thing, self.encode = dict(samplers), title, thing, encode
         self.latent_shape = next(iter(self.samplers.values())).latent_shape
         size = math.prod(self.latent_shape)
@@ -109,11 +109,14 @@ class Space:
         self.again = lambda recipe: {}
         self.decoder = None if decode is None else BlockDecoder(decode, self.latent_shape)
         self.frame: PCA = fit_frame(self.z)
+        if self.frame.n_components < 2:
+            raise ValueError("z: expected vectors that vary in at least 2 directions, got 1")
         self.mean = np.asarray(self.frame.mean, np.float64).reshape(-1)
         self._rows = np.asarray(self.frame.components, np.float64)
         self.sigma = np.sqrt(np.asarray(self.frame.explained_variance, np.float64))
-        self.points = Points(np.asarray(self.z[:: -(-len(self.z) // _SOME)], np.float32), self.frame)
-        self.views = {name: SamplerView(each, self.points) for name, each in self.samplers.items()}
+        self._ways = self._rows[:SLIDERS] * self.sigma[:SLIDERS, None]
+        self.points = Points(self.z, self.frame)
+        self._laws = {name: Law(sampler, self.points) for name, sampler in self.samplers.items()}
         self._made: OrderedDict[Recipe, np.ndarray] = OrderedDict()
         self._lock = threading.RLock()
         #: Set once somebody has looked at a vector.
@@ -151,16 +154,18 @@ class Space:
         """(h, w, c) of an image; None without a decoder."""
         return None if self.decoder is None else self.decoder.shape
 
-    def view(self, name: str) -> SamplerView:
+    def law(self, name: str) -> Law:
         """A sampler and what belongs to it; the first one where the name is empty.
 
         Raises:
             ValueError: if there is none of this name.
         """
-        name = name or next(iter(self.views))
-        if name not in self.views:
-            raise ValueError(f"state: there is no sampler {name[:80]!r}; there are {', '.join(self.views)}")
-        return self.views[name]
+        name = name or next(iter(self.samplers))
+        if name not in self._laws:
+            raise ValueError(
+                f"state: there is no sampler {name[:80]!r}; there are {', '.join(self.samplers)}"
+            )
+        return self._laws[name]
 
     def vector(self, recipe: Recipe | str) -> Float[np.ndarray, " *latent"]:
         """The vector of a recipe, float32 in the shape of a latent vector.
@@ -198,13 +203,13 @@ class Space:
 
     def turned(self, recipe: Recipe) -> tuple[Sampler, Region]:
         """The recipe's sampler and region, with the dials where they are set."""
-        view = self.view(recipe.sampler)
+        law = self.law(recipe.sampler)
         asked = {name: getattr(recipe, name) for name in ("fact", "temperature", "edge")}
         given = {name: value for name, value in asked.items() if value is not None}
         if not given:
-            return view.sampler, view.region
-        sampler = turned(view.sampler, view.dials, given)
-        return sampler, Region(sampler) if view.has_region else view.region
+            return law.sampler, law.region
+        sampler = turned(law.sampler, law.dials, given)
+        return sampler, Region(sampler) if law.has_region else law.region
 
     def _base(self, recipe: Recipe, sampler: Sampler) -> np.ndarray:
         size = math.prod(self.latent_shape)
@@ -223,7 +228,8 @@ class Space:
         if name.startswith("a."):
             self.loaded()
             if name[2:] not in self.attributes.names:
-                raise ValueError(f"state: there is no attribute {name[2:][:80]!r} here")
+                why = "" if self.progress == "ready" else f"; {self.progress}"
+                raise ValueError(f"state: there is no attribute {name[2:][:80]!r} here{why}")
             return self.attributes.vectors[self.attributes.names.index(name[2:])], value
         row, rows = int(name[1:]) - 1, self._rows if name[0] == "c" else None
         most = len(self._rows) if rows is not None else z.size
@@ -237,24 +243,24 @@ class Space:
         """The vector of a recipe and its numbers; errors as for `vector`."""
         z = self._make(recipe)
         _, region = self.turned(recipe)
-        view, count = self.view(recipe.sampler), min(SLIDERS, len(self._rows))
+        law, count = self.law(recipe.sampler), min(SLIDERS, len(self._rows))
         rows, sigma = self._rows[:count], self.sigma[:count]
         y = rows @ (z - self.mean) / sigma
         vector = z.astype(np.float32)
         gauge = region.gauge(vector.astype(np.float64))
-        log_density = float(view.density.log_prob(vector[None])[0])
+        log_density = float(law.density.log_prob(vector[None])[0])
         return Look(
             vector,
             y,
-            y[:, None] + region.intervals(z, rows * sigma[:, None]),
+            y[:, None] + region.intervals(z, self._ways),
             gauge,
             gauge <= 1,
             log_density,
-            float(np.searchsorted(view.ranks, log_density) / len(view.ranks)),
+            float(np.searchsorted(law.ranks, log_density) / len(law.ranks)),
         )
 
-    def images(self, z: Float[np.ndarray, " n *latent"]) -> UInt8[np.ndarray, "n h w c"]:
-        """Decodes vectors.
+    def images(self, z: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "n h w c"]:
+        """Decodes vectors, or one vector.
 
         Raises:
             ValueError: if there is no decoder.
@@ -262,6 +268,19 @@ class Space:
         if self.decoder is None:
             raise ValueError("decode: there is no decoder here, so there are no images")
         return self.decoder(z)
+
+    def encoded(self, image: UInt8[np.ndarray, "h w c"]) -> Float[np.ndarray, " d"]:
+        """The vector of an image.
+
+        Raises:
+            ValueError: if there is no encoder, or what it gives is no vector of this space.
+        """
+        if self.encode is None:
+            raise ValueError("encode: there is no encoder here, so no image can be brought")
+        z = np.asarray(as_vectors("encode", self.encode(image[None]), self.mean.size, least=1), np.float32)[0]
+        if not np.isfinite(z).all():
+            raise ValueError("encode: gives NaN or infinite numbers")
+        return z
 
     def plane(self, kind: PlaneKind, i: int, j: int) -> Plane:
         """The plane of two components, latent coordinates or attributes, counted from 1.

@@ -16,10 +16,10 @@ from jaxlatent._random import seed_key
 from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.explorer.about import about
 from jaxlatent.explorer.app import Requests
+from jaxlatent.explorer.law import Law
 from jaxlatent.explorer.network import describe_decoder
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import Space
-from jaxlatent.explorer.view import SamplerView
 from jaxlatent.explorer.wire import pack
 from jaxlatent.sampling import BoxSampler, EllipseBody, GaussianSampler, PairwiseSampler, Sampler
 
@@ -156,7 +156,7 @@ def _described(
 ) -> dict[str, Any]:
     """What the page knows of a sampler; its arrays are added to the others."""
     kind = _kind(sampler)
-    known = SamplerView(sampler, space.points).dials
+    known = Law(sampler, space.points).dials
     if kind == "box" and not known:
         kind = "bank"  # a box that is no cube
     body = getattr(sampler, "body", None)

@@ -1,9 +1,9 @@
 """One piece of work at a time, and of what a tab asked for only the newest."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio import to_thread
 
@@ -32,14 +32,24 @@ class Turns:
         Raises:
             StaleRequestError: if a newer request of this tab and kind came before it was.
         """
+        return await self.take_in_parts(tab, kind, (part() for part in (work,)))
+
+    async def take_in_parts(self, tab: str, kind: str, parts: Iterator[T]) -> T:
+        """The same of long work, whose last part is the answer; others have their turn in between."""
         key, number = (tab, kind), next(self._numbers)
         if tab:
             self._newest[key] = number
-        async with self._lock:
-            if tab and self._newest.get(key) != number:
-                raise StaleRequestError
-            try:
-                return await to_thread.run_sync(work)
-            finally:
-                if self._newest.get(key) == number:
-                    del self._newest[key]
+        done: Any = object()
+        answer = part = done
+        try:
+            while True:
+                async with self._lock:
+                    if tab and self._newest.get(key) != number:
+                        raise StaleRequestError
+                    part = await to_thread.run_sync(next, parts, done)
+                if part is done:
+                    return answer
+                answer = part
+        finally:
+            if self._newest.get(key) == number:
+                del self._newest[key]

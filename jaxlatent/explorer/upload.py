@@ -1,7 +1,6 @@
 """An image that a person brings: bounded before it is decoded, then treated like all images."""
 
 import io
-import warnings
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,6 +12,8 @@ from jaxlatent.data.decode import to_square
 LARGEST = 20_000_000
 
 _MOST_PIXELS = 50_000_000
+# Of all that Pillow reads; others start programs, or change their size while they are decoded.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 def read_image(content: bytes, size: int) -> UInt8[np.ndarray, "size size 3"]:
@@ -26,9 +27,7 @@ def read_image(content: bytes, size: int) -> UInt8[np.ndarray, "size size 3"]:
         ValueError: if it is no image, or one of more than 50 million pixels; only the header of such is read.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
         width, height = image.size
         if width * height > _MOST_PIXELS:
             raise ValueError(f"has {width} x {height} pixels; give one of at most 50 million")

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -31,14 +32,17 @@ def way(
         mean: of the z-points.
         region: what each vector is pulled into; None leaves them.
     """
-    place = np.linspace(0, 1, count, dtype=np.float32)[:, None]
-    a, b = (np.repeat((each - mean)[None], count, axis=0).astype(np.float32) for each in (first, second))
-    between = (
-        a + place * (b - a)
-        if kind == "linear"
-        else np.asarray(interpolate_directions(*map(jnp.asarray, (a, b, place))))
-    )
-    found = mean + between.astype(np.float64)
+    place = np.linspace(0, 1, count)[:, None]
+    if kind == "linear":
+        found = first + place * (second - first)
+    else:
+        ends = (np.repeat((each - mean)[None], count, axis=0) for each in (first, second))
+        a, b, t = (jnp.asarray(each, jnp.float32) for each in (*ends, place))
+        found = mean + np.asarray(_turned(a, b, t), np.float64)
+        found[0], found[-1] = first, second
     if region is not None:
         found = np.stack([region.pull(z) for z in found])
     return found.astype(np.float32)
+
+
+_turned = jax.jit(interpolate_directions)
