@@ -5,7 +5,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from jaxlatent._boundary import as_count
 from jaxlatent._random import seed_key
 from jaxlatent.explorer.about import about
 from jaxlatent.explorer.animation import animate
+from jaxlatent.explorer.assets import TYPES, page_files
 from jaxlatent.explorer.guard import TooLargeError, read_body
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import SLIDERS, Space
@@ -29,7 +29,6 @@ from jaxlatent.explorer.wire import pack
 
 log = logging.getLogger(__name__)
 
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MOST_FACES = 100
 # After so many a face that is dragged has its turn.
 _BLOCK = 16
@@ -41,7 +40,7 @@ _LONGEST_LINE = 500
 class Requests:
     """Answers what a page asks; one question at a time reaches the model, long ones in parts.
 
-    Each answer is an iterator, whose last item is the message.
+    Each answer is an iterator: None between two parts, the message in the end.
     """
 
     def __init__(self, space: Space):
@@ -61,7 +60,7 @@ class Requests:
         }
         pages = [
             Route("/" if name == "index.html" else f"/{name}", _static(name, content))
-            for name, content in page_files()
+            for name, content in page_files().items()
         ]
         posts = [
             Route(f"/api/{name}", self._answering(name, answer), methods=["POST"])
@@ -74,7 +73,7 @@ class Requests:
             Route("/api/encode", self._encode, methods=["POST"]),
         ]
 
-    def _answering(self, name: str, answer: Callable[[dict[str, Any]], Iterator[bytes]]) -> Callable:
+    def _answering(self, name: str, answer: Callable[[dict[str, Any]], Iterator[bytes | None]]) -> Callable:
         async def endpoint(request: Request) -> Response:
             body = await read_body(request.scope, request.receive, self.most_body)
             tab = request.headers.get("x-tab", "")[:64]
@@ -137,7 +136,7 @@ class Requests:
 
     def face(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """A vector, its numbers and its image."""
-        recipe = _recipe(asked.get("state"))
+        recipe = self._recipe(asked.get("state"))
         look = self.space.look(recipe)
         arrays = {
             "vector": look.vector,
@@ -156,33 +155,40 @@ class Requests:
         }
         yield pack(header, arrays)
 
-    def faces(self, asked: dict[str, Any]) -> Iterator[bytes]:
+    def faces(self, asked: dict[str, Any]) -> Iterator[bytes | None]:
         """Many images, and their vectors."""
         vectors, images = [], []
         for z in self._vectors(asked):
             vectors.append(z.reshape(len(z), -1))
             if self.space.decoder is not None:
                 images.append(self.space.images(z))
-            yield b""
+            yield None
         arrays = {"vectors": np.concatenate(vectors)}
         if images:
             arrays["images"] = np.concatenate(images)
         yield pack({}, arrays)
 
-    def animation(self, asked: dict[str, Any]) -> Iterator[bytes]:
+    def animation(self, asked: dict[str, Any]) -> Iterator[bytes | None]:
         """The same as one animated file."""
         images = []
         for z in self._vectors(asked):
             images.append(self.space.images(z))
-            yield b""
+            yield None
         yield animate(np.concatenate(images), asked.get("format", "gif"))
+
+    def _recipe(self, state: Any) -> Recipe:
+        recipe = Recipe.parse(state)
+        # Nobody else would be answered while one waits for the labels.
+        if self.space.progress == "loading" and any(name.startswith("a.") for name, _ in recipe.edits):
+            raise ValueError("state: the labels of its attributes are still being read; wait a little")
+        return recipe
 
     def _vectors(self, asked: dict[str, Any]) -> Iterator[np.ndarray]:
         """Of the recipes `states`, or of `count` steps on the `way` between two of them; in blocks."""
         states = asked.get("states")
         if not isinstance(states, list) or not 1 <= len(states) <= _MOST_FACES:
             raise ValueError(f"states: expected a list of 1 to {_MOST_FACES}")
-        recipes = [_recipe(state) for state in states]
+        recipes = [self._recipe(state) for state in states]
         kind = asked.get("way")
         if kind is None:
             for begin in range(0, len(recipes), _BLOCK):
@@ -205,7 +211,10 @@ class Requests:
             as_count("j", asked.get("j"), 1),
         )
         plane = self.space.plane(kind, i, j)  # type: ignore[arg-type]
-        recipe, count = _recipe(asked.get("state", "")), as_count("count", asked.get("count", 0), 0, 2000)
+        recipe, count = (
+            self._recipe(asked.get("state", "")),
+            as_count("count", asked.get("count", 0), 0, 2000),
+        )
         sampler, _ = self.space.turned(recipe)
         arrays = {
             "rows": plane.rows.astype(np.float32),
@@ -222,7 +231,7 @@ class Requests:
     def neighbours(self, asked: dict[str, Any]) -> Iterator[bytes]:
         """The training images nearest to a vector, with the distances that unseen images have."""
         gallery, count = self.space.gallery, as_count("count", asked.get("count", 6), 1, _MOST_NEIGHBOURS)
-        z = np.asarray(self.space.vector(_recipe(asked.get("state"))), np.float64).reshape(-1)
+        z = np.asarray(self.space.vector(self._recipe(asked.get("state"))), np.float64).reshape(-1)
         rows, distance = gallery.nearest(z, count)
         arrays = {"rows": rows.astype(np.int32), "distance": distance.astype(np.float32)}
         if gallery.images is not None:
@@ -253,16 +262,8 @@ def explorer_app(space: Space) -> Starlette:
     )
 
 
-def page_files() -> list[tuple[str, bytes]]:
-    """The files of the page with their names."""
-    folder = files("jaxlatent.explorer") / "page"
-    return sorted(
-        (each.name, each.read_bytes()) for each in folder.iterdir() if each.name.endswith(tuple(_TYPES))
-    )
-
-
 def _static(name: str, content: bytes) -> Callable:
-    kind = next(media for ending, media in _TYPES.items() if name.endswith(ending))
+    kind = next(media for ending, media in TYPES.items() if name.endswith(ending))
 
     async def endpoint(request: Request) -> Response:
         return Response(content, media_type=f"{kind}; charset=utf-8")
@@ -278,12 +279,6 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise ValueError("request: expected a JSON object")
     return asked
-
-
-def _recipe(state: Any) -> Recipe:
-    if not isinstance(state, str):
-        raise ValueError(f"state: expected text, got {type(state).__name__}")
-    return Recipe.parse(state)
 
 
 def _finite(number: float) -> float | None:

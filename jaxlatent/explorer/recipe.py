@@ -66,8 +66,11 @@ class Recipe:
         """Reads the text.
 
         Raises:
+            TypeError: if it is none.
             ValueError: if a part of it is not understood, or out of range; one line that names it.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"state: expected text, got {type(text).__name__}")
         if len(text) > LONGEST:
             raise ValueError(f"state: expected at most {LONGEST:,} characters, got {len(text):,}")
         fields: dict[str, Any] = {}
@@ -77,7 +80,7 @@ class Recipe:
                 continue
             if _EDIT.fullmatch(name):
                 edits.pop(name, None)  # the last one counts, in its place
-                edits[name] = _number(repr(name[:40]), value)
+                edits[name] = _number(repr(name[:40])[1:-1], value)
             elif name not in _FIELDS:
                 known = ", ".join(_FIELDS)
                 raise ValueError(

@@ -66,8 +66,9 @@ class Region:
         self, z: Float[np.ndarray, " d"], direction: Float[np.ndarray, " d"], strength: float
     ) -> Float[np.ndarray, " d"]:
         """The vector moved as far as it stays inside; first pulled inside where it is not, see `edit`."""
-        start, step = np.asarray(z, np.float32)[None], np.asarray(direction, np.float32)
-        moved = edit(start, step, strength, sampler=self.sampler)
+        shape = self.sampler.latent_shape
+        start, step = (np.asarray(each, np.float32).reshape(shape) for each in (z, direction))
+        moved = edit(start[None], step, strength, sampler=self.sampler)
         return np.asarray(moved, np.float64).reshape(-1)
 
     def pull(self, z: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:

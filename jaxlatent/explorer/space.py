@@ -175,7 +175,7 @@ class Space:
         Raises:
             ValueError: if the recipe names what is not there.
         """
-        recipe = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+        recipe = recipe if isinstance(recipe, Recipe) else Recipe.parse(recipe)
         return np.asarray(self._make(recipe), np.float32).reshape(self.latent_shape)
 
     def _make(self, recipe: Recipe) -> np.ndarray:

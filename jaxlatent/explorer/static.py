@@ -7,7 +7,6 @@ the source method is drawn there (`page/pairwise.js`), and of other samplers the
 import base64
 import hashlib
 import re
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from jaxlatent._random import seed_key
 from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.explorer.about import about
 from jaxlatent.explorer.app import Requests
+from jaxlatent.explorer.assets import page_files
 from jaxlatent.explorer.law import Law
 from jaxlatent.explorer.network import describe_decoder
 from jaxlatent.explorer.recipe import Recipe
@@ -95,7 +95,7 @@ def bundle(entry: str) -> str:
 
 
 def _read(name: str) -> str:
-    return (files("jaxlatent.explorer") / "page" / name).read_text(encoding="utf-8")
+    return page_files()[name].decode()
 
 
 def _hash(text: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from anyio import to_thread
 
@@ -32,24 +32,22 @@ class Turns:
         Raises:
             StaleRequestError: if a newer request of this tab and kind came before it was.
         """
-        return await self.take_in_parts(tab, kind, (part() for part in (work,)))
+        (answer,) = await self.take_in_parts(tab, kind, ((part(),) for part in (work,)))
+        return answer
 
-    async def take_in_parts(self, tab: str, kind: str, parts: Iterator[T]) -> T:
-        """The same of long work, whose last part is the answer; others have their turn in between."""
+    async def take_in_parts(self, tab: str, kind: str, parts: Iterator[T | None]) -> T:
+        """The same of long work: each part but the last, the answer, is None, and others go in between."""
         key, number = (tab, kind), next(self._numbers)
         if tab:
             self._newest[key] = number
-        done: Any = object()
-        answer = part = done
         try:
             while True:
                 async with self._lock:
                     if tab and self._newest.get(key) != number:
                         raise StaleRequestError
-                    part = await to_thread.run_sync(next, parts, done)
-                if part is done:
+                    answer = await to_thread.run_sync(next, parts)
+                if answer is not None:
                     return answer
-                answer = part
         finally:
             if self._newest.get(key) == number:
                 del self._newest[key]

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import signal
+import subprocess
 import sys
 import types
 import webbrowser
@@ -123,6 +125,33 @@ def test_the_page_in_a_notebook(explore, z, samplers, monkeypatch):
     outside = explore(samplers["box"], z=z, browser=None)
     asked = explore(samplers["box"], z=z, browser=True)
     assert opened == [outside.url, asked.url]
+
+
+SCRIPT = """
+import numpy as np
+import jaxlatent as jl
+
+z = np.random.default_rng(0).standard_normal((400, 6)).astype(np.float32)
+samplers = {"a": jl.PairwiseSampler.fit(z), "b": jl.ExactSampler.fit(z)}
+explorer = jl.explore(samplers, lambda z: np.zeros((len(z), 2, 2, 3), np.uint8), z=z, browser=False)
+print(explorer.url, flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["", "explorer.wait()"])
+def test_a_script_ends_well(end):
+    """At its last line, while the other samplers are being compiled; or by Ctrl-C."""
+    script = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT + end], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert script.stdout.readline().startswith("http://127.0.0.1:")
+        if end:
+            script.send_signal(signal.SIGINT)
+        _, error = script.communicate(timeout=120)
+    finally:
+        script.kill()
+    assert (script.returncode, error) == (0, "")
 
 
 @pytest.mark.usefixtures("as_without_type_checks")

@@ -13,10 +13,10 @@ WRONG = [
     ("face", {}, "state: expected text, got NoneType"),
     ("face", {"state": 3}, "state: expected text, got int"),
     ("face", {"state": ["seed=1"]}, "state: expected text, got list"),
-    ("face", {"state": "a.\ud800=x"}, "state: 'a.\\ud800': expected a number, got 'x'"),
+    ("face", {"state": "a.\ud800=x"}, "state: a.\\ud800: expected a number, got 'x'"),
     ("face", {"state": "a.\ud800=1"}, "state: there is no attribute '\\ud800' here"),
     ("face", {"state": "sampler=\ud800"}, "state: there is no sampler '\\ud800'; there are"),
-    ("face", {"state": "c1=" + "9" * 4000}, "state: 'c1': expected a number, got '9999"),
+    ("face", {"state": "c1=" + "9" * 4000}, "state: c1: expected a number, got '9999"),
     ("face", {"state": "image=400"}, "state: image: expected at most 399, got 400"),
     ("faces", {}, "states: expected a list of 1 to 100"),
     ("faces", {"states": []}, "states: expected a list of 1 to 100"),
@@ -181,7 +181,7 @@ fields = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     st.sampled_from(["face", "faces", "plane", "neighbours", "pictures", "animation"]),
     st.dictionaries(fields, values, max_size=6),
@@ -197,7 +197,7 @@ def test_nothing_that_is_asked_makes_the_server_fail(browser, name, question, st
         assert "Traceback" not in line
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=80)
 @given(states)
 def test_the_most_extreme_recipes(browser, space, unpack, state):
     """Numbers stay finite, and what is to be inside is inside."""

@@ -67,32 +67,39 @@ def test_its_images_labels_and_autoencoder(opened, made):
     assert np.abs(opened.images(z)[0] - expected).max() <= 1
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        "",
-        f"sampler={NAMES[1]}&seed=3&index=5",
-        "sampler=naive%20box&index=2",
-        "seed=18446744073709551615",
-        "image=7&c1=0.123456789&a.smile=0.5&inside=1",
-        f"sampler={NAMES[0]}&fact=1.3&components=4&z2=1e-7",
-    ],
-)
-def test_the_python_line_and_the_command_give_the_same_bits(opened, made, state, tmp_path, capsys):
-    """Also where the sampler is not named, and the run is opened with another one first."""
-    first = open_run(made, NAMES[1]).loaded()
-    for space in (opened, first):
-        again = space.again(Recipe.parse(state))
-        expected = space.vector(state)
-        found = eval(again["python"], {"jl": jl, "jax": jax})
-        np.testing.assert_array_equal(np.asarray(found).reshape(-1), expected)
-        words = shlex.split(again["command"])
-        assert words[0] == "jaxlatent"
-        out = tmp_path / words.pop()
-        assert call(*words[1:], out) == 0
-        np.testing.assert_array_equal(np.load(out.with_suffix(".npy")), expected[None])
-        np.testing.assert_array_equal(np.asarray(Image.open(out)), space.images(expected)[0])
-        assert capsys.readouterr().out == f"Wrote {out} and {out.with_suffix('.npy')}.\n"
+STATES = [
+    "",
+    "sampler=naive%20box&index=2",
+    "seed=18446744073709551615",
+    f"sampler={NAMES[0]}&fact=1.3&components=4&z2=1e-7",
+    "image=7&c1=0.123456789&a.smile=0.5&inside=1",
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_python_line_gives_the_same_bits(opened, state):
+    found = eval(opened.again(Recipe.parse(state))["python"], {"jl": jl, "jax": jax})
+    np.testing.assert_array_equal(np.asarray(found).reshape(-1), opened.vector(state))
+
+
+def test_the_python_line_where_another_sampler_comes_first(made):
+    """It names the sampler, which is another one where the folder is opened again."""
+    first = open_run(made, NAMES[1])
+    for state in ("seed=3&index=5", "c1=1"):
+        found = eval(first.again(Recipe.parse(state))["python"], {"jl": jl, "jax": jax})
+        np.testing.assert_array_equal(np.asarray(found).reshape(-1), first.vector(state))
+        assert (found != open_run(made).vector(state)).any()
+
+
+@pytest.mark.parametrize("state", ["", STATES[-1]])
+def test_the_command_gives_the_same_bits(opened, state, tmp_path, capsys):
+    words = shlex.split(opened.again(Recipe.parse(state))["command"])
+    assert words[0] == "jaxlatent"
+    out, expected = tmp_path / words.pop(), opened.vector(state)
+    assert call(*words[1:], out) == 0
+    np.testing.assert_array_equal(np.load(out.with_suffix(".npy")), expected[None])
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), opened.images(expected)[0])
+    assert capsys.readouterr().out == f"Wrote {out} and {out.with_suffix('.npy')}.\n"
 
 
 def test_a_stale_sampler_is_left_out_with_a_warning(made, tmp_path, caplog):
@@ -160,7 +167,7 @@ def test_the_command_serves_and_opens_the_state(made, served, capsys):
     ("options", "status", "line"),
     [
         (["--state", "x=1"], 1, "jaxlatent: state: 'x' is not known"),
-        (["--state", "c1=nan", "--out", "{tmp}/a.png"], 1, "jaxlatent: state: 'c1': expected a number"),
+        (["--state", "c1=nan", "--out", "{tmp}/a.png"], 1, "jaxlatent: state: c1: expected a number"),
         (["--state", "sampler=none"], 1, "jaxlatent: state: there is no sampler 'none'; there are pairwise"),
         (["--state", "edge=1"], 1, "jaxlatent: state: edge: this sampler has no such dial; it has fact"),
         (

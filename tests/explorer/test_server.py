@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-import jaxlatent.explorer
+import jaxlatent as jl
 from jaxlatent.explorer import Explorer, Space
+from jaxlatent.explorer.gallery import Gallery
 
-PAGE = Path(jaxlatent.explorer.__file__).parent / "page"
+PAGE = Path(jl.explorer.__file__).parent / "page"
 
 
 def raw(explorer, *parts):
@@ -157,6 +158,24 @@ def test_two_servers_do_not_know_each_others_tokens(open_to_all, space, browse):
         other.close()
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+def test_the_other_address_of_this_machine(space):
+    try:
+        server = Explorer(space, host="::1")
+    except OSError:
+        pytest.skip("this machine has no address ::1")
+    try:
+        address = urlsplit(server.url)
+        assert server.url == f"http://[::1]:{address.port}/"
+        with socket.create_connection(("::1", address.port), timeout=60) as to:
+            to.sendall(
+                f"GET /api/info HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode()
+            )
+            assert to.recv(65536).startswith(b"HTTP/1.1 200")
+    finally:
+        server.close()
+
+
 def test_closing_frees_the_port(z, samplers, space, browse):
     """A second server can be open at the same time; a port that is taken is one clear line."""
     second = Explorer(Space({"box": samplers["box"]}, z))
@@ -201,6 +220,27 @@ def test_arguments(space):
         Explorer(space, host="no.such.name.invalid")
     with pytest.raises(OSError, match=r"explorer: .*; choose another host or port"):
         Explorer(space, host="203.0.113.9")
+
+
+def test_nobody_waits_while_labels_are_being_read(z, samplers, browse):
+    gate = threading.Event()
+
+    def load():
+        gate.wait(60)
+        return Gallery(z), jl.Labels(("hat",), z[:, :1] > 3)
+
+    server = Explorer(Space({"box": samplers["box"]}, z, load=load))
+    try:
+        browser, waiting = browse(server.url), "labels of its attributes are still being read; wait a little"
+        for name, question in (("face", {"state": "a.hat=1"}), ("faces", {"states": ["", "a.hat=1"]})):
+            assert browser.ask(name, **question) == (400, f"state: the {waiting}")
+        assert browser.send("POST", "/api/face", json.dumps({"state": "c1=1"}))[0] == 200
+        gate.set()
+        server.space.loaded()
+        assert browser.send("POST", "/api/face", json.dumps({"state": "a.hat=1"}))[0] == 200
+    finally:
+        gate.set()
+        server.close()
 
 
 def test_a_failing_load_is_said_and_the_rest_works(z, samplers, browse):

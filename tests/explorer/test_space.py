@@ -58,7 +58,7 @@ def test_latents_of_any_shape(z, decode):
     with pytest.raises(
         ValueError, match=r"sampler: expected vectors of shape \(1, 2, 3\), got \(6,\) of 'b'"
     ):
-        Space({"a": sampler, "b": jl.BoxSampler.cube(1, 6)}, shaped)
+        Space({"a": sampler, "b": jl.BoxSampler.cube(1.0, 6)}, shaped)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])

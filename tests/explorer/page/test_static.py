@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +13,7 @@ from PIL import Image
 import jaxlatent as jl
 from jaxlatent.autoencoder.network import make_autoencoder
 from jaxlatent.explorer import Space
-from jaxlatent.explorer.app import page_files
+from jaxlatent.explorer.assets import page_files
 from jaxlatent.explorer.files import write_page
 from jaxlatent.explorer.static import bundle, page_text
 
@@ -226,8 +227,8 @@ def test_the_source_method_in_the_page_has_its_law(chromium):
         [k, count],
     )
     context.close()
-    pca = jl.PCA(np.zeros(k, np.float32), np.eye(k, dtype=np.float32), *np.ones((2, k), np.float32))
-    body = jl.EllipseBody(np.ones(k, np.float32))
+    pca = jl.PCA(jnp.zeros(k), jnp.eye(k), jnp.ones(k), jnp.full(k, 1 / k))
+    body = jl.EllipseBody(jnp.ones(k))
     u = np.asarray(
         jl.PairwiseSampler(pca, body, "permutation").sample_components(jax.random.key(0), count), np.float64
     )
@@ -239,7 +240,7 @@ def test_the_source_method_in_the_page_has_its_law(chromium):
 
 def test_modules_share_no_names():
     names = []
-    for file, content in page_files():
+    for file, content in page_files().items():
         if file.endswith(".js"):
             text = content.decode()
             names += re.findall(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", text, re.M)
