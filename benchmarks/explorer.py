@@ -163,40 +163,42 @@ def main() -> None:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         sys.exit("no Chromium on the PATH; install the package chromium")
-    rng = np.random.default_rng(0)
-    z = rng.standard_normal((POINTS, DIM), np.float32) * np.geomspace(2, 0.1, DIM, dtype=np.float32)
-    if run is None:
-        model = make_autoencoder(jax.random.key(0), jl.AutoencoderConfig())
-        samplers: dict[str, jl.Sampler] = {
-            "pairwise": jl.PairwiseSampler.fit(z, fact=0.7),
-            "clusters": jl.ClusterRecombinationSampler.fit(z[:20_000], n_clusters=100),
-        }
-        space, large = Space(samplers, z, model), None
-    else:
-        space, model = open_run(run), jl.Run(run).model()
-        large = jl.explore(jl.PairwiseSampler.fit(z), z=z, browser=False)
-    explorer = jl.Explorer(space)
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
         if run is not None:
             first_face(browser, run)
+        rng = np.random.default_rng(0)
+        z = rng.standard_normal((POINTS, DIM), np.float32) * np.geomspace(2, 0.1, DIM, dtype=np.float32)
+        if run is None:
+            model = make_autoencoder(jax.random.key(0), jl.AutoencoderConfig())
+            samplers: dict[str, jl.Sampler] = {
+                "clusters": jl.ClusterRecombinationSampler.fit(z[:20_000], n_clusters=100),
+                "pairwise": jl.PairwiseSampler.fit(z, fact=0.7),
+            }
+            space = Space(samplers, z, model)
+        else:
+            space, model = open_run(run), jl.Run(run).model()
+        explorer = jl.Explorer(space)
         page = opened(browser, explorer.url)
-        page.wait_for_timeout(5000)  # what is loaded in the background
+        page.wait_for_timeout(15_000)  # what is loaded in the background
         measure(page, "server")
         page.close()
-        if large is not None:
+        explorer.close()
+        if run is not None:
+            large = jl.explore(jl.PairwiseSampler.fit(z), z=z, browser=False)
             page = browser.new_page(viewport={"width": 1360, "height": 900})
             page.goto(f"{large.url}#v.tab=map")
             page.wait_for_selector("#map[data-x]", timeout=60_000)
-            page.wait_for_timeout(1000)
+            page.wait_for_timeout(5000)
             row(f"server: the map moved, {POINTS:,} points", spread(page.evaluate(PANNED, 3)) + " a frame")
             page.close()
-        file = write_page(Path(folder) / "page.html", space, model)
-        row("the file that needs no server", f"{file.stat().st_size / 1e6:.1f} MB")
-        page = opened(browser, file.as_uri())
-        measure(page, "file")
+            large.close()
+        with tempfile.TemporaryDirectory() as folder:
+            file = write_page(Path(folder) / "page.html", space, model)
+            row("the file that needs no server", f"{file.stat().st_size / 1e6:.1f} MB")
+            page = opened(browser, file.as_uri())
+            measure(page, "file")
         browser.close()
-    explorer.close()
 
 
 if __name__ == "__main__":
