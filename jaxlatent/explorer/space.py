@@ -180,6 +180,8 @@ class Space:
 
     def _make(self, recipe: Recipe) -> np.ndarray:
         """The vector in float64, (d,); of a drag all but the last edit is known from the step before."""
+        if any(name.startswith("a.") for name, _ in recipe.edits):
+            self.loaded()  # before the lock, which is needed to finish it
         with self._lock:
             if recipe in self._made:
                 self._made.move_to_end(recipe)
@@ -226,7 +228,6 @@ class Space:
     def _edit(self, z: np.ndarray, name: str, value: float) -> tuple[np.ndarray, float]:
         """The direction of an edit, and how far to go along it."""
         if name.startswith("a."):
-            self.loaded()
             if name[2:] not in self.attributes.names:
                 why = "" if self.progress == "ready" else f"; {self.progress}"
                 raise ValueError(f"state: there is no attribute {name[2:][:80]!r} here{why}")

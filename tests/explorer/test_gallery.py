@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -172,6 +173,28 @@ def test_an_edit_of_an_attribute_loads_the_labels(z, samplers):
     space = Space({"box": samplers["box"]}, z, load=load)
     step = z[z[:, 0] > 3].mean(axis=0) - z[z[:, 0] <= 3].mean(axis=0)
     np.testing.assert_allclose(space.vector("a.hat=1") - space.vector(""), step, atol=1e-5)
+
+
+def test_who_asks_for_an_attribute_while_the_labels_are_read_gets_it(z, samplers):
+    asked, read = threading.Event(), threading.Event()
+
+    def load():
+        asked.set()
+        read.wait(30)
+        return Gallery(z), jl.Labels(("hat",), z[:, :1] > 3)
+
+    space, found = Space({"box": samplers["box"]}, z, load=load), []
+    space.vector("")
+    works = [lambda: found.append(space.loaded()), lambda: found.append(space.vector("a.hat=1"))]
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    threads[0].start()
+    asked.wait(30)
+    threads[1].start()
+    time.sleep(0.2)
+    read.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 2
 
 
 def test_what_cannot_be_loaded_is_said_and_the_rest_works(z, samplers):
