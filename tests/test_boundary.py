@@ -132,6 +132,13 @@ def _fit_autoencoder(images: Any, validation: Any) -> Any:
     return network.to_latent.kernel[...], history.column("train_loss"), history.column("val_loss")
 
 
+def _explored(**given: Any) -> Any:
+    explorer = jl.explore(fitted("BoxSampler"), browser=False, **given)
+    explorer.close()
+    space = explorer.space
+    return space.vector("image=5&c1=1"), space.gallery.images, space.gallery.usual, space.attributes.vectors
+
+
 def _in_folder(write: Callable[[Path], Any], read: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "out")
@@ -346,6 +353,13 @@ _LATENT = {
     "spectrum.spectrum": Case(spectrum, {"z": Z}),
     "spectrum.correlation": Case(correlation, {"z": Z}),
 }
+_EXPLORER = {
+    "explore": Case(
+        _explored,
+        {"z": Z, "images": image_bytes(N, 4, 2), "labels": LABELS, "unseen": OTHER},
+        {"port": 0},
+    )
+}
 _EVALUATION = {
     "evaluation.frechet_distance": Case(evaluation.frechet_distance, _PAIR),
     "evaluation.frechet_infinity": Case(partial(evaluation.frechet_infinity, key=KEY), _PAIR),
@@ -409,6 +423,7 @@ CASES: dict[str, Case] = {
     **_MODELS,
     **_LATENT,
     **_EVALUATION,
+    **_EXPLORER,
 }
 
 
@@ -575,6 +590,7 @@ EXCEPTIONS = {
         *("report.plot_history", "latent.load_latents", "Spec", "Run", "load_labelled"),
     },
     "abstract": {"Sampler"},
+    "what explore gives": {"Explorer"},
     "options, with the cases of what takes them": {"latent.PointOptions"},
     "an error": {"DivergenceError"},
     "a result": {

@@ -85,7 +85,8 @@ def open_latents(latents: str | os.PathLike[str], sampler: str = DEFAULT) -> Spa
 
 
 def _again_of_latents(path: Path, spec: str, recipe: Recipe) -> dict[str, str]:
-    return {"python": f'jl.explorer.open_latents("{path.as_posix()}", "{spec}").vector("{recipe}")'}
+    line = f'jl.explorer.open_latents({path.as_posix()!r}, {spec!r}).vector("{recipe}")'
+    return {"python": line}
 
 
 def _load(run: RunFolder, z: np.ndarray) -> tuple[Gallery, Labels | None]:

@@ -4,7 +4,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxlatent.explorer.decoding import BlockDecoder
 from jaxlatent.explorer.dials import turned
 from jaxlatent.explorer.gallery import Attributes, Gallery
 from jaxlatent.explorer.law import Law, Points
+from jaxlatent.explorer.look import Look
 from jaxlatent.explorer.planes import Plane, PlaneKind
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.region import Region
@@ -29,29 +30,6 @@ SLIDERS = 16
 
 # Vectors that are kept.
 _KEPT = 512
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What there is to say of a vector.
-
-    Attributes:
-        vector: in the latent frame, float32 (d,).
-        components: the leading ones, in standard deviations, (m,).
-        intervals: what the others leave to each of them, (m, 2); NaN where they leave nothing.
-        gauge: of the region: at most 1 inside.
-        inside: whether it is.
-        log_density: natural logarithm, of the sampler's law or, where it has none, of one Gaussian.
-        rank: share of the z-points that lie where it is less dense, in [0, 1].
-    """
-
-    vector: Float[np.ndarray, " d"]
-    components: Float[np.ndarray, " m"]
-    intervals: Float[np.ndarray, "m 2"]
-    gauge: float
-    inside: bool
-    log_density: float
-    rank: float
 
 
 class Space:
@@ -100,8 +78,8 @@ class Space:
                     f"sampler: expected vectors of shape {self.latent_shape}, got {sampler.latent_shape} of "
                     f"{name!r}"
                 )
-        as_vectors("z", z, size, least=10)
-        self.z = z if isinstance(z, np.ndarray) else np.asarray(z)
+        #: The z-points, (n, d).
+        self.z = np.asarray(as_vectors("z", z, size, least=10))
         self.gallery = Gallery(self.z)
         self.attributes = Attributes.none(size)
         self.progress = "ready" if load is None else "loading"
@@ -118,7 +96,7 @@ class Space:
         self.points = Points(self.z, self.frame)
         self._laws = {name: Law(sampler, self.points) for name, sampler in self.samplers.items()}
         self._made: OrderedDict[Recipe, np.ndarray] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         #: Set once somebody has looked at a vector.
         self.seen = threading.Event()
 
@@ -181,27 +159,38 @@ class Space:
     def _make(self, recipe: Recipe) -> np.ndarray:
         """The vector in float64, (d,); of a drag all but the last edit is known from the step before."""
         if any(name.startswith("a.") for name, _ in recipe.edits):
-            self.loaded()  # before the lock, which is needed to finish it
+            self.loaded()  # not with the lock, which those that load need
         with self._lock:
-            if recipe in self._made:
-                self._made.move_to_end(recipe)
-                return self._made[recipe]
-            sampler, region = self.turned(recipe)
-            if recipe.edits:
-                *before, (name, value) = recipe.edits
-                z = self._make(replace(recipe, edits=tuple(before)))
-                step, strength = self._edit(z, name, value)
-                z = region.move(z, step, strength) if recipe.inside else z + strength * step
-            else:
-                z = np.asarray(self._base(recipe, sampler), np.float64)
-                if recipe.components is not None and recipe.components < len(self._rows):
-                    rows = self._rows[: recipe.components]
-                    z = self.mean + (rows @ (z - self.mean)) @ rows
-                z = region.pull(z) if recipe.inside else z
-            self._made[recipe] = z
-            while len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-            return z
+            if recipe not in self._made:
+                before, last = replace(recipe, edits=recipe.edits[:-1]), recipe.edits[-1:]
+                if before not in self._made:
+                    self._keep(before, self._edited(before, self._begun(before), before.edits))
+                if last:
+                    self._keep(recipe, self._edited(recipe, self._made[before], last))
+            self._made.move_to_end(recipe)
+            return self._made[recipe]
+
+    def _keep(self, recipe: Recipe, z: np.ndarray) -> None:
+        self._made[recipe] = z
+        while len(self._made) > _KEPT:
+            self._made.popitem(last=False)
+
+    def _begun(self, recipe: Recipe) -> np.ndarray:
+        """The vector before any edit."""
+        sampler, region = self.turned(recipe)
+        z = np.asarray(self._base(recipe, sampler), np.float64)
+        if recipe.components is not None and recipe.components < len(self._rows):
+            rows = self._rows[: recipe.components]
+            z = self.mean + (rows @ (z - self.mean)) @ rows
+        return region.pull(z) if recipe.inside else z
+
+    def _edited(self, recipe: Recipe, z: np.ndarray, edits: tuple[tuple[str, float], ...]) -> np.ndarray:
+        """A vector of the recipe with more edits."""
+        region = self.turned(recipe)[1]
+        for name, value in edits:
+            step, strength = self._edit(z, name, value)
+            z = region.move(z, step, strength) if recipe.inside else z + strength * step
+        return z
 
     def turned(self, recipe: Recipe) -> tuple[Sampler, Region]:
         """The recipe's sampler and region, with the dials where they are set."""
@@ -248,7 +237,7 @@ class Space:
         rows, sigma = self._rows[:count], self.sigma[:count]
         y = rows @ (z - self.mean) / sigma
         vector = z.astype(np.float32)
-        gauge = region.gauge(vector.astype(np.float64))
+        gauge = region.gauge(vector)
         log_density = float(law.density.log_prob(vector[None])[0])
         return Look(
             vector,

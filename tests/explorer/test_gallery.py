@@ -1,5 +1,4 @@
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -175,26 +174,34 @@ def test_an_edit_of_an_attribute_loads_the_labels(z, samplers):
     np.testing.assert_allclose(space.vector("a.hat=1") - space.vector(""), step, atol=1e-5)
 
 
-def test_who_asks_for_an_attribute_while_the_labels_are_read_gets_it(z, samplers):
-    asked, read = threading.Event(), threading.Event()
+def test_a_vector_that_waits_for_labels_holds_nobody_up(z, samplers):
+    """Neither those that read them, nor vectors that need none."""
+    begun, gate, found = threading.Event(), threading.Event(), {}
 
     def load():
-        asked.set()
-        read.wait(30)
+        begun.set()
+        gate.wait(60)
         return Gallery(z), jl.Labels(("hat",), z[:, :1] > 3)
 
-    space, found = Space({"box": samplers["box"]}, z, load=load), []
-    space.vector("")
-    works = [lambda: found.append(space.loaded()), lambda: found.append(space.vector("a.hat=1"))]
-    threads = [threading.Thread(target=work, daemon=True) for work in works]
-    threads[0].start()
-    asked.wait(30)
-    threads[1].start()
-    time.sleep(0.2)
-    read.set()
-    for thread in threads:
+    def made(text):
+        found[text] = space.vector(text)
+
+    space = Space({"box": samplers["box"]}, z, load=load)
+    loader, asking, other = (
+        threading.Thread(target=target, args=arguments, daemon=True)
+        for target, arguments in ((space.loaded, ()), (made, ("a.hat=1",)), (made, ("c1=1",)))
+    )
+    loader.start()
+    assert begun.wait(60)
+    asking.start()
+    asking.join(0.05)
+    other.start()
+    other.join(30)
+    assert list(found) == ["c1=1"]
+    gate.set()
+    for thread in (loader, asking):
         thread.join(30)
-    assert len(found) == 2
+    assert list(found) == ["c1=1", "a.hat=1"]
 
 
 def test_what_cannot_be_loaded_is_said_and_the_rest_works(z, samplers):

@@ -70,6 +70,7 @@ def held(z, samplers):
     armed = threading.Event()
     space = Space({"box": samplers["box"]}, z, decode)
     space.images(np.zeros((2, 6), np.float32))
+    space.seen.set()  # what is done in the background begins
     server = Explorer(space)
     for thread in threading.enumerate():
         if thread.name.endswith("(_load)"):

@@ -14,7 +14,7 @@ from PIL import Image
 
 import jaxlatent as jl
 from jaxlatent.cli import main
-from jaxlatent.explorer import Explorer, Recipe, open_run
+from jaxlatent.explorer import Explorer, Recipe, open_latents, open_run
 
 NAMES = ["pairwise:fact=0.7", "cluster-recombination:n_clusters=2", "naive box"]
 
@@ -34,6 +34,20 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def opened(made):
     return open_run(made.folder).loaded()
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What the command would serve until Ctrl-C, and the addresses that it opened."""
+    shown, addresses = [], []
+
+    def wait(explorer):
+        shown.append(explorer)
+        explorer.close()
+
+    monkeypatch.setattr(Explorer, "wait", wait)
+    monkeypatch.setattr(webbrowser, "open", addresses.append)
+    return shown, addresses
 
 
 def call(*arguments):
@@ -102,6 +116,26 @@ def test_the_command_gives_the_same_bits(opened, state, tmp_path, capsys):
     assert capsys.readouterr().out == f"Wrote {out} and {out.with_suffix('.npy')}.\n"
 
 
+def test_a_file_of_latents_alone(z, tmp_path, served, capsys):
+    path = tmp_path / "it's z.npy"
+    np.save(path, z)
+    space = open_latents(path, "pairwise:fact=0.7")
+    assert list(space.samplers) == ["pairwise:fact=0.7", "naive box"]
+    assert space.title == "it's z.npy"
+    for state in ("index=4", "sampler=naive%20box&c1=1&inside=1"):
+        found = eval(space.again(Recipe.parse(state))["python"], {"jl": jl})
+        np.testing.assert_array_equal(found, space.vector(state))
+    assert call("explore", "--latents", path, "--sampler", "pairwise:fact=0.7", "--no-browser") == 0
+    assert list(served[0][0].space.samplers) == list(space.samplers)
+    for options, line in (
+        ((), "give a run folder, or a file of latents"),
+        ((tmp_path, "--latents", path), "give a run folder, or a file of latents"),
+        (("--latents", path, "--out", tmp_path / "a.png"), "latents alone have no decoder"),
+    ):
+        assert call("explore", *options) == 2
+        assert line in capsys.readouterr().err
+
+
 def test_a_stale_sampler_is_left_out_with_a_warning(made, tmp_path, caplog):
     run = jl.Run(shutil.copytree(made.folder, tmp_path / "run"))
     run.fit("gaussian")
@@ -134,20 +168,6 @@ def test_steps_that_are_lacking(made, tmp_path):
         open_run(tmp_path)
     with pytest.raises(ValueError, match=r"has no 'exact', it has .*; fit it with"):
         open_run(made, "exact")
-
-
-@pytest.fixture
-def served(monkeypatch):
-    """What the command would serve until Ctrl-C, and the addresses that it opened."""
-    shown, addresses = [], []
-
-    def wait(explorer):
-        shown.append(explorer)
-        explorer.close()
-
-    monkeypatch.setattr(Explorer, "wait", wait)
-    monkeypatch.setattr(webbrowser, "open", addresses.append)
-    return shown, addresses
 
 
 def test_the_command_serves_and_opens_the_state(made, served, capsys):

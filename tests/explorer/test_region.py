@@ -91,10 +91,15 @@ def test_intervals_equal_a_scan_of_the_gauge(space, some, name):
     assert np.median(errors) < 2e-5
 
 
-def test_intervals_along_ways_that_move_many_components(space, some):
-    region, rng = space.law("few").region, np.random.default_rng(3)
-    ways = rng.standard_normal((5, 6))
-    for z in some[:3]:
+@pytest.mark.parametrize("name", ["few", "groups", "pairwise"])
+def test_intervals_along_ways_that_move_many_components(space, some, name):
+    region, rng = space.law(name).region, np.random.default_rng(3)
+    ways = rng.standard_normal((4, 6))
+    vectors = [*some[:3], *(np.asarray(space.vector(Recipe(name, 0, i)), np.float64) for i in range(3))]
+    inside = [z for z in vectors if region.gauge(z) <= 1]
+    assert len(inside) >= 3
+    # Of a single body also from outside.
+    for z in inside if name == "groups" else [*inside, some[-2]]:
         expected = [scanned(region, z, way, 70) for way in ways]
         np.testing.assert_allclose(region.intervals(z, ways), expected, atol=5e-3)
 
@@ -116,7 +121,9 @@ def test_an_interval_goes_through_bodies_that_overlap_and_not_across_a_gap(space
         ([0.0, 2.0], [[np.nan, np.nan], [-3, -1]]),
     ]:
         found = region.intervals(np.array(z), np.eye(2))
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+        searched = region._searched(np.array(z), np.eye(2))
+        np.testing.assert_allclose(searched, expected, atol=1e-4)
 
 
 def test_one_program_for_all_vectors(space, some):

@@ -249,6 +249,7 @@ def test_a_failing_load_is_said_and_the_rest_works(z, samplers, browse):
 
     server = Explorer(Space({"box": samplers["box"]}, z, load=load))
     try:
+        server.space.seen.set()
         browser = browse(server.url)
         for _ in range(600):
             info = json.loads(browser.send("GET", "/api/info")[2])

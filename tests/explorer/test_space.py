@@ -145,6 +145,22 @@ def test_edits_are_done_one_after_the_other(space):
     np.testing.assert_allclose(look.components[:3], [-1, 2, 0.5], atol=1e-6)
 
 
+def test_a_thousand_edits(space):
+    """As many as a recipe may have; of a drag only the last one is done."""
+    edits = "&".join(f"z{i % 6 + 1}={i}&a.smile={i}" if i % 2 else f"c{i % 6 + 1}={i}" for i in range(9))
+    many = tuple((f"c{i % 6 + 1}", 0.25) for i in range(1000))
+    np.testing.assert_allclose(space.look(Recipe(edits=many)).components, 0.25, atol=1e-6)
+    assert len(space._made) <= 512
+    for value in (0.5, 1.0):
+        one_by_one = Recipe.parse(f"{edits}&c6={value}")
+        z = exactly(space, Recipe(seed=9))
+        for name, each in one_by_one.edits:
+            step, strength = space._edit(z, name, each)
+            z = z + strength * step
+        found = space.vector(Recipe(seed=9, edits=one_by_one.edits))
+        np.testing.assert_allclose(found, z, atol=2e-5)
+
+
 def test_edits_inside_the_region_hit_their_target_where_it_is_inside(space, samplers):
     """Also where the vector is outside before: what counts is where it is once it was pulled inside."""
     far = str(Recipe.of_vector(space.mean + 9 * (space.z[3] - space.mean), "pairwise"))
