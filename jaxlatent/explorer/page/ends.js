@@ -9,7 +9,7 @@ import { imageAt } from "./wire.js";
 export class Ends {
   constructor(store, engine, notice) {
     this.store = store;
-    this.ask = latest((states) => engine.faces({ states }), (answer) => this.answered(answer), notice);
+    this.ask = latest((states) => engine.faces({ states }, "ends"), (answer) => this.answered(answer), notice);
   }
 
   show(sliders) {

@@ -51,7 +51,7 @@ export class FavouritesPanel {
   async lay(texts) {
     let answer = null;
     try {
-      if (texts.length) answer = await this.engine.faces({ states: texts });
+      if (texts.length) answer = await this.engine.faces({ states: texts }, "favourites");
     } catch (error) {
       this.notice(error);
     }

@@ -53,7 +53,7 @@ export class GridPanel {
     const began = performance.now();
     let answer;
     try {
-      answer = await this.engine.faces({ states: recipes.map(String) });
+      answer = await this.engine.faces({ states: recipes.map(String) }, "grid");
     } catch (error) {
       this.notice(error);
       return;

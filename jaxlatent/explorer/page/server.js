@@ -25,8 +25,9 @@ export class ServerEngine {
     return reply;
   }
 
-  async ask(name, question) {
-    const reply = await this.send(name, JSON.stringify(question));
+  async ask(name, question, purpose = "") {
+    // The newest question of a tab overtakes the others of its kind, but not those for something else.
+    const reply = await this.send(name, JSON.stringify(question), { "x-tab": this.tab + purpose });
     return reply && unpack(await reply.arrayBuffer());
   }
 
@@ -38,8 +39,8 @@ export class ServerEngine {
     return this.ask("face", { state });
   }
 
-  faces(question) {
-    return this.ask("faces", question);
+  faces(question, purpose) {
+    return this.ask("faces", question, purpose);
   }
 
   plane(question) {

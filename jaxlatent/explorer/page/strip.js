@@ -23,7 +23,7 @@ export class Strip {
   async show(question) {
     let answer;
     try {
-      answer = await this.engine.faces(question);
+      answer = await this.engine.faces(question, "strip");
     } catch (error) {
       this.notice(error);
       return;
