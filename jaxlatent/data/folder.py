@@ -3,11 +3,13 @@
 import hashlib
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from PIL import Image
 
 from jaxlatent.data.source import ImageSource
@@ -41,7 +43,7 @@ def open_folder(folder: Path, title: str) -> ImageSource:
         title=title,
         names=names,
         open=open_image,
-        partition=partial(_partition, names),
+        partition=partial(_partition, title, names),
         fingerprint=f"{folder.resolve()}|{listing.hexdigest()}",
     )
 
@@ -65,7 +67,7 @@ def open_zip(path: Path, title: str) -> ImageSource:
         title=title,
         names=names,
         open=open_image,
-        partition=partial(_partition, names),
+        partition=partial(_partition, title, names),
         fingerprint=f"{path.resolve()}|{_state(path)}",
     )
 
@@ -93,15 +95,28 @@ def _state(path: Path) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _partition(names: Sequence[str]) -> list[str]:
-    """By sub-folders train, validation (or val, valid) and test, the rest drawn from the names.
+def _partition(title: str, names: Sequence[str]) -> np.ndarray:
+    """By sub-folders train, validation (or val, valid) and test where there are no others, else by the names.
 
     Folders that all images have in common do not count: a .zip often holds one folder that holds it
-    all.
+    all. Images beside the splits' folders are of no split.
     """
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    shared = 0
-    while len(folders[0]) > shared and len({parts[: shared + 1] for parts in folders}) == 1:
-        shared += 1
-    given = [split_of(parts[shared]) if len(parts) > shared else "" for parts in folders]
-    return partition(names, given)
+    folder_of = [name.rpartition("/")[0] for name in names]
+    parts = {folder: folder.split("/") if folder else [] for folder in set(folder_of)}
+    first, last = min(parts.values()), max(parts.values())
+    # In the order of lists, all that these two begin with alike, every one between them does, too.
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    words = {each[shared] for each in parts.values() if len(each) > shared}
+    splits = {word: split_of(word) for word in words}
+    others = sorted(word for word in words if not splits[word])
+    if others:
+        found = sorted(words.difference(others))
+        if len(found) > 1:
+            warnings.warn(
+                f"{title}: the folders {', '.join(found)} are taken for classes, not for splits, as "
+                f"{others[0]} lies beside them; load each on its own, or move it elsewhere",
+                stacklevel=2,
+            )
+        return partition(names)
+    split = {folder: splits[each[shared]] if len(each) > shared else "" for folder, each in parts.items()}
+    return partition(names, [split[folder] for folder in folder_of])

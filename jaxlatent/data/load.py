@@ -20,7 +20,7 @@ from jaxlatent.data.decode import Unreadable, decode, refuse
 from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
 from jaxlatent.data.folder import open_folder, open_zip
 from jaxlatent.data.source import ImageSource, Labels
-from jaxlatent.data.splits import SPLITS
+from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
@@ -73,15 +73,20 @@ def load_images(
     scaled to 8-bit; of an animation the first frame counts.
 
     Splits: CelebA and TFDS bring their own, and a folder or .zip may hold sub-folders train,
-    validation (or val, valid) and test. A validation or test split that is lacking is taken out of
-    the training images, 5 % each, chosen by a hash of the names, so it is the same in every run;
-    with CelebA's own files it is an error instead. Of procedural faces each split gives N others.
+    validation (or val, valid) and test, and no others beside them: else they are classes. A validation
+    or test split that is lacking is taken out of the training images, 5 % each, by a hash of the
+    names: an image stays in its split whatever images come or go. Where that leaves a split without
+    an image, it gets one of at least three. With CelebA's own files a lacking split is an error. Of
+    procedural faces each split gives N others.
 
     Args:
         spec: where the images come from.
         image_size: side of the images returned, in pixels.
         split: "train", "validation" or "test"; None for all images (procedural faces: train).
-        limit: at most so many images, the first of the split, unreadable ones counted; None: all.
+        limit: at most so many images of the split, unreadable ones counted; None: all. They are
+            chosen by a hash of their names, of an array by that of their numbers, and stay in their
+            order: fair to all folders, and a part of those of any larger limit. Of procedural faces
+            the first, as each is drawn on its own.
         cache: folder that keeps decoded images, so that they are decoded once; None for
             $JAXLATENT_CACHE, else $XDG_CACHE_HOME/jaxlatent, else ~/.cache/jaxlatent; False for
             none. Procedural faces and arrays are not kept. Its files may be deleted at any time.
@@ -155,18 +160,17 @@ def _load(
     if labelled and source.labels is None:
         raise ValueError(f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have")
     everything = np.arange(len(source.names))
-    chosen = everything if split is None else everything[np.array(source.partition()) == split]
+    chosen = everything if split is None else everything[np.asarray(source.partition()) == split]
     if not len(chosen):
         raise ValueError(f"{source.title}: none of its {len(everything)} images is of the split {split}")
+    chosen = fair_choice(source.names, chosen, limit)
     # Before the long work, as the labels' files may be missing.
-    labels = source.labels(chosen[:limit]) if labelled and source.labels else None
+    labels = source.labels(chosen) if labelled and source.labels else None
     failures: list[Unreadable] = []
     if source.pixels is not None and source.pixels.shape[1:3] == (image_size, image_size):
-        images = _take(source.pixels, chosen[:limit])
+        images = _take(source.pixels, chosen)
     else:
-        images, failures = _decoded(
-            source, chosen, limit, image_size, folder, strict=strict, progress=progress
-        )
+        images, failures = _decoded(source, chosen, image_size, folder, strict=strict, progress=progress)
     if failures:
         if strict:
             refuse(source.title, failures)
@@ -225,30 +229,20 @@ def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: 
 def _decoded(
     source: ImageSource,
     chosen: Int[np.ndarray, " m"],
-    limit: int | None,
     image_size: int,
     folder: Path | None,
     *,
     strict: bool,
     progress: bool,
 ) -> tuple[_Images, list[Unreadable]]:
-    """The first `limit` of the chosen images, from the cache or else decoded (and cached)."""
-
-    def shape(n: int) -> tuple[int, int, int, int]:
-        return n, image_size, image_size, 3
-
-    wanted = chosen[:limit]
-    fill = partial(decode, source, wanted, strict=strict, progress=progress)
+    """The chosen images, from the cache or else decoded (and cached)."""
+    shape = (len(chosen), image_size, image_size, 3)
+    fill = partial(decode, source, chosen, strict=strict, progress=progress)
     if folder is None or source.fingerprint is None:
-        images = np.zeros(shape(len(wanted)), np.uint8)
+        images = np.zeros(shape, np.uint8)
         return images, fill(images)
-    folder = folder / "images"
-    for indices in (chosen, wanted):  # a limited load is the start of a whole one made before
-        key = cache_key(source, indices, image_size)
-        if entry := read_entry(folder, key, shape(len(indices))):
-            images, failures = entry
-            return images[:limit], [each for each in failures if each.index < len(wanted)]
-    return write_entry(folder, key, shape(len(wanted)), source.title, fill)
+    folder, key = folder / "images", cache_key(source, chosen, image_size)
+    return read_entry(folder, key, shape) or write_entry(folder, key, shape, source.title, fill)
 
 
 def _take(array: np.ndarray, indices: Int[np.ndarray, " n"]) -> np.ndarray:

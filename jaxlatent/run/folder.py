@@ -37,6 +37,7 @@ from jaxlatent._files import atomic_path
 from jaxlatent.autoencoder import Autoencoder, load_model
 from jaxlatent.data import load_images
 from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.data.splits import CHOICE
 from jaxlatent.run.origin import Origin, StaleError, command
 from jaxlatent.sampling import Sampler, Spec
 
@@ -171,12 +172,24 @@ class RunFolder:
         """
         asked = self.config()
         images = self.images(asked, "train")
-        if asked.get("images") not in (None, fingerprint(images)):
-            raise StaleError(
-                f"{asked['data']}: its images are others than those that {self.folder} was trained on; train "
-                "on them in another folder, or encode them with jaxlatent.encode_to"
-            )
+        self.check_images(asked, fingerprint(images))
         return images
+
+    def check_images(self, asked: Mapping[str, Any], found: str) -> None:
+        """Accepts the images that a training noted, by their fingerprint; any where it noted none.
+
+        Raises:
+            StaleError: for others.
+        """
+        if asked.get("images") in (None, found):
+            return
+        why = ""
+        if asked.get("choice") != CHOICE:
+            why = " (it was trained when splits and limits held other ones of them; see CHANGELOG.md)"
+        raise StaleError(
+            f"data: {asked['data']} holds other images than those of the training in {self.folder}{why}; "
+            "give these, begin anew in place (train --restart) or choose another folder"
+        )
 
     def record(self, result: str, step: tuple[str, ...], *inputs: str, **options: Any) -> None:
         """Notes what a result was made from, once it is written.

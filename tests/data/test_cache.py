@@ -50,15 +50,6 @@ def test_the_second_load_maps_the_first(folder, tmp_path, decoded):
         assert reds(images) == list(range(6))
 
 
-def test_a_limited_load_is_the_start_of_a_whole_one(folder, tmp_path, decoded):
-    assert reds(load_images(folder, image_size=4, cache=tmp_path, limit=2)) == [0, 1]
-    load_images(folder, image_size=4, cache=tmp_path)
-    images = load_images(folder, image_size=4, cache=tmp_path, limit=3)
-    assert reds(images) == [0, 1, 2]
-    assert isinstance(images, np.memmap)
-    assert decoded == [2, 6]
-
-
 def test_splits_and_sizes_have_entries_of_their_own(folder, tmp_path, decoded):
     for split in ("train", "validation", None):
         for size in (4, 5):

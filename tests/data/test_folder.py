@@ -1,9 +1,9 @@
 """Folders and .zip files of images."""
 
+import contextlib
 import io
 import itertools
 import os
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from jaxlatent.data import load_images
+from jaxlatent.data.splits import fair_choice
 
 
 @pytest.fixture(autouse=True)
@@ -87,15 +88,39 @@ def test_sub_folders_name_the_splits(tmp_path, kind):
 
 
 @kinds
+@pytest.mark.parametrize("folders", ["cats train zebras", "test", "train val cats", "Test Train unlabelled"])
+def test_folders_among_others_are_classes(tmp_path, kind, folders):
+    """COCO has a class "train", and all others were lost."""
+    names = [f"all/{folder}/{i}.png" for folder in folders.split() for i in range(30)]
+    path = write(tmp_path / "images", dict.fromkeys(names, encoded("red")), kind)
+    many_splits = folders in ("train val cats", "Test Train unlabelled")
+    with pytest.warns(match="taken for classes") if many_splits else contextlib.nullcontext():
+        counts = [len(load_images(path, image_size=8, split=s)) for s in ("train", "validation", "test")]
+    assert sum(counts) == len(names)
+    assert max(counts[1:]) < len(names) / 4
+
+
+@kinds
+def test_a_limit_is_fair_to_all_folders(tmp_path, kind):
+    files = {f"{k}/{i}.png": encoded((k, 0, 0), (8, 8)) for k in range(5) for i in range(40)}
+    path = write(tmp_path / "images", files, kind)
+    loaded = reds(load_images(path, image_size=8, split="train", limit=60))
+    assert len(loaded) == 60
+    assert loaded == sorted(loaded), "in the order of the source"
+    assert np.bincount(loaded, minlength=5).min() >= 4
+
+
+@kinds
 def test_without_sub_folders_the_splits_are_disjoint_complete_and_repeatable(tmp_path, kind):
     files = {f"{i:03d}.png": encoded((i, 0, 0)) for i in range(60)}
     path = write(tmp_path / "images", files, kind)
     splits = [reds(load_images(path, image_size=8, split=s)) for s in ("train", "validation", "test")]
-    assert [len(split) for split in splits] == [54, 3, 3]
+    assert all(splits)
     assert sorted(itertools.chain(*splits)) == list(range(60))
     again = load_images(path, image_size=8, split="validation", cache=False)
     assert reds(again) == splits[1]
-    assert reds(load_images(path, image_size=8, split="validation", limit=2)) == splits[1][:2]
+    limited = {n: reds(load_images(path, image_size=8, split="train", limit=n)) for n in (2, 9)}
+    assert set(limited[2]) < set(limited[9]) < set(splits[0])
 
 
 def test_too_few_images_for_a_split(tmp_path):
@@ -126,11 +151,12 @@ def test_unreadable_images_are_left_out_with_one_warning(tmp_path, kind):
     for cache in (None, False):
         with pytest.raises(ValueError, match=r"cannot read the image 0a\.jpg"):
             load_images(path, image_size=8, strict=True, cache=cache)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert reds(load_images(path, image_size=8, limit=1)) == [0]
-    with pytest.warns(UserWarning, match="left out 1 of 3"):
-        assert reds(load_images(path, image_size=8, limit=3)) == [0, 1]
+    chosen = fair_choice(sorted(files), np.arange(10), 8)
+    bad = int(
+        np.isin([sorted(files)[i][1:] for i in chosen], ["a.jpg", "a.png", "a.gif", "b.png", "c.png"]).sum()
+    )
+    with pytest.warns(UserWarning, match=f"left out {bad} of 8"):
+        assert len(load_images(path, image_size=8, limit=8)) == 8 - bad
 
 
 @kinds
