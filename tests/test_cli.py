@@ -598,6 +598,13 @@ class TestScore:
         said = capsys.readouterr().out
         assert said.startswith(f"{count} of 20 are outliers: gauge above ")
         assert "for false alarms of 20 % at most" in said
+        assert (
+            call("score", run, tmp_path / "noise.npy", "--out", out, "--rate", "0.2", "--split", "train") == 0
+        )
+        tested = jl.load_images(tmp_path / "noise.npy", image_size=32, split="train")
+        assert len(out.read_text().splitlines()) == 1 + len(tested) < 21
+        assert call("score", run, run / "latents.npy", "--out", out, "--split", "test") == 1
+        assert "split: " in capsys.readouterr().err
 
     def test_latents_of_a_run(self, run, tmp_path):
         z = np.load(run / "latents.npy")

@@ -38,10 +38,9 @@ def partition(names: Sequence[str], given: Sequence[str] | None = None) -> np.nd
     Returns:
         n texts.
     """
-    if given is None or "train" not in given:
-        given = np.full(len(names), "train")
-    result = np.array(given, dtype="<U10")
-    lacking = {split: i for i, split in enumerate(SPLITS[1:]) if split not in given}
+    own = ["train"] * len(names) if given is None or "train" not in given else given
+    result = np.array(own, dtype="<U10")
+    lacking = {split: i for i, split in enumerate(SPLITS[1:]) if split not in own}
     pool = np.flatnonzero(result == "train")
     if not lacking or len(pool) < 3:
         return result
