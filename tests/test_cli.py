@@ -603,7 +603,7 @@ class TestScore:
         )
         tested = jl.load_images(tmp_path / "noise.npy", image_size=32, split="train")
         assert len(out.read_text().splitlines()) == 1 + len(tested) < 21
-        assert call("score", run, run / "latents.npy", "--out", out, "--split", "test") == 1
+        assert call("score", run, run / "latents.npy", "--out", out, "--rate", "0.2", "--split", "test") == 1
         assert "split: " in capsys.readouterr().err
 
     def test_latents_of_a_run(self, run, tmp_path):

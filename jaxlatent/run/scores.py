@@ -42,7 +42,7 @@ def score_file(
         name: of a fitted sampler of the run; that fitted last where not given.
         split: of the images in `file`, "train", "validation" or "test"; None for all of them.
         calibration: as `file`, all of it, of usual vectors or images that the sampler was not fitted to.
-            Where not given, up to 10,000 validation and test images of the run's own data; a sampler's file has
+            Where not given, up to 10,000 validation and test images of the run's data; a sampler's file has
             none.
         rate: of false alarms, see `Sampler.threshold`.
         by: the score that decides, see there.
