@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -11,6 +13,13 @@ from jaxlatent._cores import cores
 from jaxlatent._progress import progress_bar
 from jaxlatent.data.source import ImageSource
 
+#: Of an image; its header says how many it has.
+MOST_PIXELS = 50_000_000
+#: Of a file whose size is known before it is read, or unpacked: that of so many pixels and transparency.
+MOST_BYTES = 4 * MOST_PIXELS
+
+# Of all that Pillow reads; others start programs, or change their size while they are decoded.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _CHUNK = 64
 
 
@@ -29,6 +38,21 @@ class Unreadable:
     name: str
     reason: str
     passing: bool = False
+
+
+def open_image(file: Path | IO[bytes]) -> Image.Image:
+    """Opens an image file; nothing but its header is read yet.
+
+    Raises:
+        ValueError: if it has more than 50 million pixels.
+        OSError: if it cannot be read, or is no PNG, JPEG, WebP, GIF, BMP or TIFF.
+    """
+    image = Image.open(file, formats=_FORMATS)
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        image.close()
+        raise ValueError(f"has {width} x {height} pixels; give one of at most {MOST_PIXELS // 10**6} million")
+    return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

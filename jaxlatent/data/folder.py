@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from jaxlatent.data.decode import MOST_BYTES, open_image
 from jaxlatent.data.source import ImageSource
 from jaxlatent.data.splits import partition, split_of
 
@@ -33,16 +34,13 @@ def open_folder(folder: Path, title: str) -> ImageSource:
                 files[relative] = path
     names = _sorted(files, title)
 
-    def open_image(i: int) -> Image.Image:
-        return Image.open(files[names[i]])
-
     listing = hashlib.sha256()
     for name in names:
         listing.update(f"{name}\0{_state(files[name])}\0".encode(errors="surrogateescape"))
     return ImageSource(
         title=title,
         names=names,
-        open=open_image,
+        open=lambda i: open_image(files[names[i]]),
         partition=partial(_partition, title, names),
         fingerprint=f"{folder.resolve()}|{listing.hexdigest()}",
     )
@@ -60,13 +58,16 @@ def open_zip(path: Path, title: str) -> ImageSource:
         raise ValueError(f"{path}: not a whole .zip file ({error}); fetch it again") from error
     names = _sorted((name for name in archive.namelist() if _is_image(name)), title)
 
-    def open_image(i: int) -> Image.Image:
-        return Image.open(io.BytesIO(archive.read(names[i])))
+    def member(i: int) -> Image.Image:
+        size = archive.getinfo(names[i]).file_size
+        if size > MOST_BYTES:
+            raise ValueError(f"unpacks to {size // 10**6:,} MB; give one of at most {MOST_BYTES // 10**6} MB")
+        return open_image(io.BytesIO(archive.read(names[i])))
 
     return ImageSource(
         title=title,
         names=names,
-        open=open_image,
+        open=member,
         partition=partial(_partition, title, names),
         fingerprint=f"{path.resolve()}|{_state(path)}",
     )

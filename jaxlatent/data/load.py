@@ -70,7 +70,8 @@ def load_images(
 
     Other than CelebA's, images are turned upright by EXIF and cropped to the centred square.
     Resizing is anti-aliased. Grey becomes RGB, transparency is composited over white, 16-bit is
-    scaled to 8-bit; of an animation the first frame counts.
+    scaled to 8-bit; of an animation the first frame counts. An image of more than 50 million pixels, or
+    one in a .zip that unpacks to more than 200 MB, counts as unreadable.
 
     Splits: CelebA and TFDS bring their own, and a folder or .zip may hold sub-folders train,
     validation (or val, valid) and test, and no others beside them: else they are classes. A validation

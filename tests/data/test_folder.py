@@ -4,6 +4,10 @@ import contextlib
 import io
 import itertools
 import os
+import re
+import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -213,3 +217,61 @@ def test_names_that_are_no_utf8(tmp_path):
     with open(os.fsencode(path) + b"/\xff.png", "wb") as file:  # noqa: PTH123
         file.write(encoded("red"))
     assert len(load_images(path)) == 2
+
+
+def bomb(side: int) -> bytes:
+    """A whole bitmap of 24 bits a pixel, all black."""
+    header = struct.pack("<2sIHHI", b"BM", 54 + 3 * side * side, 0, 0, 54)
+    return (
+        header + struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(3 * side * side)
+    )
+
+
+PEAK = """
+import sys, warnings
+from pathlib import Path
+from jaxlatent.data import load_images
+
+def peak():
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
+
+before = peak()
+try:
+    load_images(sys.argv[1], image_size=8, cache=False)
+except ValueError as error:
+    print(error)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [(8400, r"unpacks to 211 MB; give one of at most 200"), (7200, "has 7200 x 7200 pixels")],
+)
+def test_bombs_in_a_zip_are_refused_before_they_are_unpacked_or_decoded(tmp_path, side, reason):
+    """A .zip of 1.4 MB took 3.1 GB."""
+    content = bomb(side)
+    with zipfile.ZipFile(tmp_path / "images.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("a.bmp", content)
+    asked = [sys.executable, "-c", PEAK, tmp_path / "images.zip"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True)
+    said, megabytes = done.stdout.strip().splitlines()
+    assert re.search(rf"none of the 1 images can be read; the first, a\.bmp: {reason}", said)
+    assert int(megabytes) < (50 if "unpacks" in reason else 350), "unpacked, and not decoded"
+
+
+def test_a_bomb_in_a_folder_is_left_out(tmp_path):
+    header = bomb(2)[:18] + struct.pack("<ii", 8000, 8000) + bomb(2)[26:]
+    path = write(tmp_path / "images", {"a.png": encoded((7, 0, 0)), "b.bmp": header}, "folder")
+    with pytest.warns(UserWarning, match=r"b\.bmp: has 8000 x 8000 pixels; give one of at most 50 million"):
+        assert reds(load_images(path, image_size=8)) == [7]
+
+
+@kinds
+def test_kinds_that_pillow_reads_with_the_help_of_programs_are_unreadable(tmp_path, kind):
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    path = write(tmp_path / "images", {"a.png": eps}, kind)
+    with pytest.raises(ValueError, match=r"none of the 1 images can be read; .*cannot identify image file"):
+        load_images(path)
