@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlatent._blocks import spread_blocks
+from jaxlatent._rows import Rows
 
 # Of images outside [0, 1]: resizing and decoders overshoot a little.
 _OVERSHOOT = 0.1
@@ -282,7 +283,8 @@ def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0
         TypeError: if they are numbers of another kind.
         ValueError: if the shape does not fit, entries are masked, or floating-point ones are not in [0, 1].
     """
-    images = as_array(name, images)
+    if not isinstance(images, Rows):
+        images = as_array(name, images)
     height, width = ("h", "w") if size is None else (size, size)
     are_images = images.ndim == 4 and images.shape[3] == 3 and 0 not in images.shape[1:]
     if not are_images or (size is not None and images.shape[1:3] != (size, size)):

@@ -13,6 +13,7 @@ from jaxtyping import Int, Shaped, UInt8
 
 from jaxlatent._boundary import as_array, as_choice, as_count
 from jaxlatent._random import as_seed
+from jaxlatent._rows import Rows, take
 from jaxlatent.data.arrays import open_array, read_array
 from jaxlatent.data.cache import cache_folder, cache_key, read_entry, write_entry
 from jaxlatent.data.celeba import open_celeba
@@ -24,7 +25,7 @@ from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
-_Images = UInt8[np.ndarray, "n size size 3"]
+_Images = UInt8[np.ndarray | Rows, "n size size 3"]
 _FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
@@ -98,8 +99,9 @@ def load_images(
         progress: show a progress bar.
 
     Returns:
-        uint8 (n, image_size, image_size, 3), perhaps a read-only memory map of the cache or a view
-        of the array given. `load_labelled` gives labels, too.
+        uint8 (n, image_size, image_size, 3): an array, perhaps a read-only memory map or a view of the
+        array given; or, of a file's or the cache's images some, an array-like that reads them as they are
+        asked for (`jaxlatent.data.Rows`), all of them for `np.asarray`. `load_labelled` gives labels, too.
 
     Raises:
         FileNotFoundError: if a path, one of CelebA's files or a prepared data set is missing.
@@ -169,7 +171,7 @@ def _load(
     labels = source.labels(chosen) if labelled and source.labels else None
     failures: list[Unreadable] = []
     if source.pixels is not None and source.pixels.shape[1:3] == (image_size, image_size):
-        images = _take(source.pixels, chosen)
+        images = take(source.pixels, chosen)
     else:
         images, failures = _decoded(source, chosen, image_size, folder, strict=strict, progress=progress)
     if failures:
@@ -186,7 +188,7 @@ def _load(
             stacklevel=3,
         )
         readable = np.delete(np.arange(len(images)), [failure.index for failure in failures])
-        images = _take(images, readable)
+        images = take(images, readable)
         labels = labels and _take_labels(labels, readable)
     return images, labels
 
@@ -244,12 +246,6 @@ def _decoded(
         return images, fill(images)
     folder, key = folder / "images", cache_key(source, chosen, image_size)
     return read_entry(folder, key, shape) or write_entry(folder, key, shape, source.title, fill)
-
-
-def _take(array: np.ndarray, indices: Int[np.ndarray, " n"]) -> np.ndarray:
-    """The rows at `indices`; a view where they are consecutive, so a memory map stays one."""
-    start, stop = int(indices[0]), int(indices[0]) + len(indices)
-    return array[start:stop] if np.array_equal(indices, np.arange(start, stop)) else array[indices]
 
 
 def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Shaped
 
 from jaxlatent import processes
 from jaxlatent._boundary import as_array, as_count, as_images
+from jaxlatent._rows import Rows
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.formats import Item, Layout, Shard
@@ -27,7 +28,7 @@ _SHARD_SIZE = 8192
 def encode_to(
     path: str | os.PathLike[str],
     model: "Autoencoder",
-    images: str | os.PathLike[str] | Shaped[np.ndarray, "n h w 3"] | Any,
+    images: str | os.PathLike[str] | Shaped[np.ndarray | Rows, "n h w 3"] | Any,
     *,
     split: str | None = "train",
     batch_size: int = 256,

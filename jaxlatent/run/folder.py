@@ -34,6 +34,7 @@ import numpy as np
 from jaxlatent import storage
 from jaxlatent._boundary import as_count
 from jaxlatent._files import atomic_path
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, load_model
 from jaxlatent.data import load_images
 from jaxlatent.data.fingerprint import fingerprint
@@ -154,7 +155,7 @@ class RunFolder:
             raise FileNotFoundError(f"{path}: not there yet; run `jaxlatent {step}` on this folder first")
         return path
 
-    def images(self, asked: Mapping[str, Any], split: str, limit: int | None = None) -> np.ndarray:
+    def images(self, asked: Mapping[str, Any], split: str, limit: int | None = None) -> np.ndarray | Rows:
         """The images that a training asked for, of one split; at most `limit`, else as many as it did."""
         return load_images(
             asked["data"],
@@ -164,7 +165,7 @@ class RunFolder:
             progress=self.progress,
         )
 
-    def training_images(self) -> np.ndarray:
+    def training_images(self) -> np.ndarray | Rows:
         """The images that the autoencoder was trained on.
 
         Raises:
