@@ -36,7 +36,7 @@ def open_folder(folder: Path, title: str) -> ImageSource:
 
     listing = hashlib.sha256()
     for name in names:
-        listing.update(f"{name}\0{_state(files[name])}\0".encode(errors="surrogateescape"))
+        listing.update(f"{name}\0{state(files[name])}\0".encode(errors="surrogateescape"))
     return ImageSource(
         title=title,
         names=names,
@@ -69,7 +69,7 @@ def open_zip(path: Path, title: str) -> ImageSource:
         names=names,
         open=member,
         partition=partial(_partition, title, names),
-        fingerprint=f"{path.resolve()}|{_state(path)}",
+        fingerprint=f"{path.resolve()}|{state(path)}",
     )
 
 
@@ -88,7 +88,8 @@ def _sorted(names: Iterable[str], title: str) -> tuple[str, ...]:
     return result
 
 
-def _state(path: Path) -> tuple[int, int]:
+def state(path: Path) -> tuple[int, int]:
+    """A file's size and time of change."""
     try:
         stat = path.stat()
     except OSError:  # a dangling link: listed, and reported as unreadable when it is opened

@@ -15,11 +15,11 @@ from jaxlatent._boundary import as_array, as_choice, as_count
 from jaxlatent._random import as_seed
 from jaxlatent._rows import Rows, take
 from jaxlatent.data.arrays import open_array, read_array
-from jaxlatent.data.cache import cache_folder, cache_key, read_entry, write_entry
+from jaxlatent.data.cache import cache_folder, cached
 from jaxlatent.data.celeba import open_celeba
-from jaxlatent.data.decode import Unreadable, decode, refuse
+from jaxlatent.data.decode import Unreadable, decode
 from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
-from jaxlatent.data.folder import open_folder, open_zip
+from jaxlatent.data.folder import open_folder, open_zip, state
 from jaxlatent.data.source import ImageSource, Labels
 from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
@@ -91,7 +91,8 @@ def load_images(
             the first, as each is drawn on its own.
         cache: folder that keeps decoded images, so that they are decoded once; None for
             $JAXLATENT_CACHE, else $XDG_CACHE_HOME/jaxlatent, else ~/.cache/jaxlatent; False for
-            none. Procedural faces and arrays are not kept. Its files may be deleted at any time.
+            none. Procedural faces and arrays in memory are not kept. Beyond 50 GB ($JAXLATENT_CACHE_GB)
+            what was unused for longest is removed; `jaxlatent cache` lists what is there.
         strict: fail at an unreadable image; else such images are left out, with one warning.
         seed: of the procedural faces, where `spec` names none; unused otherwise.
         data_dir: TFDS's data folder, for `tfds:` alone; None for $TFDS_DATA_DIR or else TFDS's
@@ -175,8 +176,6 @@ def _load(
     else:
         images, failures = _decoded(source, chosen, image_size, folder, strict=strict, progress=progress)
     if failures:
-        if strict:
-            refuse(source.title, failures)
         if len(failures) == len(images):
             raise ValueError(
                 f"{source.title}: none of the {len(images)} images can be read; the first, "
@@ -225,7 +224,7 @@ def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: 
     if suffix == ".zip":
         return open_zip(path, title)
     if suffix in (".npy", ".npz"):
-        return open_array(read_array(path), title)
+        return open_array(read_array(path), title, f"{path.resolve()}|{state(path)}")
     raise ValueError(f"spec: cannot load {title!r}; expected {_FORMS}")
 
 
@@ -239,13 +238,11 @@ def _decoded(
     progress: bool,
 ) -> tuple[_Images, list[Unreadable]]:
     """The chosen images, from the cache or else decoded (and cached)."""
-    shape = (len(chosen), image_size, image_size, 3)
-    fill = partial(decode, source, chosen, strict=strict, progress=progress)
+    fill = partial(decode, source, strict=strict, progress=progress)
     if folder is None or source.fingerprint is None:
-        images = np.zeros(shape, np.uint8)
-        return images, fill(images)
-    folder, key = folder / "images", cache_key(source, chosen, image_size)
-    return read_entry(folder, key, shape) or write_entry(folder, key, shape, source.title, fill)
+        images = np.zeros((len(chosen), image_size, image_size, 3), np.uint8)
+        return images, fill(chosen, images)
+    return cached(folder, source, chosen, image_size, fill)
 
 
 def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:
