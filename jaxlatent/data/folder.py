@@ -6,8 +6,9 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -25,22 +26,15 @@ def open_folder(folder: Path, title: str) -> ImageSource:
     Raises:
         ValueError: if there are none.
     """
-    files = {}
-    for root, folders, found in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in found:
-            path = Path(root, name)
-            if _is_image(relative := path.relative_to(folder).as_posix()):
-                files[relative] = path
-    names = _sorted(files, title)
-
+    states = _walk(folder)
+    names = _sorted(states, title)
     listing = hashlib.sha256()
     for name in names:
-        listing.update(f"{name}\0{state(files[name])}\0".encode(errors="surrogateescape"))
+        listing.update(f"{name}\0{states[name]}\0".encode(errors="surrogateescape"))
     return ImageSource(
         title=title,
         names=names,
-        open=lambda i: open_image(files[names[i]]),
+        open=lambda i: open_image(folder / names[i]),
         partition=partial(_partition, title, names),
         fingerprint=f"{folder.resolve()}|{listing.hexdigest()}",
     )
@@ -73,10 +67,33 @@ def open_zip(path: Path, title: str) -> ImageSource:
     )
 
 
+def _walk(folder: Path) -> dict[str, tuple[int, int]]:
+    """The images below a folder: by their path, what `state` gives.
+
+    Of a million files nothing may take long: each is asked for its state, and no `Path` is made.
+    """
+    found, waiting = {}, [""]
+    while waiting:
+        base = waiting.pop()
+        # A folder that may not be read is left out, as a file system's lost+found.
+        with suppress(OSError), os.scandir(folder / base) as entries:
+            for entry in entries:
+                if _is_hidden(entry.name):
+                    continue
+                if entry.is_dir():
+                    if not entry.is_symlink():
+                        waiting.append(f"{base}{entry.name}/")
+                elif entry.name.lower().endswith(SUFFIXES):
+                    found[base + entry.name] = state(entry)
+    return found
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") or part == "__MACOSX"
+
+
 def _is_image(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(SUFFIXES) and not any(map(_is_hidden, name.split("/")))
 
 
 def _sorted(names: Iterable[str], title: str) -> tuple[str, ...]:
@@ -88,7 +105,7 @@ def _sorted(names: Iterable[str], title: str) -> tuple[str, ...]:
     return result
 
 
-def state(path: Path) -> tuple[int, int]:
+def state(path: "Path | os.DirEntry[str]") -> tuple[int, int]:
     """A file's size and time of change."""
     try:
         stat = path.stat()

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from jaxlatent.data import load_images
+from jaxlatent.data.folder import open_folder
 from jaxlatent.data.splits import fair_choice
 
 
@@ -274,3 +275,10 @@ def test_kinds_that_pillow_reads_with_the_help_of_programs_are_unreadable(tmp_pa
     path = write(tmp_path / "images", {"a.png": eps}, kind)
     with pytest.raises(ValueError, match=r"none of the 1 images can be read; .*cannot identify image file"):
         load_images(path)
+
+
+def test_links_to_folders_are_not_followed_and_nothing_hidden_is_taken(tmp_path):
+    files = dict.fromkeys(["a/b/1.png", "a/.b/2.png", "a/__MACOSX/3.png", "a/.4.png"], encoded((7, 0, 0)))
+    path = write(tmp_path / "images", files, "folder")
+    (path / "a" / "loop").symlink_to(path)
+    assert list(open_folder(path, "x").names) == ["a/b/1.png"]
