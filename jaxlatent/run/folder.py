@@ -25,6 +25,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -179,14 +180,21 @@ class RunFolder:
     def check_images(self, asked: Mapping[str, Any], found: str) -> None:
         """Accepts the images that a training noted, by their fingerprint; any where it noted none.
 
+        Warns of a run of 0.1, which noted none: most of its splits and limits held others.
+
         Raises:
             StaleError: for others.
         """
-        if asked.get("images") in (None, found):
-            return
-        why = ""
+        noted, why = asked.get("images"), ""
         if asked.get("choice") != CHOICE:
             why = " (it was trained when splits and limits held other ones of them; see CHANGELOG.md)"
+        if noted is None and why and not asked["data"].startswith("synthetic:"):
+            warnings.warn(
+                f"data: nothing says which images of {asked['data']} the training in {self.folder} had{why}",
+                stacklevel=2,
+            )
+        if noted in (None, found):
+            return
         raise StaleError(
             f"data: {asked['data']} holds other images than those of the training in {self.folder}{why}; "
             "give these, begin anew in place (train --restart) or choose another folder"

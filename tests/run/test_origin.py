@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxlatent as jl
+from jaxlatent.data.splits import CHOICE
 from jaxlatent.report import document
 from jaxlatent.run import StaleError
 from jaxlatent.run.evaluation import read_evaluation
@@ -71,6 +72,14 @@ def test_a_run_whose_splits_or_limit_held_other_images(run, other_images):
     for step in (run.encode, lambda: run.train(resume=True)):
         with pytest.raises(StaleError, match=r"it was trained when splits and limits held other ones"):
             step()
+
+
+def test_a_run_that_noted_no_images(run, other_images):
+    config = {key: each for key, each in run.config().items() if key not in ("choice", "images")}
+    run.check_images(config | {"data": "synthetic:9"}, "any")
+    with pytest.warns(UserWarning, match="nothing says which images of .* it was trained when splits"):
+        run.check_images(config | {"data": other_images}, "any")
+    run.check_images(config | {"data": other_images, "choice": CHOICE}, "any")
 
 
 def test_a_file_that_was_changed_by_hand(run):
