@@ -77,7 +77,7 @@ def test_a_run_whose_splits_or_limit_held_other_images(run, other_images):
 def test_a_run_that_noted_no_images(run, other_images):
     config = {key: each for key, each in run.config().items() if key not in ("choice", "images")}
     run.check_images(config | {"data": "synthetic:9"}, "any")
-    with pytest.warns(UserWarning, match="nothing says which images of .* it was trained when splits"):
+    with pytest.warns(UserWarning, match="nothing says which images of .* had .it was trained when splits"):
         run.check_images(config | {"data": other_images}, "any")
     run.check_images(config | {"data": other_images, "choice": CHOICE}, "any")
 
