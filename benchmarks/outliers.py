@@ -49,7 +49,9 @@ def latents(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.n
             unseen[kinds == arguments.leave_out],
         )
     else:
-        train, unseen = (jl.load_images(arguments.data, split=split) for split in ("train", "validation"))
+        train, unseen = (
+            np.asarray(jl.load_images(arguments.data, split=split)) for split in ("train", "validation")
+        )
         others = np.zeros((0,))
     if arguments.others:
         others = jl.load_images(arguments.others, image_size=train.shape[1], limit=COUNT)

@@ -13,6 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlatent._blocks import spread_blocks
+from jaxlatent._rows import Rows
+
+# Of images outside [0, 1]: resizing and decoders overshoot a little.
+_OVERSHOOT = 0.1
+
 
 def is_traced(*values: Any) -> bool:
     """Whether a leaf of the values is a tracer, that is, whether its numbers are not known yet."""
@@ -275,9 +281,10 @@ def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0
 
     Raises:
         TypeError: if they are numbers of another kind.
-        ValueError: if the shape does not fit, or entries are masked.
+        ValueError: if the shape does not fit, entries are masked, or floating-point ones are not in [0, 1].
     """
-    images = as_array(name, images)
+    if not isinstance(images, Rows):
+        images = as_array(name, images)
     height, width = ("h", "w") if size is None else (size, size)
     are_images = images.ndim == 4 and images.shape[3] == 3 and 0 not in images.shape[1:]
     if not are_images or (size is not None and images.shape[1:3] != (size, size)):
@@ -292,7 +299,24 @@ def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0
             "convert pixels of 0 to 255 with .astype('uint8')"
         )
     _check_number(name, images, least, "image")
+    if images.dtype != np.uint8 and not is_traced(images):
+        _check_range(name, images)
     return images
+
+
+def _check_range(name: str, images: Any) -> None:
+    """NaN passes: the training and the features name it."""
+    # Sliced on its device, each block would be a program; on a CPU this copies nothing.
+    blocks = spread_blocks(np.asarray(images) if isinstance(images, jax.Array) else images)
+    lows, highs = zip((math.nan, math.nan), *((float(x.min()), float(x.max())) for x in blocks), strict=True)
+    low, high = np.fmin.reduce(lows), np.fmax.reduce(highs)
+    if not (low < -_OVERSHOOT or high > 1 + _OVERSHOOT):
+        return
+    if low >= 0:
+        remedy = "divide pixels of 0 to 255 by 255, or convert them with .astype('uint8')"
+    else:
+        remedy = "bring pixels of -1 to 1 there with (x + 1) / 2, and others with .clip(0, 1)"
+    raise ValueError(f"{name}: expected floating point in [0, 1], found {low:g} to {high:g}; {remedy}")
 
 
 def as_pair(a: Any, b: Any, least: int) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ of NumPy, in the other byte order, masked and so on: the result has to be the sa
 import dataclasses
 import json
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -21,6 +22,7 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent import evaluation, latent, report
+from jaxlatent._boundary import as_images
 from jaxlatent._random import seed_key
 from jaxlatent.data.faces import FACTORS, render_faces, sample_factors, synthetic_faces
 from jaxlatent.evaluation.attributes import attribute_clusters, attribute_shares
@@ -644,3 +646,47 @@ def test_seeds_of_no_64_bits_are_refused(seed):
 def test_a_range_does_not_wrap_around():
     with pytest.raises(ValueError, match=r"^start \+ n: expected at most 2"):
         synthetic_faces(np.uint32(2), start=np.uint32(2**32 - 1))
+
+
+class TestRangeOfImages:
+    """Floats of 0 to 255 and of -1 to 1 were trained on and encoded in silence."""
+
+    UNIT = (IMAGES / 255).astype(np.float32)
+    UNIT[:, 0, 0] = 0, 0.5, 1
+
+    @pytest.mark.parametrize(
+        ("images", "message"),
+        [
+            (UNIT * 255, r"images: expected floating point in \[0, 1\], found 0 to 255; divide"),
+            (UNIT * 2 - 1, r"images: expected floating point in \[0, 1\], found -1 to 1; .*\(x \+ 1\) / 2"),
+            (jnp.asarray(UNIT * 255), "found 0 to 255"),
+        ],
+        ids=["0 to 255", "-1 to 1", "JAX"],
+    )
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: jl.encode(model(), x),
+            lambda x: jl.fit_autoencoder(KEY, x, model().config),
+            lambda x: jl.encode_to("/nowhere/z.npy", model(), x),
+        ],
+        ids=["encode", "fit_autoencoder", "encode_to"],
+    )
+    def test_others_are_named(self, function, images, message):
+        with pytest.raises(ValueError, match=message):
+            function(images)
+
+    @pytest.mark.parametrize("change", [0.0, -0.05, 0.05, np.nan])
+    def test_a_little_more_is_taken(self, change):
+        as_images("images", self.UNIT + np.float32(change))
+
+    def test_a_memory_map_is_looked_at_in_blocks(self, tmp_path):
+        images = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (1000, 128, 128, 3))
+        images[-1] = 255
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match="found 0 to 255"):
+                as_images("images", images)
+            assert tracemalloc.get_traced_memory()[1] < images.nbytes / 20
+        finally:
+            tracemalloc.stop()

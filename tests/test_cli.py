@@ -598,6 +598,13 @@ class TestScore:
         said = capsys.readouterr().out
         assert said.startswith(f"{count} of 20 are outliers: gauge above ")
         assert "for false alarms of 20 % at most" in said
+        assert (
+            call("score", run, tmp_path / "noise.npy", "--out", out, "--rate", "0.2", "--split", "train") == 0
+        )
+        tested = jl.load_images(tmp_path / "noise.npy", image_size=32, split="train")
+        assert len(out.read_text().splitlines()) == 1 + len(tested) < 21
+        assert call("score", run, run / "latents.npy", "--out", out, "--rate", "0.2", "--split", "test") == 1
+        assert "split: " in capsys.readouterr().err
 
     def test_latents_of_a_run(self, run, tmp_path):
         z = np.load(run / "latents.npy")
@@ -643,3 +650,18 @@ class TestScore:
         np.save(tmp_path / "narrow.npy", z.reshape(400, 12)[:, :5])
         assert call(*asked, "--calibration", tmp_path / "narrow.npy") == 1
         assert "narrow.npy: expected an array of shape (n, 12), got (400, 5)" in capsys.readouterr().err
+
+
+def test_cache(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAXLATENT_CACHE", str(tmp_path / "c"))
+    monkeypatch.setenv("JAXLATENT_CACHE_GB", "7.5")
+    np.save(tmp_path / "wide.npy", np.zeros((5, 9, 12, 3), np.uint8))
+    jl.load_images(tmp_path / "wide.npy", image_size=4, limit=2)
+    assert call("cache") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(f"{tmp_path}/wide.npy: 2 of 5 images at 4 pixels")
+    assert lines[1].endswith(f"MB of at most 7.5 GB in {tmp_path}/c; --clear removes all")
+    assert call("cache", "--clear") == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f" MB from {tmp_path}/c")
+    assert call("cache") == 0
+    assert capsys.readouterr().out.startswith("0.0 MB of at most 7.5 GB")

@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PyTree, Shaped
 
 from jaxlatent._backend import free_memory
+from jaxlatent._rows import Rows
 
 # Steps that one call of the program takes. On a CPU 4 are 10 %, 8 are 13 % quicker than one (measured). An
 # accelerator is to be busy for longer than the host takes between two calls, but only for seconds: a call is
@@ -70,7 +71,7 @@ class Feed:
         shapes: of one example, in each array.
     """
 
-    def __init__(self, examples: Sequence[Shaped[Array | np.ndarray, "n ..."]], mesh: Mesh | None):
+    def __init__(self, examples: Sequence[Shaped[Array | np.ndarray | Rows, "n ..."]], mesh: Mesh | None):
         self.examples: tuple[Any, ...] = tuple(examples)
         self._mesh = mesh
         devices = jax.local_devices()[:1] if mesh is None else list(mesh.devices.flat)
@@ -123,7 +124,7 @@ def _block(rows: np.ndarray, start: int, size: int) -> np.ndarray:
     return rows[np.minimum(np.arange(start, start + size), len(rows) - 1)]
 
 
-def _fit(examples: Sequence[Array | np.ndarray], devices: Sequence[jax.Device]) -> bool:
+def _fit(examples: Sequence[Array | np.ndarray | Rows], devices: Sequence[jax.Device]) -> bool:
     """Whether every device has room for all examples; a CPU's memory is the one that they are in."""
     free = min(free_memory(device) or 0 for device in devices)
     return sum(each.nbytes for each in examples) <= _SHARE * free

@@ -12,12 +12,13 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._progress import progress_bar
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder.network import Autoencoder
 
 
 def encode(
     model: Autoencoder,
-    images: Shaped[Array | np.ndarray, "n h w c"],
+    images: Shaped[Array | np.ndarray | Rows, "n h w c"],
     *,
     batch_size: int = 256,
     progress: bool = False,
@@ -112,7 +113,7 @@ def _decode(graphdef: nnx.GraphDef, state: PyTree, z: Array) -> Array:
 def _in_batches(
     function: Callable[[nnx.GraphDef, PyTree, Array], Array],
     model: Autoencoder,
-    rows: Array | np.ndarray,
+    rows: Array | np.ndarray | Rows,
     item: tuple[int, ...],
     batch_size: int,
     name: str,

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Key, PyTree, Shaped
 from jaxlatent._boundary import as_images, as_key
 from jaxlatent._files import remove_temporaries
 from jaxlatent._progress import progress_bar
+from jaxlatent._rows import Rows
 from jaxlatent._signals import stop_on_signal
 from jaxlatent.autoencoder.checkpoint import (
     host_copy,
@@ -44,7 +45,7 @@ from jaxlatent.autoencoder.trainer import (
 )
 from jaxlatent.data.fingerprint import fingerprint
 
-Images = Shaped[Array | np.ndarray, "n h w c"]
+Images = Shaped[Array | np.ndarray | Rows, "n h w c"]
 
 # Between two checkpoints in the middle of an epoch: what an interruption costs at most.
 _SECONDS = 120.0
@@ -62,7 +63,7 @@ def fit_autoencoder(
     config: AutoencoderConfig | None = None,
     train: TrainConfig | None = None,
     *,
-    validation: Shaped[Array | np.ndarray, "m h w c"] | None = None,
+    validation: Shaped[Array | np.ndarray | Rows, "m h w c"] | None = None,
     directory: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callback: Callable[[EpochRecord], None] | None = None,
@@ -209,7 +210,7 @@ class _Run:
         images: Images,
         config: AutoencoderConfig,
         train: TrainConfig,
-        validation: Shaped[Array | np.ndarray, "m h w c"] | None,
+        validation: Shaped[Array | np.ndarray | Rows, "m h w c"] | None,
         directory: str | os.PathLike[str] | None,
     ):
         self.key, self.images, self.config, self.train = key, images, config, train

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped
 
 from jaxlatent._random import numpy_generator
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder.config import TrainConfig
 from jaxlatent.autoencoder.feed import Feed, placed
 
@@ -105,7 +106,7 @@ class Trainer:
         self,
         steps: Steps,
         state: TrainState,
-        examples: Sequence[Shaped[Array | np.ndarray, "n ..."]],
+        examples: Sequence[Shaped[Array | np.ndarray | Rows, "n ..."]],
         key: Key[Array, ""],
         batch_size: int,
     ):

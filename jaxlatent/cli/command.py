@@ -8,6 +8,7 @@ import click
 from jaxlatent import processes
 from jaxlatent.autoencoder.train import DivergenceError
 from jaxlatent.cli import bulk, steps
+from jaxlatent.cli.cache import cache
 from jaxlatent.cli.console import close_log
 from jaxlatent.cli.evaluate import evaluate
 from jaxlatent.cli.explore import explore
@@ -30,6 +31,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     `evaluate` compares samplers by the images they give, and the report then shows it; `score` finds
     outliers.
     `generate` makes images in bulk, on every device there is; `verify` checks and mends what it wrote.
+    `cache` lists and removes the decoded images that are kept on disk.
     """
     ctx.obj = debug
 
@@ -48,6 +50,7 @@ for command in (
     bulk.generate,
     bulk.verify,
     bulk.export,
+    cache,
 ):
     cli.add_command(command)
 

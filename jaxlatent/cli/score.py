@@ -8,6 +8,7 @@ import click
 from jaxlatent._backend import start_backend
 from jaxlatent.cli.console import open_log
 from jaxlatent.cli.options import sampler_option, source_argument
+from jaxlatent.data.splits import SPLITS
 from jaxlatent.run.scores import score_file, write_scores
 from jaxlatent.sampling.scores import ScoreName
 
@@ -37,6 +38,13 @@ from jaxlatent.sampling.scores import ScoreName
     help="What decides: log density, gauge of the region, or distance from the plane of components.",
 )
 @click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    default=None,
+    show_default="all images",
+    help="Of the images in FILE, those of this split alone.",
+)
+@click.option(
     "--calibration",
     metavar="FILE",
     default=None,
@@ -51,6 +59,7 @@ def score(
     out: Path,
     rate: float,
     by: ScoreName | None,
+    split: str | None,
     calibration: str | None,
     sampler: str | None,
 ) -> None:
@@ -62,7 +71,7 @@ def score(
     start_backend()
     open_log()
     scores, threshold = score_file(
-        source, file, name=sampler, calibration=calibration, rate=rate, by=by, progress=True
+        source, file, name=sampler, split=split, calibration=calibration, rate=rate, by=by, progress=True
     )
     count = write_scores(out, scores, threshold)
     side = "below" if threshold.by == "log_prob" else "above"

@@ -37,12 +37,13 @@ def read_array(path: Path) -> np.ndarray:
     raise ValueError(f"{path}: expected one array, or one named images; found {found}")
 
 
-def open_array(array: Shaped[np.ndarray, "..."], title: str) -> ImageSource:
+def open_array(array: Shaped[np.ndarray, "..."], title: str, fingerprint: str | None = None) -> ImageSource:
     """Images in an array: (n, h, w, c) with c = 1 (grey), 3 (RGB) or 4 (RGBA), or (n, h, w) grey.
 
     Args:
         array: uint8, or floating point in [0, 1].
         title: how messages name it.
+        fingerprint: of the file that it lies in; None for one in memory.
 
     Raises:
         TypeError: for another dtype.
@@ -83,5 +84,6 @@ def open_array(array: Shaped[np.ndarray, "..."], title: str) -> ImageSource:
         names=names,
         open=open_image,
         partition=partial(partition, names),
+        fingerprint=fingerprint,
         pixels=array if done else None,
     )

@@ -1,23 +1,32 @@
-"""Decoded images kept on disk, as one .npy that later loads map into memory."""
+"""Decoded images kept on disk: for a source and a size one sparse file, which later loads map into memory."""
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
 from jaxlatent._files import atomic_path
+from jaxlatent._rows import Rows, take
 from jaxlatent.data.decode import Unreadable
 from jaxlatent.data.source import ImageSource
 
-_FORMAT = 1  # raise it whenever the same source would decode to other pixels
-_Entry = tuple[UInt8[np.ndarray, "n h w 3"], list[Unreadable]]
+_FORMAT = 2  # raise it whenever the same source would decode to other pixels, or lie elsewhere in the file
+_BLOCK = 4096  # bytes; the description takes one, the marks and the pixels begin at whole ones
+_MARKED = 4096  # images that are written before they are marked
+_GIGABYTES = 50.0
+
+_Decode = Callable[[Int[np.ndarray, " m"], Any], list[Unreadable]]
 
 
 def cache_folder(cache: str | os.PathLike[str] | Literal[False] | None) -> Path | None:
@@ -40,64 +49,186 @@ def cache_folder(cache: str | os.PathLike[str] | Literal[False] | None) -> Path 
     return Path(cache).expanduser()
 
 
-def cache_key(source: ImageSource, indices: Int[np.ndarray, " n"], image_size: int) -> str:
-    """Names the decoded images by all that determines them."""
-    parts = (_FORMAT, source.fingerprint, source.crop, image_size)
-    digest = hashlib.sha256(repr(parts).encode())
-    digest.update(np.ascontiguousarray(indices, dtype=np.int64).tobytes())
-    return digest.hexdigest()[:32]
+def cached(
+    folder: Path, source: ImageSource, rows: Int[np.ndarray, " n"], image_size: int, decode: _Decode
+) -> tuple[UInt8[np.ndarray | Rows, "n size size 3"], list[Unreadable]]:
+    """Some images of a source, memory-mapped; those that the cache lacks are decoded into it before.
 
+    The file has room for all images of the source, so that other splits and limits find what is there, and a
+    mark for each one that is. Two processes at a time write the same pixels, and a mark only after them; so
+    what was decoded by an interrupted load is kept, and what was half written has no mark. Images that cannot
+    be read have none, and are tried again by each load.
 
-def read_entry(folder: Path, key: str, shape: tuple[int, int, int, int]) -> _Entry | None:
-    """An entry's images, memory-mapped, and its unreadable ones; None if it is not whole."""
-    try:
-        known = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
-        failures = [Unreadable(**failure) for failure in known["unreadable"]]
-        images = np.load(folder / f"{key}.npy", mmap_mode="r")
-    except (OSError, ValueError, EOFError, KeyError, TypeError):
-        return None
-    if images.shape != shape or images.dtype != np.uint8:
-        return None
-    return images, failures
-
-
-def write_entry(
-    folder: Path,
-    key: str,
-    shape: tuple[int, int, int, int],
-    title: str,
-    fill: Callable[[np.ndarray], list[Unreadable]],
-) -> _Entry:
-    """Lets `fill` write the images into a new entry and maps it.
-
-    The .json is written last and makes the entry count, so one cut short does not. It is not
-    written where an image could not be read for a reason that may pass: the next load then tries
-    again. Two processes that write the same entry at a time write the same content, and each rename
-    is atomic.
+    Args:
+        folder: of the cache.
+        source: with a fingerprint.
+        rows: the images asked for.
+        image_size: their side in pixels.
+        decode: writes the images at some indices of the source to an array, and gives the unreadable ones.
 
     Raises:
-        OSError: if the folder cannot be written or the disk is too full.
+        OSError: if the folder cannot be written or the disk is full.
+        ValueError: if $JAXLATENT_CACHE_GB is no number.
     """
-    array, note = folder / f"{key}.npy", folder / f"{key}.json"
+    folder, most = folder / "images", size_limit()
+    parts = (_FORMAT, source.fingerprint, source.crop, image_size)
+    path = folder / f"{hashlib.sha256(repr(parts).encode(errors='surrogateescape')).hexdigest()[:32]}.images"
+    shape = (len(source.names), image_size, image_size, 3)
+    begin = _BLOCK * (1 + -(-shape[0] // _BLOCK))
+    with _explained(folder):
+        if not path.exists() or path.stat().st_size != begin + np.prod(shape, dtype=np.int64):
+            _create(path, source.title, shape, begin)
+        with suppress(OSError):  # the file may be another user's
+            os.utime(path)
+        with FileIO(path, "r+" if os.access(path, os.W_OK) else "r") as file:
+            marks = np.frombuffer(_read(file, shape[0]), np.uint8)
+            lacking = np.flatnonzero(marks[rows] == 0)
+            failures = []
+            if len(lacking):
+                out = _Out(file, shape, rows[lacking], begin)
+                _check_free(folder, out.nbytes)
+                try:
+                    failures = decode(out.rows, out)
+                finally:
+                    out.mark()
+                _prune(folder, path, most)
+            images = np.memmap(file, np.uint8, "r", begin, shape)
+    return take(images, rows), [replace(each, index=int(lacking[each.index])) for each in failures]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The decoded images of a source at one size.
+
+    Attributes:
+        path: of the file.
+        source: its title.
+        image_size: side in pixels; 0 for a file of an earlier version.
+        images: in the source.
+        decoded: of these, in the cache.
+        size: bytes on disk.
+        used: when it was last loaded from.
+    """
+
+    path: Path
+    source: str
+    image_size: int
+    images: int
+    decoded: int
+    size: int
+    used: datetime
+
+
+def entries(folder: Path) -> list[Entry]:
+    """What a cache folder holds, the longest unused first."""
+    found = []
+    for path in (folder / "images").glob("[!.]*"):
+        with suppress(OSError):  # gone meanwhile
+            state = path.stat()
+            size = getattr(state, "st_blocks", state.st_size / 512) * 512
+            used = datetime.fromtimestamp(state.st_mtime)
+            about: dict[str, Any] = {"source": path.name, "size": 0, "images": 0}
+            decoded = 0
+            if path.suffix == ".images":
+                with suppress(ValueError, KeyError), FileIO(path) as file:
+                    about = json.loads(file.read(_BLOCK).rstrip(b"\0"))
+                    decoded = _read(file, about["images"]).count(1)
+            found.append(
+                Entry(path, about["source"], about["size"], about["images"], decoded, int(size), used)
+            )
+    return sorted(found, key=lambda entry: entry.used)
+
+
+def clear(folder: Path) -> None:
+    """Removes all decoded images; processes that have them mapped keep them until they end."""
+    shutil.rmtree(folder / "images", ignore_errors=True)
+
+
+def size_limit() -> int:
+    """Bytes that the cache may take: $JAXLATENT_CACHE_GB gigabytes, or else 50.
+
+    Raises:
+        ValueError: if that is no number.
+    """
+    text = os.environ.get("JAXLATENT_CACHE_GB") or str(_GIGABYTES)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        note.unlink(missing_ok=True)
-        # A memory map that outgrows the disk ends the process with a bus error, so look before.
-        need, free = int(np.prod(shape)), shutil.disk_usage(folder).free
-        if need > free:
-            raise OSError(f"{need / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free")
-        with atomic_path(array) as temporary:
-            out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            failures = fill(out)
-            out.flush()
-            del out
-        if not any(failure.passing for failure in failures):
-            with atomic_path(note) as temporary:
-                content = {"source": title, "unreadable": [asdict(failure) for failure in failures]}
-                temporary.write_text(json.dumps(content), encoding="utf-8")
+        return int(float(text) * 1e9)
+    except (ValueError, OverflowError):
+        raise ValueError(f"JAXLATENT_CACHE_GB: expected a number of gigabytes, got {text!r}") from None
+
+
+def _prune(folder: Path, used: Path, most: int) -> None:
+    """Removes what was unused for longest, as far as the cache is too large; never what is in use."""
+    there = entries(folder.parent)
+    total = sum(entry.size for entry in there)
+    for entry in there:
+        if total > most and entry.path != used:
+            with suppress(OSError):
+                entry.path.unlink(missing_ok=True)
+                total -= entry.size
+
+
+def _create(path: Path, title: str, shape: tuple[int, ...], begin: int) -> None:
+    about = {"source": title[-300:], "size": shape[1], "images": shape[0]}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(json.dumps(about).encode())
+        file.truncate(begin + int(np.prod(shape, dtype=np.int64)))
+
+
+def _read(file: FileIO, n: int) -> bytes:
+    """The marks of n images."""
+    file.seek(_BLOCK)
+    return file.read(n)
+
+
+def _check_free(folder: Path, need: int) -> None:
+    """Better before the work than after hours of it."""
+    if need > (free := shutil.disk_usage(folder).free):
+        raise OSError(f"{need / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free")
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OSError(
             f"cache: cannot write to {folder} ({error}); choose another folder with cache=... or "
             "$JAXLATENT_CACHE, or none with cache=False"
         ) from error
-    return np.load(array, mmap_mode="r"), failures
+
+
+class _Out:
+    """An array to decode into. It is no memory map, as one that outgrows the disk ends the process."""
+
+    def __init__(self, file: FileIO, shape: tuple[int, ...], rows: Int[np.ndarray, " m"], begin: int) -> None:
+        self.rows, self.shape = rows, (len(rows), *shape[1:])
+        self._file, self._begin = file, begin
+        self._bytes = int(np.prod(shape[1:]))
+        self._lock = threading.Lock()
+        self._written: list[int] = []
+
+    @property
+    def nbytes(self) -> int:
+        return self._bytes * len(self.rows)
+
+    def __setitem__(self, i: int, pixels: UInt8[np.ndarray, "size size 3"]) -> None:
+        row = int(self.rows[i])
+        with self._lock:
+            self._write(self._begin + row * self._bytes, pixels.tobytes())
+            self._written.append(row)
+        if len(self._written) >= _MARKED:
+            self.mark()
+
+    def mark(self) -> None:
+        """Notes that what was written is whole."""
+        with self._lock:
+            os.fsync(self._file.fileno())
+            for row in self._written:
+                self._write(_BLOCK + row, b"\1")
+            self._written.clear()
+
+    def _write(self, place: int, content: bytes) -> None:
+        self._file.seek(place)
+        while content:
+            content = content[self._file.write(content) :]

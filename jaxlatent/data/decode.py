@@ -2,6 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -11,6 +14,13 @@ from jaxlatent._cores import cores
 from jaxlatent._progress import progress_bar
 from jaxlatent.data.source import ImageSource
 
+#: Of an image; its header says how many it has.
+MOST_PIXELS = 50_000_000
+#: Of a file whose size is known before it is read, or unpacked: that of so many pixels and transparency.
+MOST_BYTES = 4 * MOST_PIXELS
+
+# Of all that Pillow reads; others start programs, or change their size while they are decoded.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _CHUNK = 64
 
 
@@ -22,13 +32,26 @@ class Unreadable:
         index: its place among the images asked for.
         name: its name in the source.
         reason: one line.
-        passing: met in reading the file, not in its content; may be gone next time.
     """
 
     index: int
     name: str
     reason: str
-    passing: bool = False
+
+
+def open_image(file: Path | BytesIO) -> Image.Image:
+    """Opens an image file; nothing but its header is read yet.
+
+    Raises:
+        ValueError: if it has more than 50 million pixels.
+        OSError: if it cannot be read, or is no PNG, JPEG, WebP, GIF, BMP or TIFF.
+    """
+    image = Image.open(file, formats=_FORMATS)
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        image.close()
+        raise ValueError(f"has {width} x {height} pixels; give one of at most {MOST_PIXELS // 10**6} million")
+    return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -86,15 +109,22 @@ def to_square(image: Image.Image, size: int, crop: int | None = None) -> UInt8[n
 def decode(
     source: ImageSource,
     indices: Int[np.ndarray, " n"],
-    out: UInt8[np.ndarray, "n size size 3"],
+    out: Any,
     *,
     strict: bool = False,
     progress: bool = False,
 ) -> list[Unreadable]:
-    """Decodes the images at `indices` into `out`; the rows of unreadable ones stay as they are.
+    """Decodes images; the rows of unreadable ones stay as they are.
 
     Threads, not processes: Pillow decodes and resizes without Python's lock, and nothing is copied
     between processes.
+
+    Args:
+        source: of the images.
+        indices: which ones, n of them.
+        out: uint8 (n, size, size, 3), or what has such a shape and takes `out[i] = pixels`.
+        strict: fail at an unreadable image.
+        progress: show a bar where standard error is a terminal.
 
     Returns:
         The unreadable images, in order.
@@ -110,13 +140,14 @@ def decode(
             index = int(indices[row])
             try:
                 with source.open(index) as image:
-                    out[row] = to_square(image, out.shape[1], source.crop)
+                    pixels = to_square(image, out.shape[1], source.crop)
             except Exception as error:  # decoders meet damaged data with errors of every kind
                 reason = " ".join(str(error).split()) or type(error).__name__
-                passing = getattr(error, "errno", None) is not None
-                failed.append(Unreadable(row, source.names[index], reason, passing))
+                failed.append(Unreadable(row, source.names[index], reason))
                 if strict:
                     break
+            else:
+                out[row] = pixels
         return stop - start, failed
 
     failures: list[Unreadable] = []

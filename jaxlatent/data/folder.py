@@ -3,13 +3,17 @@
 import hashlib
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from jaxlatent.data.decode import MOST_BYTES, open_image
 from jaxlatent.data.source import ImageSource
 from jaxlatent.data.splits import partition, split_of
 
@@ -22,26 +26,16 @@ def open_folder(folder: Path, title: str) -> ImageSource:
     Raises:
         ValueError: if there are none.
     """
-    files = {}
-    for root, folders, found in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in found:
-            path = Path(root, name)
-            if _is_image(relative := path.relative_to(folder).as_posix()):
-                files[relative] = path
-    names = _sorted(files, title)
-
-    def open_image(i: int) -> Image.Image:
-        return Image.open(files[names[i]])
-
+    states = _walk(folder)
+    names = _sorted(states, title)
     listing = hashlib.sha256()
     for name in names:
-        listing.update(f"{name}\0{_state(files[name])}\0".encode(errors="surrogateescape"))
+        listing.update(f"{name}\0{states[name]}\0".encode(errors="surrogateescape"))
     return ImageSource(
         title=title,
         names=names,
-        open=open_image,
-        partition=partial(_partition, names),
+        open=lambda i: open_image(folder / names[i]),
+        partition=partial(_partition, title, names),
         fingerprint=f"{folder.resolve()}|{listing.hexdigest()}",
     )
 
@@ -58,22 +52,48 @@ def open_zip(path: Path, title: str) -> ImageSource:
         raise ValueError(f"{path}: not a whole .zip file ({error}); fetch it again") from error
     names = _sorted((name for name in archive.namelist() if _is_image(name)), title)
 
-    def open_image(i: int) -> Image.Image:
-        return Image.open(io.BytesIO(archive.read(names[i])))
+    def member(i: int) -> Image.Image:
+        size = archive.getinfo(names[i]).file_size
+        if size > MOST_BYTES:
+            raise ValueError(f"unpacks to {size // 10**6:,} MB; give one of at most {MOST_BYTES // 10**6} MB")
+        return open_image(io.BytesIO(archive.read(names[i])))
 
     return ImageSource(
         title=title,
         names=names,
-        open=open_image,
-        partition=partial(_partition, names),
-        fingerprint=f"{path.resolve()}|{_state(path)}",
+        open=member,
+        partition=partial(_partition, title, names),
+        fingerprint=f"{path.resolve()}|{state(path)}",
     )
 
 
+def _walk(folder: Path) -> dict[str, tuple[int, int]]:
+    """The images below a folder: by their path, what `state` gives.
+
+    Of a million files nothing may take long: each is asked for its state, and no `Path` is made.
+    """
+    found, waiting = {}, [""]
+    while waiting:
+        base = waiting.pop()
+        # A folder that may not be read is left out, as a file system's lost+found.
+        with suppress(OSError), os.scandir(folder / base) as entries:
+            for entry in entries:
+                if _is_hidden(entry.name):
+                    continue
+                if entry.is_dir():
+                    if not entry.is_symlink():
+                        waiting.append(f"{base}{entry.name}/")
+                elif entry.name.lower().endswith(SUFFIXES):
+                    found[base + entry.name] = state(entry)
+    return found
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") or part == "__MACOSX"
+
+
 def _is_image(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(SUFFIXES) and not any(map(_is_hidden, name.split("/")))
 
 
 def _sorted(names: Iterable[str], title: str) -> tuple[str, ...]:
@@ -85,7 +105,8 @@ def _sorted(names: Iterable[str], title: str) -> tuple[str, ...]:
     return result
 
 
-def _state(path: Path) -> tuple[int, int]:
+def state(path: "Path | os.DirEntry[str]") -> tuple[int, int]:
+    """A file's size and time of change."""
     try:
         stat = path.stat()
     except OSError:  # a dangling link: listed, and reported as unreadable when it is opened
@@ -93,15 +114,28 @@ def _state(path: Path) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _partition(names: Sequence[str]) -> list[str]:
-    """By sub-folders train, validation (or val, valid) and test, the rest drawn from the names.
+def _partition(title: str, names: Sequence[str]) -> np.ndarray:
+    """By sub-folders train, validation (or val, valid) and test where there are no others, else by the names.
 
     Folders that all images have in common do not count: a .zip often holds one folder that holds it
-    all.
+    all. Images beside the splits' folders are of no split.
     """
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    shared = 0
-    while len(folders[0]) > shared and len({parts[: shared + 1] for parts in folders}) == 1:
-        shared += 1
-    given = [split_of(parts[shared]) if len(parts) > shared else "" for parts in folders]
-    return partition(names, given)
+    folder_of = [name.rpartition("/")[0] for name in names]
+    parts = {folder: folder.split("/") if folder else [] for folder in set(folder_of)}
+    first, last = min(parts.values()), max(parts.values())
+    # In the order of lists, all that these two begin with alike, every one between them does, too.
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    words = {each[shared] for each in parts.values() if len(each) > shared}
+    splits = {word: split_of(word) for word in words}
+    others = sorted(word for word in words if not splits[word])
+    if others:
+        found = sorted(words.difference(others))
+        if len(found) > 1:
+            warnings.warn(
+                f"{title}: the folders {', '.join(found)} are taken for classes, not for splits, as "
+                f"{others[0]} lies beside them; load each on its own, or move it elsewhere",
+                stacklevel=2,
+            )
+        return partition(names)
+    split = {folder: splits[each[shared]] if len(each) > shared else "" for folder, each in parts.items()}
+    return partition(names, [split[folder] for folder in folder_of])

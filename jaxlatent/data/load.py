@@ -13,18 +13,19 @@ from jaxtyping import Int, Shaped, UInt8
 
 from jaxlatent._boundary import as_array, as_choice, as_count
 from jaxlatent._random import as_seed
+from jaxlatent._rows import Rows, take
 from jaxlatent.data.arrays import open_array, read_array
-from jaxlatent.data.cache import cache_folder, cache_key, read_entry, write_entry
+from jaxlatent.data.cache import cache_folder, cached
 from jaxlatent.data.celeba import open_celeba
-from jaxlatent.data.decode import Unreadable, decode, refuse
+from jaxlatent.data.decode import Unreadable, decode
 from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
-from jaxlatent.data.folder import open_folder, open_zip
+from jaxlatent.data.folder import open_folder, open_zip, state
 from jaxlatent.data.source import ImageSource, Labels
-from jaxlatent.data.splits import SPLITS
+from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
-_Images = UInt8[np.ndarray, "n size size 3"]
+_Images = UInt8[np.ndarray | Rows, "n size size 3"]
 _FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
@@ -70,21 +71,28 @@ def load_images(
 
     Other than CelebA's, images are turned upright by EXIF and cropped to the centred square.
     Resizing is anti-aliased. Grey becomes RGB, transparency is composited over white, 16-bit is
-    scaled to 8-bit; of an animation the first frame counts.
+    scaled to 8-bit; of an animation the first frame counts. An image of more than 50 million pixels, or
+    one in a .zip that unpacks to more than 200 MB, counts as unreadable.
 
     Splits: CelebA and TFDS bring their own, and a folder or .zip may hold sub-folders train,
-    validation (or val, valid) and test. A validation or test split that is lacking is taken out of
-    the training images, 5 % each, chosen by a hash of the names, so it is the same in every run;
-    with CelebA's own files it is an error instead. Of procedural faces each split gives N others.
+    validation (or val, valid) and test, and no others beside them: else they are classes. A validation
+    or test split that is lacking is taken out of the training images, 5 % each, by a hash of the
+    names: an image stays in its split whatever images come or go. Where that leaves a split without
+    an image, it gets one of at least three. With CelebA's own files a lacking split is an error. Of
+    procedural faces each split gives N others.
 
     Args:
         spec: where the images come from.
         image_size: side of the images returned, in pixels.
         split: "train", "validation" or "test"; None for all images (procedural faces: train).
-        limit: at most so many images, the first of the split, unreadable ones counted; None: all.
+        limit: at most so many images of the split, unreadable ones counted; None: all. They are
+            chosen by a hash of their names, of an array by that of their numbers, and stay in their
+            order: fair to all folders, and a part of those of any larger limit. Of procedural faces
+            the first, as each is drawn on its own.
         cache: folder that keeps decoded images, so that they are decoded once; None for
             $JAXLATENT_CACHE, else $XDG_CACHE_HOME/jaxlatent, else ~/.cache/jaxlatent; False for
-            none. Procedural faces and arrays are not kept. Its files may be deleted at any time.
+            none. Procedural faces and arrays in memory are not kept. Beyond 50 GB ($JAXLATENT_CACHE_GB)
+            what was unused for longest is removed; `jaxlatent cache` lists what is there.
         strict: fail at an unreadable image; else such images are left out, with one warning.
         seed: of the procedural faces, where `spec` names none; unused otherwise.
         data_dir: TFDS's data folder, for `tfds:` alone; None for $TFDS_DATA_DIR or else TFDS's
@@ -92,8 +100,9 @@ def load_images(
         progress: show a progress bar.
 
     Returns:
-        uint8 (n, image_size, image_size, 3), perhaps a read-only memory map of the cache or a view
-        of the array given. `load_labelled` gives labels, too.
+        uint8 (n, image_size, image_size, 3): an array, perhaps a read-only memory map or a view of the
+        array given; or, of a file's or the cache's images some, an array-like that reads them as they are
+        asked for (`jaxlatent.data.Rows`), all of them for `np.asarray`. `load_labelled` gives labels, too.
 
     Raises:
         FileNotFoundError: if a path, one of CelebA's files or a prepared data set is missing.
@@ -155,21 +164,18 @@ def _load(
     if labelled and source.labels is None:
         raise ValueError(f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have")
     everything = np.arange(len(source.names))
-    chosen = everything if split is None else everything[np.array(source.partition()) == split]
+    chosen = everything if split is None else everything[np.asarray(source.partition()) == split]
     if not len(chosen):
         raise ValueError(f"{source.title}: none of its {len(everything)} images is of the split {split}")
+    chosen = fair_choice(source.names, chosen, limit)
     # Before the long work, as the labels' files may be missing.
-    labels = source.labels(chosen[:limit]) if labelled and source.labels else None
+    labels = source.labels(chosen) if labelled and source.labels else None
     failures: list[Unreadable] = []
     if source.pixels is not None and source.pixels.shape[1:3] == (image_size, image_size):
-        images = _take(source.pixels, chosen[:limit])
+        images = take(source.pixels, chosen)
     else:
-        images, failures = _decoded(
-            source, chosen, limit, image_size, folder, strict=strict, progress=progress
-        )
+        images, failures = _decoded(source, chosen, image_size, folder, strict=strict, progress=progress)
     if failures:
-        if strict:
-            refuse(source.title, failures)
         if len(failures) == len(images):
             raise ValueError(
                 f"{source.title}: none of the {len(images)} images can be read; the first, "
@@ -181,7 +187,7 @@ def _load(
             stacklevel=3,
         )
         readable = np.delete(np.arange(len(images)), [failure.index for failure in failures])
-        images = _take(images, readable)
+        images = take(images, readable)
         labels = labels and _take_labels(labels, readable)
     return images, labels
 
@@ -218,43 +224,25 @@ def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: 
     if suffix == ".zip":
         return open_zip(path, title)
     if suffix in (".npy", ".npz"):
-        return open_array(read_array(path), title)
+        return open_array(read_array(path), title, f"{path.resolve()}|{state(path)}")
     raise ValueError(f"spec: cannot load {title!r}; expected {_FORMS}")
 
 
 def _decoded(
     source: ImageSource,
     chosen: Int[np.ndarray, " m"],
-    limit: int | None,
     image_size: int,
     folder: Path | None,
     *,
     strict: bool,
     progress: bool,
 ) -> tuple[_Images, list[Unreadable]]:
-    """The first `limit` of the chosen images, from the cache or else decoded (and cached)."""
-
-    def shape(n: int) -> tuple[int, int, int, int]:
-        return n, image_size, image_size, 3
-
-    wanted = chosen[:limit]
-    fill = partial(decode, source, wanted, strict=strict, progress=progress)
+    """The chosen images, from the cache or else decoded (and cached)."""
+    fill = partial(decode, source, strict=strict, progress=progress)
     if folder is None or source.fingerprint is None:
-        images = np.zeros(shape(len(wanted)), np.uint8)
-        return images, fill(images)
-    folder = folder / "images"
-    for indices in (chosen, wanted):  # a limited load is the start of a whole one made before
-        key = cache_key(source, indices, image_size)
-        if entry := read_entry(folder, key, shape(len(indices))):
-            images, failures = entry
-            return images[:limit], [each for each in failures if each.index < len(wanted)]
-    return write_entry(folder, key, shape(len(wanted)), source.title, fill)
-
-
-def _take(array: np.ndarray, indices: Int[np.ndarray, " n"]) -> np.ndarray:
-    """The rows at `indices`; a view where they are consecutive, so a memory map stays one."""
-    start, stop = int(indices[0]), int(indices[0]) + len(indices)
-    return array[start:stop] if np.array_equal(indices, np.arange(start, stop)) else array[indices]
+        images = np.zeros((len(chosen), image_size, image_size, 3), np.uint8)
+        return images, fill(chosen, images)
+    return cached(folder, source, chosen, image_size, fill)
 
 
 def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:

@@ -45,7 +45,7 @@ class ImageSource:
     title: str
     names: Sequence[str]
     open: Callable[[int], Image.Image]
-    partition: Callable[[], Sequence[str]]
+    partition: Callable[[], Sequence[str] | np.ndarray]
     fingerprint: str | None = None
     crop: int | None = None
     pixels: UInt8[np.ndarray, "n h w 3"] | None = None

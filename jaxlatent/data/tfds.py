@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from PIL import Image
 
 from jaxlatent.data import celeba
+from jaxlatent.data.decode import open_image
 from jaxlatent.data.source import ImageSource, Labels
 from jaxlatent.data.splits import SPLITS, partition, split_of
 
@@ -82,7 +82,7 @@ def open_tfds(name: str, data_dir: str | os.PathLike[str] | None, title: str) ->
     return ImageSource(
         title=title,
         names=names,
-        open=lambda i: Image.open(io.BytesIO(example(i)["image"])),
+        open=lambda i: open_image(io.BytesIO(example(i)["image"])),
         partition=partial(partition, names, given),
         fingerprint=f"{folder.resolve()}|{listing}",
         crop=celeba.CROP if builder.name == "celeb_a" else None,

@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float, PyTree, Shaped
 
 from jaxlatent._boundary import as_array, as_images
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder.checkpoint import read_checkpoint, read_description, write_checkpoint
 from jaxlatent.autoencoder.conv import strided_conv
 from jaxlatent.autoencoder.network import to_unit_range
@@ -20,7 +21,7 @@ from jaxlatent.evaluation.features import extract
 
 _FORMAT = "jaxlatent classifier 1"
 
-Images = Shaped[Array | np.ndarray, "n h w 3"]
+Images = Shaped[Array | np.ndarray | Rows, "n h w 3"]
 LabelValues = Shaped[Array | np.ndarray, "n k"]
 
 

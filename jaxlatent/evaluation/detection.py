@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Shaped
 from jaxlatent._boundary import as_count, as_images
 from jaxlatent._cores import cores
 from jaxlatent._progress import progress_bar
+from jaxlatent._rows import Rows
 from jaxlatent.generation.decoder import to_uint8
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
@@ -20,14 +21,14 @@ _BLOCK = 64  # images of one task of a thread
 
 
 def face_rate(
-    images: Shaped[Array | np.ndarray, "n h w 3"], *, neighbors: int = 5, progress: bool = False
+    images: Shaped[Array | np.ndarray | Rows, "n h w 3"], *, neighbors: int = 5, progress: bool = False
 ) -> float:
     """Gives the share of the images in which a face is detected, in [0, 1]; see `faces_found`."""
     return float(faces_found(images, neighbors=neighbors, progress=progress).mean())
 
 
 def faces_found(
-    images: Shaped[Array | np.ndarray, "n h w 3"], *, neighbors: int = 5, progress: bool = False
+    images: Shaped[Array | np.ndarray | Rows, "n h w 3"], *, neighbors: int = 5, progress: bool = False
 ) -> Bool[np.ndarray, " n"]:
     """Tells for each image whether a frontal, upright face of at least 0.3 of its shorter side is detected.
 

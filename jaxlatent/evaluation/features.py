@@ -31,6 +31,7 @@ from jaxtyping import Array, Float, Shaped, UInt8
 
 from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._progress import progress_bar
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, encode
 from jaxlatent.generation.decoder import to_uint8
 
@@ -61,7 +62,7 @@ class EncoderFeatures:
 
 def extract(
     features: Features,
-    images: Shaped[Array | np.ndarray, "n h w 3"],
+    images: Shaped[Array | np.ndarray | Rows, "n h w 3"],
     *,
     batch_size: int = 256,
     progress: bool = False,

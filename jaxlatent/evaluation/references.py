@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Shaped, UInt8
 
 from jaxlatent._boundary import as_count, as_images, as_vectors
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, decode, encode
 from jaxlatent.evaluation.features import Features, extract
 from jaxlatent.generation.decoder import to_uint8
@@ -75,9 +76,9 @@ class References:
         cls,
         model: Autoencoder,
         features: Features,
-        training_images: Shaped[np.ndarray, "t h w 3"],
+        training_images: Shaped[np.ndarray | Rows, "t h w 3"],
         z: Float[Array | np.ndarray, "t d"],
-        unseen_images: Shaped[np.ndarray, "m h w 3"],
+        unseen_images: Shaped[np.ndarray | Rows, "m h w 3"],
         count: int,
     ) -> "References":
         """Measures them.
@@ -117,7 +118,7 @@ class References:
 
 
 def _blocks(
-    array: Shaped[Array | np.ndarray, "n ..."], rows: Int[np.ndarray, " m"] | None = None
+    array: Shaped[Array | np.ndarray | Rows, "n ..."], rows: Int[np.ndarray, " m"] | None = None
 ) -> Iterator[np.ndarray]:
     """Rows of an array, all where none are named; images as uint8."""
     rows = np.arange(len(array)) if rows is None else rows

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
 from jaxlatent._boundary import as_array
+from jaxlatent._rows import Rows
 from jaxlatent.data.source import Labels
 from jaxlatent.evaluation.neighbours import nearest_distances
 from jaxlatent.latent.directions import Direction, attribute_direction
@@ -94,7 +95,7 @@ class Gallery:
     def __init__(
         self,
         z: Shaped[np.ndarray, "n ..."],
-        images: UInt8[np.ndarray, "n h w c"] | None = None,
+        images: UInt8[np.ndarray | Rows, "n h w c"] | None = None,
         unseen: Float[np.ndarray, "m d"] | None = None,
     ):
         self.z = z.reshape(len(z), -1)

@@ -97,10 +97,7 @@ def _load(run: RunFolder, z: np.ndarray) -> tuple[Gallery, Labels | None]:
         images, labels = load_labelled(asked["data"], **options)
     except ValueError:  # a source without labels; what else may be wrong is met again here
         images = run.images(asked, "train")
-    if len(images) != len(z) or asked.get("images") not in (None, fingerprint(images)):
-        raise StaleError(
-            f"{asked['data']}: its images are others than those that {run.folder} was trained on"
-        )
+    run.check_images(asked, fingerprint(images))
     unseen = run.images(asked, "validation", min(_UNSEEN, len(z)))
     return Gallery(z, images, np.asarray(encode(run.model(), unseen))), labels
 

@@ -4,16 +4,11 @@ import io
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
-from jaxlatent.data.decode import to_square
+from jaxlatent.data.decode import open_image, to_square
 
 #: Of a file, in bytes.
 LARGEST = 20_000_000
-
-_MOST_PIXELS = 50_000_000
-# Of all that Pillow reads; others start programs, or change their size while they are decoded.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 def read_image(content: bytes, size: int) -> UInt8[np.ndarray, "size size 3"]:
@@ -27,11 +22,7 @@ def read_image(content: bytes, size: int) -> UInt8[np.ndarray, "size size 3"]:
         ValueError: if it is no image, or one of more than 50 million pixels; only the header of such is read.
     """
     try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
-        width, height = image.size
-        if width * height > _MOST_PIXELS:
-            raise ValueError(f"has {width} x {height} pixels; give one of at most 50 million")
-        return to_square(image, size)
+        return to_square(open_image(io.BytesIO(content)), size)
     except Exception as error:  # decoders meet damaged data with errors of every kind
         reason = " ".join(str(error).split()) or type(error).__name__
         if "cannot identify image file" in reason:

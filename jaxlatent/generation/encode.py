@@ -12,6 +12,7 @@ from jaxtyping import Float, Shaped
 
 from jaxlatent import processes
 from jaxlatent._boundary import as_array, as_count, as_images
+from jaxlatent._rows import Rows
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.formats import Item, Layout, Shard
@@ -27,8 +28,9 @@ _SHARD_SIZE = 8192
 def encode_to(
     path: str | os.PathLike[str],
     model: "Autoencoder",
-    images: str | os.PathLike[str] | Shaped[np.ndarray, "n h w 3"] | Any,
+    images: str | os.PathLike[str] | Shaped[np.ndarray | Rows, "n h w 3"] | Any,
     *,
+    split: str | None = "train",
     batch_size: int = 256,
     progress: bool = False,
 ) -> Float[np.ndarray, "n d"]:
@@ -43,6 +45,7 @@ def encode_to(
         images: uint8 or floating point in [0, 1], (n, h, w, 3) of the model's size: an array, a memory map or
             anything that has a shape and a dtype and gives arrays for slices, as h5py's and zarr's arrays do;
             or a source as `load_images` takes it, whose images are then kept in its cache on disk.
+        split: of a source, "train", "validation" or "test"; None for all images. Arrays are encoded whole.
         batch_size: images at once.
         progress: show a bar where standard error is a terminal.
 
@@ -63,7 +66,7 @@ def encode_to(
         raise ValueError(f"path: expected a name that ends in .npy, got {path}")
     batch_size = as_count("batch_size", batch_size, 1)
     if isinstance(images, (str, os.PathLike)):
-        images = load_images(images, image_size=model.config.image_size, progress=progress)
+        images = load_images(images, image_size=model.config.image_size, split=split, progress=progress)
     elif isinstance(images, np.ndarray) or hasattr(images, "detach"):
         images = as_array("images", images)
     # Of what is read by slices, `encode` converts each.

@@ -13,6 +13,7 @@ from PIL import Image
 from jaxlatent import evaluation, report
 from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._random import seed_key
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.data import load_labelled
 from jaxlatent.data.fingerprint import fingerprint
@@ -191,7 +192,7 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     return Evaluated(rows, traded, grids)
 
 
-def unseen_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> np.ndarray:
+def unseen_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> np.ndarray | Rows:
     """Validation and test images, at most so many."""
     validation = run.images(asked, "validation", most)
     if len(validation) == most:
@@ -203,7 +204,7 @@ def _features(
     run: RunFolder,
     asked: Mapping[str, Any],
     model: Autoencoder,
-    training: np.ndarray,
+    training: np.ndarray | Rows,
     given: FeatureName | Features | None,
 ) -> tuple[Features, dict[str, str | None]]:
     """What images are compared in; its name, and its digest where that is known."""
@@ -233,7 +234,7 @@ def _features(
     return evaluation.EncoderFeatures(model), {"name": "encoder", "sha256": run.digest("model")}
 
 
-def _can_detect(images: np.ndarray) -> bool:
+def _can_detect(images: np.ndarray | Rows) -> bool:
     try:
         evaluation.face_rate(images)
     except ImportError as error:

@@ -25,6 +25,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,11 @@ import numpy as np
 from jaxlatent import storage
 from jaxlatent._boundary import as_count
 from jaxlatent._files import atomic_path
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, load_model
 from jaxlatent.data import load_images
 from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.data.splits import CHOICE
 from jaxlatent.run.origin import Origin, StaleError, command
 from jaxlatent.sampling import Sampler, Spec
 
@@ -153,7 +156,7 @@ class RunFolder:
             raise FileNotFoundError(f"{path}: not there yet; run `jaxlatent {step}` on this folder first")
         return path
 
-    def images(self, asked: Mapping[str, Any], split: str, limit: int | None = None) -> np.ndarray:
+    def images(self, asked: Mapping[str, Any], split: str, limit: int | None = None) -> np.ndarray | Rows:
         """The images that a training asked for, of one split; at most `limit`, else as many as it did."""
         return load_images(
             asked["data"],
@@ -163,7 +166,7 @@ class RunFolder:
             progress=self.progress,
         )
 
-    def training_images(self) -> np.ndarray:
+    def training_images(self) -> np.ndarray | Rows:
         """The images that the autoencoder was trained on.
 
         Raises:
@@ -171,12 +174,31 @@ class RunFolder:
         """
         asked = self.config()
         images = self.images(asked, "train")
-        if asked.get("images") not in (None, fingerprint(images)):
-            raise StaleError(
-                f"{asked['data']}: its images are others than those that {self.folder} was trained on; train "
-                "on them in another folder, or encode them with jaxlatent.encode_to"
-            )
+        self.check_images(asked, fingerprint(images))
         return images
+
+    def check_images(self, asked: Mapping[str, Any], found: str) -> None:
+        """Accepts the images that a training noted, by their fingerprint; any where it noted none.
+
+        Warns of a run of 0.1, which noted none: most of its splits and limits held others.
+
+        Raises:
+            StaleError: for others.
+        """
+        noted, why = asked.get("images"), ""
+        if asked.get("choice") != CHOICE:
+            why = " (it was trained when splits and limits held other ones of them; see CHANGELOG.md)"
+        if noted is None and why and not asked["data"].startswith("synthetic:"):
+            warnings.warn(
+                f"data: nothing says which images of {asked['data']} the training in {self.folder} had{why}",
+                stacklevel=2,
+            )
+        if noted in (None, found):
+            return
+        raise StaleError(
+            f"data: {asked['data']} holds other images than those of the training in {self.folder}{why}; "
+            "give these, begin anew in place (train --restart) or choose another folder"
+        )
 
     def record(self, result: str, step: tuple[str, ...], *inputs: str, **options: Any) -> None:
         """Notes what a result was made from, once it is written.

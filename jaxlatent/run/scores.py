@@ -27,6 +27,7 @@ def score_file(
     file: str,
     *,
     name: str | None = None,
+    split: str | None = None,
     calibration: str | None = None,
     rate: float = 0.01,
     by: ScoreName | None = None,
@@ -39,8 +40,10 @@ def score_file(
         file: latent vectors, a .npy or .npz file; with a run folder images, too, all that
             `jaxlatent.load_images` takes, which its model encodes.
         name: of a fitted sampler of the run; that fitted last where not given.
-        calibration: the same, of usual vectors or images that the sampler was not fitted to. Where not given,
-            up to 10,000 validation and test images of the run's own data; a sampler's file has none.
+        split: of the images in `file`, "train", "validation" or "test"; None for all of them.
+        calibration: as `file`, all of it, of usual vectors or images that the sampler was not fitted to.
+            Where not given, up to 10,000 validation and test images of the run's data; a sampler's file has
+            none.
         rate: of false alarms, see `Sampler.threshold`.
         by: the score that decides, see there.
         progress: show bars where standard error is a terminal.
@@ -65,12 +68,14 @@ def score_file(
         assert run is not None
         return run.model()
 
-    def vectors(given: str) -> Float[np.ndarray, " n *latent"]:
+    def vectors(given: str, split: str | None = None) -> Float[np.ndarray, " n *latent"]:
         if run is None or _are_latents(Path(given), dim):
+            if split is not None:
+                raise ValueError(f"split: {given} holds latent vectors, which have no splits; leave it out")
             z = load_latents(given)
             as_vectors(given, z, dim)
             return z
-        images = load_images(given, image_size=model().config.image_size, progress=progress)
+        images = load_images(given, image_size=model().config.image_size, split=split, progress=progress)
         return np.asarray(encode(model(), images))
 
     if calibration is not None:
@@ -79,7 +84,7 @@ def score_file(
         assert run is not None
         known = np.asarray(encode(model(), unseen_images(run, run.config(), _CALIBRATION)))
     threshold = sampler.threshold(known, rate, by=by)
-    return sampler.score(vectors(file)), threshold
+    return sampler.score(vectors(file, split)), threshold
 
 
 def write_scores(path: str | os.PathLike[str], scores: Scores, threshold: Threshold) -> int:

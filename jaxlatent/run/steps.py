@@ -29,6 +29,7 @@ from jaxlatent.autoencoder import (
 )
 from jaxlatent.autoencoder.train import check_same
 from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.data.splits import CHOICE
 from jaxlatent.evaluation.features import Features
 from jaxlatent.generation import encode_to, generate
 from jaxlatent.generation.export import export
@@ -109,7 +110,7 @@ class Run(RunFolder):
                 self.folder,
                 "leave out {option}, begin anew in place (restart, --restart) or choose another folder",
             )
-            asked["images"] = kept.get("images")
+            asked["images"], asked["choice"] = kept.get("images"), kept.get("choice")
         new = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         with lock(self.folder):
@@ -137,12 +138,8 @@ class Run(RunFolder):
         if restart:
             shutil.rmtree(self.path("training"), ignore_errors=True)
         found = fingerprint(images)
-        if asked["images"] not in (None, found):
-            raise ValueError(
-                f"data: {asked['data']} holds other images than those of the training in {self.folder}; give "
-                "these, begin anew in place (restart, --restart) or choose another folder"
-            )
-        asked["images"] = found
+        self.check_images(asked, found)
+        asked["images"], asked["choice"] = found, CHOICE
         with atomic_path(self.path("config.json")) as temporary:
             temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
         with atomic_path(self.path(PICTURED)) as temporary, temporary.open("wb") as file:
@@ -426,6 +423,7 @@ def _asked(
         "seed": kept.get("seed", 0) if seed is None else as_seed(seed),
         **records,
         "images": None,
+        "choice": CHOICE,
         "versions": library_versions(),
     }
 

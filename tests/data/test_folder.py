@@ -1,9 +1,13 @@
 """Folders and .zip files of images."""
 
+import contextlib
 import io
 import itertools
 import os
-import warnings
+import re
+import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +16,8 @@ import pytest
 from PIL import Image
 
 from jaxlatent.data import load_images
+from jaxlatent.data.folder import open_folder
+from jaxlatent.data.splits import fair_choice
 
 
 @pytest.fixture(autouse=True)
@@ -87,15 +93,39 @@ def test_sub_folders_name_the_splits(tmp_path, kind):
 
 
 @kinds
+@pytest.mark.parametrize("folders", ["cats train zebras", "test", "train val cats", "Test Train unlabelled"])
+def test_folders_among_others_are_classes(tmp_path, kind, folders):
+    """COCO has a class "train", and all others were lost."""
+    names = [f"all/{folder}/{i}.png" for folder in folders.split() for i in range(30)]
+    path = write(tmp_path / "images", dict.fromkeys(names, encoded("red")), kind)
+    many_splits = folders in ("train val cats", "Test Train unlabelled")
+    with pytest.warns(match="taken for classes") if many_splits else contextlib.nullcontext():
+        counts = [len(load_images(path, image_size=8, split=s)) for s in ("train", "validation", "test")]
+    assert sum(counts) == len(names)
+    assert max(counts[1:]) < len(names) / 4
+
+
+@kinds
+def test_a_limit_is_fair_to_all_folders(tmp_path, kind):
+    files = {f"{k}/{i}.png": encoded((k, 0, 0), (8, 8)) for k in range(5) for i in range(40)}
+    path = write(tmp_path / "images", files, kind)
+    loaded = reds(load_images(path, image_size=8, split="train", limit=60))
+    assert len(loaded) == 60
+    assert loaded == sorted(loaded), "in the order of the source"
+    assert np.bincount(loaded, minlength=5).min() >= 4
+
+
+@kinds
 def test_without_sub_folders_the_splits_are_disjoint_complete_and_repeatable(tmp_path, kind):
     files = {f"{i:03d}.png": encoded((i, 0, 0)) for i in range(60)}
     path = write(tmp_path / "images", files, kind)
     splits = [reds(load_images(path, image_size=8, split=s)) for s in ("train", "validation", "test")]
-    assert [len(split) for split in splits] == [54, 3, 3]
+    assert all(splits)
     assert sorted(itertools.chain(*splits)) == list(range(60))
     again = load_images(path, image_size=8, split="validation", cache=False)
     assert reds(again) == splits[1]
-    assert reds(load_images(path, image_size=8, split="validation", limit=2)) == splits[1][:2]
+    limited = {n: reds(load_images(path, image_size=8, split="train", limit=n)) for n in (2, 9)}
+    assert set(limited[2]) < set(limited[9]) < set(splits[0])
 
 
 def test_too_few_images_for_a_split(tmp_path):
@@ -126,11 +156,12 @@ def test_unreadable_images_are_left_out_with_one_warning(tmp_path, kind):
     for cache in (None, False):
         with pytest.raises(ValueError, match=r"cannot read the image 0a\.jpg"):
             load_images(path, image_size=8, strict=True, cache=cache)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert reds(load_images(path, image_size=8, limit=1)) == [0]
-    with pytest.warns(UserWarning, match="left out 1 of 3"):
-        assert reds(load_images(path, image_size=8, limit=3)) == [0, 1]
+    chosen = fair_choice(sorted(files), np.arange(10), 8)
+    bad = int(
+        np.isin([sorted(files)[i][1:] for i in chosen], ["a.jpg", "a.png", "a.gif", "b.png", "c.png"]).sum()
+    )
+    with pytest.warns(UserWarning, match=f"left out {bad} of 8"):
+        assert len(load_images(path, image_size=8, limit=8)) == 8 - bad
 
 
 @kinds
@@ -146,7 +177,6 @@ def test_an_image_that_cannot_be_opened_now_is_tried_again(tmp_path):
     (path / "b.png").symlink_to(tmp_path / "later.png")
     with pytest.warns(UserWarning, match=r"left out 1 of 2 .* b\.png"):
         assert len(load_images(path)) == 1
-    assert not list((tmp_path / "cache").rglob("*.json"))
     (tmp_path / "later.png").write_bytes(encoded((9, 0, 0)))
     assert reds(load_images(path)) == [7, 9]
 
@@ -187,3 +217,68 @@ def test_names_that_are_no_utf8(tmp_path):
     with open(os.fsencode(path) + b"/\xff.png", "wb") as file:  # noqa: PTH123
         file.write(encoded("red"))
     assert len(load_images(path)) == 2
+
+
+def bomb(side: int) -> bytes:
+    """A whole bitmap of 24 bits a pixel, all black."""
+    header = struct.pack("<2sIHHI", b"BM", 54 + 3 * side * side, 0, 0, 54)
+    return (
+        header + struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(3 * side * side)
+    )
+
+
+PEAK = """
+import sys, warnings
+from pathlib import Path
+from jaxlatent.data import load_images
+
+def peak():
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) // 1024
+
+before = peak()
+try:
+    load_images(sys.argv[1], image_size=8, cache=False)
+except ValueError as error:
+    print(error)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [(8400, r"unpacks to 211 MB; give one of at most 200"), (7200, "has 7200 x 7200 pixels")],
+)
+def test_bombs_in_a_zip_are_refused_before_they_are_unpacked_or_decoded(tmp_path, side, reason):
+    """A .zip of 1.4 MB took 3.1 GB."""
+    content = bomb(side)
+    with zipfile.ZipFile(tmp_path / "images.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("a.bmp", content)
+    asked = [sys.executable, "-c", PEAK, tmp_path / "images.zip"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True)
+    said, megabytes = done.stdout.strip().splitlines()
+    assert re.search(rf"none of the 1 images can be read; the first, a\.bmp: {reason}", said)
+    assert int(megabytes) < (50 if "unpacks" in reason else 350), "unpacked, and not decoded"
+
+
+def test_a_bomb_in_a_folder_is_left_out(tmp_path):
+    header = bomb(2)[:18] + struct.pack("<ii", 8000, 8000) + bomb(2)[26:]
+    path = write(tmp_path / "images", {"a.png": encoded((7, 0, 0)), "b.bmp": header}, "folder")
+    with pytest.warns(UserWarning, match=r"b\.bmp: has 8000 x 8000 pixels; give one of at most 50 million"):
+        assert reds(load_images(path, image_size=8)) == [7]
+
+
+@kinds
+def test_kinds_that_pillow_reads_with_the_help_of_programs_are_unreadable(tmp_path, kind):
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    path = write(tmp_path / "images", {"a.png": eps}, kind)
+    with pytest.raises(ValueError, match=r"none of the 1 images can be read; .*cannot identify image file"):
+        load_images(path)
+
+
+def test_links_to_folders_are_not_followed_and_nothing_hidden_is_taken(tmp_path):
+    files = dict.fromkeys(["a/b/1.png", "a/.b/2.png", "a/__MACOSX/3.png", "a/.4.png"], encoded((7, 0, 0)))
+    path = write(tmp_path / "images", files, "folder")
+    (path / "a" / "loop").symlink_to(path)
+    assert list(open_folder(path, "x").names) == ["a/b/1.png"]

@@ -173,7 +173,7 @@ def test_other_data_sets(tmp_path):
     held_out = load_images(
         "tfds:grey_digits", split="validation", data_dir=tmp_path, image_size=20, cache=False
     )
-    assert len(train) == 37
+    assert 0 < len(held_out) < len(train)
     assert sorted([*train, *held_out[:, 0, 0, 0]]) == [i for i in range(40) if i != 7]
     with pytest.raises(ValueError, match="tfds:grey_digits: has no labels"):
         load_labelled("tfds:grey_digits", data_dir=tmp_path)

@@ -48,7 +48,7 @@ def test_floating_point_images_are_rounded_as_if_stored(images):
     noise = np.random.default_rng(0).uniform(-0.4, 0.4, images.shape)
     unit = ((images + noise) / 255).astype(np.float32)
     np.testing.assert_array_equal(extract(colours, unit), colours(images))
-    beyond = np.array([-0.5, 1.5], np.float64).reshape(2, 1, 1, 1) * np.ones((1, 8, 8, 3))
+    beyond = np.array([-0.05, 1.05], np.float64).reshape(2, 1, 1, 1) * np.ones((1, 8, 8, 3))
     np.testing.assert_array_equal(extract(colours, beyond)[:, 0], [0, 255])
 
 

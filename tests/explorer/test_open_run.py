@@ -157,9 +157,9 @@ def test_images_that_are_others_now(made, tmp_path):
     config["data"] = "synthetic:100@5"
     run.path("config.json").write_text(json.dumps(config))
     space = open_run(run)
-    with pytest.raises(ValueError, match="its images are others than those that"):
+    with pytest.raises(ValueError, match="holds other images than those of the training in"):
         space.loaded()
-    assert space.progress.startswith("images: synthetic:100@5: its images are others")
+    assert space.progress.startswith("images: data: synthetic:100@5 holds other images")
     assert space.vector("c1=1").shape == (6,)
 
 

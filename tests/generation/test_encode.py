@@ -58,8 +58,19 @@ def test_sources_and_memory_maps(model, images, tmp_path):
     np.save(tmp_path / "images.npy", images)
     expected = jl.encode(model, images)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    for source in (str(tmp_path / "images.npy"), mapped, images.astype(np.float32) / np.float32(255)):
+    for source in (mapped, images.astype(np.float32) / np.float32(255)):
         np.testing.assert_allclose(encode_to(tmp_path / "z.npy", model, source), expected, atol=1e-5)
+
+
+def test_a_source_gives_its_training_images(model, images, tmp_path):
+    np.save(tmp_path / "images.npy", images)
+    source = str(tmp_path / "images.npy")
+    for options, split in [({}, "train"), ({"split": "test"}, "test"), ({"split": None}, None)]:
+        expected = jl.encode(model, jl.load_images(source, image_size=images.shape[1], split=split))
+        z = encode_to(tmp_path / "z.npy", model, source, **options)
+        np.testing.assert_allclose(z, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="split: expected one of train, validation, test"):
+        encode_to(tmp_path / "z.npy", model, source, split="all")
 
 
 @pytest.mark.usefixtures("small_shards", "as_without_type_checks")

@@ -1,0 +1,87 @@
+"""Some rows of an array on disk, without reading them."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Shaped
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+
+class Rows(NDArrayOperatorsMixin):
+    """Chosen rows of a memory map, as one read-only array of which nothing is in memory.
+
+    A slice, an integer, an array of integers or a mask, alone or first in a tuple, reads the rows it names.
+    What else NumPy's arrays can do, arithmetic and `mean` say, reads all of them.
+
+    Args:
+        array: (m, ...).
+        rows: the numbers of those that it has, in their order.
+
+    Attributes:
+        array: as given.
+        rows: as given.
+        shape: (n, ...).
+        dtype: of the array.
+    """
+
+    def __init__(self, array: Shaped[np.ndarray, "m ..."], rows: Int[np.ndarray, " n"]):
+        self.array, self.rows = array, rows
+        self.shape: tuple[int, ...] = (len(rows), *array.shape[1:])
+        self.dtype = array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all rows take."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"Rows(shape={self.shape}, dtype={self.dtype})"
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        first, *rest = index if isinstance(index, tuple) and index else (index,)
+        if first is None or first is Ellipsis:
+            return np.asarray(self)[index]
+        rows = self.rows[first]
+        found = np.asarray(self.array[rows])
+        return found[(slice(None), *rest)] if np.ndim(rows) else found[tuple(rest)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("images: rows of a file cannot be one array in memory without a copy")
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        inputs = tuple(np.asarray(x) if isinstance(x, Rows) else x for x in inputs)
+        return getattr(ufunc, method)(*inputs, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        # Whether there is a hidden one is often asked, and to answer must not read all.
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"Rows has no {name}")
+        return getattr(np.asarray(self), name)
+
+
+def take(array: "np.ndarray | Rows", rows: Int[np.ndarray, " n"]) -> "np.ndarray | Rows":
+    """Some rows, n >= 1: a view where they follow one another, `Rows` of a memory map, else a copy."""
+    if isinstance(array, Rows):
+        return take(array.array, array.rows[rows])
+    start, stop = int(rows[0]), int(rows[0]) + len(rows)
+    if int(rows[-1]) == stop - 1 and np.array_equal(rows, np.arange(start, stop)):
+        return array[start:stop]
+    return Rows(array, rows) if _is_mapped(array) else array[rows]
+
+
+def _is_mapped(array: Any) -> bool:
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False

@@ -1,0 +1,29 @@
+"""The decoded images that loading keeps."""
+
+import click
+
+from jaxlatent.data.cache import cache_folder, clear, entries, size_limit
+
+
+@click.command()
+@click.option("--clear", "remove", is_flag=True, help="Remove them all; they are decoded again when needed.")
+def cache(remove: bool) -> None:
+    """Lists the decoded images that are kept on disk, the longest unused first.
+
+    They lie in $JAXLATENT_CACHE, else $XDG_CACHE_HOME/jaxlatent, else ~/.cache/jaxlatent. Beyond
+    $JAXLATENT_CACHE_GB gigabytes, 50 where not given, what was unused for longest is removed.
+    """
+    folder = cache_folder(None)
+    assert folder is not None
+    there = entries(folder)
+    for entry in there:
+        what = f"{entry.decoded:,} of {entry.images:,} images at {entry.image_size} pixels"
+        if not entry.image_size:
+            what = "of an earlier version"
+        click.echo(f"{entry.used:%Y-%m-%d}  {entry.size / 1e6:10,.1f} MB  {entry.source}: {what}")
+    total = f"{sum(entry.size for entry in there) / 1e6:,.1f} MB"
+    if remove:
+        clear(folder)
+        click.echo(f"removed {total} from {folder}")
+    else:
+        click.echo(f"{total} of at most {size_limit() / 1e9:g} GB in {folder}; --clear removes all")
