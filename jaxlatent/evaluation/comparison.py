@@ -10,14 +10,14 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._boundary import as_count, as_key, as_vectors
+from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.evaluation.copy_test import copies, duplicates
 from jaxlatent.evaluation.detection import face_rate
 from jaxlatent.evaluation.frechet import frechet_distance, frechet_infinity
 from jaxlatent.evaluation.kernel import subset_kernel_distances
 from jaxlatent.evaluation.manifold import manifold_metrics
-from jaxlatent.evaluation.references import LEAST, References, Seen
+from jaxlatent.evaluation.references import References, Seen
 from jaxlatent.evaluation.rows import Row
 from jaxlatent.evaluation.two_sample import classifier_two_sample_test, energy_distance
 from jaxlatent.sampling import SAMPLERS, Sampler, Spec
@@ -83,7 +83,6 @@ def compare(
     samplers: Mapping[str, Spec | Sampler],
     z: Float[Array | np.ndarray, "t d"],
     key: jax.Array,
-    count: int = 10_000,
     *,
     faces: bool = False,
     known: Mapping[str, Row] | None = None,
@@ -96,13 +95,18 @@ def compare(
     makes of any vector; against the images themselves the blur would hide all else. The first rows are those
     to measure the others by: training images against the unseen images (real against real, all measures), the
     reconstructed training images (the floor: no sampler of this autoencoder can be expected to do better),
-    and a naive box. The first two have as many images as there are, at most `count`.
+    and a naive box.
 
-    Precision, recall, density and coverage (k = 5) depend on the numbers of vectors; they take the same
-    number of both sets, the smaller one. The copy test compares decoded vectors with reconstructions of
-    unseen images, by their distances to the reconstructions of all training images. For that images are
-    averaged down to 16 x 16 pixels, so that 10,000 x 18,000 distances take seconds; duplicates are looked for
-    in these as well. Faces are detected in the first 2,000 images of a row.
+    Every set of every row has the same number of images, `references.n`: Fréchet distances, precision,
+    recall, density, coverage (k = 5) and the share of duplicates depend on it, and two rows of other
+    numbers would differ where their laws do not. `frechet_limit` is the Fréchet distance extrapolated to
+    infinitely many images, and the kernel and energy distances have no bias: these can be compared with those
+    of other numbers, too, within their errors.
+
+    The copy test compares decoded vectors with reconstructions of unseen images, by their distances to the
+    reconstructions of all training images. For that images are averaged down to 16 x 16 pixels, so that
+    10,000 x 18,000 distances take seconds; duplicates are looked for in these as well. Faces are detected in
+    the first 2,000 images of a row.
 
     All samplers draw with the same key, so that a row depends on its sampler and the key alone. A sampler
     that fails has no row; a `UserWarning` names it and the reason.
@@ -112,7 +116,6 @@ def compare(
         samplers: titles of the rows, and what is measured: samplers, or how to fit them.
         z: z-points that these are fitted to, (t, d).
         key: a typed key, `jax.random.key(seed)`.
-        count: vectors of each sampler, >= 24.
         faces: measure how often a face is detected, which needs OpenCV.
         known: rows that were measured before, with the same arguments, by their titles; they are not again.
         note: called with each row once it is measured, so that an interruption loses none.
@@ -123,7 +126,7 @@ def compare(
         Exception: what the last of `samplers` raised, if all of them failed.
         ImportError: if faces are asked for and OpenCV is missing.
     """
-    key, count, z = as_key(key), as_count("count", count, LEAST), as_vectors("z", z)
+    key, z = as_key(key), as_vectors("z", z)
     draw, measure = jax.random.split(key)
     naive = Spec.parse(NAIVE)
     asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}
@@ -149,7 +152,7 @@ def compare(
         add(FLOOR, partial(_row, FLOOR, training, rebuilt, unseen, measure, faces))
         for title, each in asked.items():
             try:
-                add(title, partial(_of_sampler, references, title, each, z, draw, measure, count, faces))
+                add(title, partial(_of_sampler, references, title, each, z, draw, measure, faces))
             except Exception as error:  # whatever ends one sampler, the others are worth their hours
                 failed[title] = error
                 reason = " ".join(str(error).split()) or type(error).__name__
@@ -166,9 +169,9 @@ def _of_sampler(
     z: Float[Array | np.ndarray, "t d"],
     draw: jax.Array,
     measure: jax.Array,
-    count: int,
     faces: bool,
 ) -> Row:
+    count = references.n
     start = time.perf_counter()
     sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
     fitted = time.perf_counter()
@@ -198,14 +201,13 @@ def _row(title: str, seen: Seen, target: Seen, unseen: Seen, key: jax.Array, fac
     # Its many small decompositions take thirty times as long on two threads of OpenBLAS.
     with threadpool_limits(1):
         limit = frechet_infinity(seen.features, target.features, key=key)
-    n, m = len(seen.features), len(target.features)
-    same = min(n, m)
+    n = len(seen.features)
     # Subsets of nearly all vectors would be one and the same.
-    size = min(_SUBSET_SIZE, same // 2)
+    size = min(_SUBSET_SIZE, n // 2)
     kernel = subset_kernel_distances(
         seen.features, target.features, key=key, subsets=_SUBSETS, subset_size=size
     )
-    manifold = manifold_metrics(target.features[:same], seen.features[:same])
+    manifold = manifold_metrics(target.features, seen.features)
     told = classifier_two_sample_test(seen.features, target.features, key=key)
     return Row(
         title=title,

@@ -10,10 +10,13 @@ from jaxtyping import UInt8
 class Row:
     """One set of images in a comparison; see `jaxlatent.evaluation.compare` for what it is compared with.
 
+    What depends on `n` can be compared among rows of equal `n` only: the Fréchet distances but for
+    `frechet_limit`, precision, recall, density, coverage and duplicates.
+
     Attributes:
         title: what was measured.
         spec: the text that names the sampler, see `jaxlatent.sampling.Spec`; "" for other rows.
-        n: number of images.
+        n: number of images, and of those that they are compared with.
         frechet: Fréchet distance to the reconstructions of unseen images, in squared units of the features.
         frechet_limit: the same, extrapolated to infinitely many images; may be below 0 by chance.
         frechet_error: standard error of `frechet_limit`.

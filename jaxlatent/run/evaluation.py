@@ -70,24 +70,24 @@ def evaluate_run(
     if faces is None:
         faces = _can_detect(unseen[:1])
     log.info("comparing with %d images that the autoencoder was not trained on", len(unseen))
+    references = evaluation.References.of(model, function, training, z, unseen, count)
     options = {
         "features": described,
         "unseen": fingerprint(unseen),
-        "count": count,
+        "n": references.n,
         "faces": faces,
         "seed": seed,
     }
     table = _TableOfRun(run, ",".join(samplers), own, options)
-    references = evaluation.References.of(model, function, training, z, unseen, count)
     known = table.known()
     rows = evaluation.compare(
-        references, named, z, key, count, faces=faces, known=known, note=table.note, progress=run.progress
+        references, named, z, key, faces=faces, known=known, note=table.note, progress=run.progress
     )
     rows = [table.completed(row) for row in rows]
     points = []
     if tradeoff:
         counts = sweep_counts(most)
-        points = evaluation.tradeoff(references, z, key, counts, count=count, progress=run.progress)
+        points = evaluation.tradeoff(references, z, key, counts, progress=run.progress)
     table.finish(rows, points)
     best = min((row for row in rows if row.vectors_per_second), key=lambda row: row.frechet)
     log.info("smallest Fréchet distance %.3g: %s; see %s", best.frechet, best.title, run.path(_TABLE))
@@ -99,7 +99,7 @@ class _TableOfRun:
 
     def __init__(self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any]):
         self.run, self.own, self.options = run, own, options
-        self.step = ("evaluate", "--samplers", samplers, "--count", str(options["count"]))
+        self.step = ("evaluate", "--samplers", samplers, "--count", str(options["n"]))
         self.rows: list[evaluation.Row] = []
 
     def known(self) -> dict[str, evaluation.Row]:

@@ -65,10 +65,10 @@ def test_plot_has_a_line_for_each_dial_in_the_order_of_its_settings(points):
 
 def test_table_shows_the_main_columns_and_keeps_all(rows, tmp_path):
     table = comparison_table(rows)
-    assert table.header_on_page[:3] == ["images", "Fréchet distance", "precision"]
+    assert table.header_on_page[:3] == ["images", "n", "Fréchet distance at n"]
     assert "faces" not in table.header
     page = table.on_page()
-    assert page[2][:3] == ["box, b 1.5", "93", "0.86"]
+    assert page[2][:4] == ["box, b 1.5", "100", "93", "0.86"]
     assert page[0][-1] == ""
     assert all(len(line) == len(table.header_on_page) for line in page)
     table.to_csv(tmp_path / "table.csv")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # The leading columns are those that a page and a terminal show, with the decimals that fit there.
 _MAIN: dict[str, tuple[str, int]] = {
     "title": ("images", 0),
-    "frechet": ("Fréchet distance", 3),
+    "n": ("n", 0),
+    "frechet": ("Fréchet distance at n", 3),
     "precision": ("precision", 4),
     "recall": ("recall", 4),
     "density": ("density", 4),
@@ -32,10 +33,9 @@ _MAIN: dict[str, tuple[str, int]] = {
 }
 _FURTHER = {
     "spec": "spec",
-    "n": "number of images",
-    "frechet_limit": "Fréchet distance, extrapolated to infinitely many",
+    "frechet_limit": "Fréchet distance, extrapolated to infinite n",
     "frechet_error": "its standard error",
-    "frechet_unseen": "Fréchet distance to unseen images",
+    "frechet_unseen": "Fréchet distance to unseen images at n",
     "kernel": "kernel distance",
     "kernel_deviation": "its standard deviation over subsets",
     "classifier_accuracy": "accuracy of a classifier",
@@ -80,7 +80,10 @@ def sections(found: Evaluated) -> list[Section]:
         "measured against reconstructions of unseen images, which are as blurred as decoded vectors are; the "
         "first row is measured against the unseen images themselves. faces: share of the images in which a "
         "face is detected. closer: probability that an image is closer to the training images than a "
-        "reconstruction of an unseen image is; 0.5 is chance, 1 are copies.",
+        "reconstruction of an unseen image is; 0.5 is chance, 1 are copies. Every set has the same number of "
+        "images, n. The distance at n, precision, recall, density and coverage depend on it, so compare them "
+        "within the table only; its file also has the Fréchet distance extrapolated to infinite n, with its "
+        "standard error, and the unbiased kernel and energy distances.",
     )
     traded = Section(
         "Fidelity against diversity",
