@@ -4,7 +4,7 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import numpy as np
@@ -12,14 +12,10 @@ from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._progress import progress_bar
-from jaxlatent.evaluation.copy_test import copies, duplicates
-from jaxlatent.evaluation.detection import face_rate
-from jaxlatent.evaluation.frechet import frechet_distance, frechet_infinity
-from jaxlatent.evaluation.kernel import subset_kernel_distances
-from jaxlatent.evaluation.manifold import manifold_metrics
-from jaxlatent.evaluation.references import References, Seen
+from jaxlatent.evaluation.copy_test import CopyReference, alike_below, duplicates
+from jaxlatent.evaluation.measures import Measures
+from jaxlatent.evaluation.references import References
 from jaxlatent.evaluation.rows import Row
-from jaxlatent.evaluation.two_sample import classifier_two_sample_test, energy_distance
 from jaxlatent.sampling import SAMPLERS, Sampler, Spec
 from jaxlatent.sampling.spec import SOURCE
 
@@ -54,9 +50,6 @@ ALL = (
     "cluster-mixture",
     "cluster-recombination",
 )
-
-_PICTURED = 64
-_SUBSETS, _SUBSET_SIZE = 50, 1000
 
 
 def specs(texts: Sequence[str], most: int) -> list[Spec]:
@@ -146,13 +139,12 @@ def compare(
             finally:
                 advance(1)
 
-        training, unseen = references.training, references.unseen
-        add(NULL, partial(_row, NULL, training, unseen, unseen, measure, faces))
-        training, rebuilt = references.rebuilt_training, references.rebuilt
-        add(FLOOR, partial(_row, FLOOR, training, rebuilt, unseen, measure, faces))
+        add(NULL, partial(_of_images, references, measure, faces))
+        measured = _Measured(references, draw, measure, faces)
+        add(FLOOR, measured.floor)
         for title, each in asked.items():
             try:
-                add(title, partial(_of_sampler, references, title, each, z, draw, measure, faces))
+                add(title, partial(measured.of_sampler, title, each, z))
             except Exception as error:  # whatever ends one sampler, the others are worth their hours
                 failed[title] = error
                 reason = " ".join(str(error).split()) or type(error).__name__
@@ -162,71 +154,50 @@ def compare(
     return rows
 
 
-def _of_sampler(
-    references: References,
-    title: str,
-    asked: Spec | Sampler,
-    z: Float[Array | np.ndarray, "t d"],
-    draw: jax.Array,
-    measure: jax.Array,
-    faces: bool,
-) -> Row:
-    count = references.n
-    start = time.perf_counter()
-    sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
-    fitted = time.perf_counter()
-    sampler.sample(draw, count).block_until_ready()
-    compiled = time.perf_counter()
-    drawn = sampler.sample(draw, count).block_until_ready()
-    rate = count / (time.perf_counter() - compiled)
-    seen = references.look(drawn)
-    row = _row(title, seen, references.rebuilt, references.unseen, measure, faces)
-    test = copies(seen.small, references.small_training, references.rebuilt.small)
-    is_spec = isinstance(asked, Spec)
-    return dataclasses.replace(
-        row,
-        spec=str(asked) if is_spec else "",
-        copy_p=test.p,
-        closer=test.probability_closer,
-        duplicates=duplicates(seen.small, real=references.rebuilt.small).share,
-        fit_seconds=fitted - start if is_spec else None,
-        vectors_per_second=rate,
-    )
+def _of_images(references: References, key: jax.Array, faces: bool) -> Row:
+    unseen = references.unseen
+    return Measures(unseen, unseen, key).row(NULL, references.training, faces)
 
 
-def _row(title: str, seen: Seen, target: Seen, unseen: Seen, key: jax.Array, faces: bool) -> Row:
-    """All but what belongs to a sampler."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
+class _Measured:
+    """The rows of what a decoder has made; what they share is measured for the first that is asked for."""
 
-    # Its many small decompositions take thirty times as long on two threads of OpenBLAS.
-    with threadpool_limits(1):
-        limit = frechet_infinity(seen.features, target.features, key=key)
-    n = len(seen.features)
-    # Subsets of nearly all vectors would be one and the same.
-    size = min(_SUBSET_SIZE, n // 2)
-    kernel = subset_kernel_distances(
-        seen.features, target.features, key=key, subsets=_SUBSETS, subset_size=size
-    )
-    manifold = manifold_metrics(target.features, seen.features)
-    told = classifier_two_sample_test(seen.features, target.features, key=key)
-    return Row(
-        title=title,
-        spec="",
-        n=n,
-        frechet=limit.finite,
-        frechet_limit=limit.distance,
-        frechet_error=limit.standard_error,
-        frechet_unseen=frechet_distance(seen.features, unseen.features),
-        kernel=kernel.mean,
-        kernel_deviation=kernel.deviation,
-        **dataclasses.asdict(manifold),
-        faces=face_rate(seen.first) if faces else None,
-        classifier_accuracy=told.accuracy,
-        energy=energy_distance(seen.features, target.features).unbiased,
-        copy_p=None,
-        closer=None,
-        duplicates=None,
-        fit_seconds=None,
-        vectors_per_second=None,
-        images=seen.first[:_PICTURED],
-    )
+    def __init__(self, references: References, draw: jax.Array, measure: jax.Array, faces: bool):
+        self.references, self.draw, self.measure, self.faces = references, draw, measure, faces
+
+    @cached_property
+    def measures(self) -> Measures:
+        return Measures(self.references.rebuilt, self.references.unseen, self.measure)
+
+    @cached_property
+    def copies(self) -> CopyReference:
+        return CopyReference.of(self.references.small_training, self.references.rebuilt.small)
+
+    @cached_property
+    def alike_below(self) -> float:
+        return alike_below(self.references.rebuilt.small, self.references.n)
+
+    def floor(self) -> Row:
+        return self.measures.row(FLOOR, self.references.rebuilt_training, self.faces)
+
+    def of_sampler(self, title: str, asked: Spec | Sampler, z: Float[Array | np.ndarray, "t d"]) -> Row:
+        count = self.references.n
+        start = time.perf_counter()
+        sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
+        fitted = time.perf_counter()
+        sampler.sample(self.draw, count).block_until_ready()
+        compiled = time.perf_counter()
+        drawn = sampler.sample(self.draw, count).block_until_ready()
+        rate = count / (time.perf_counter() - compiled)
+        seen = self.references.look(drawn)
+        test = self.copies.compare(seen.small)
+        is_spec = isinstance(asked, Spec)
+        return dataclasses.replace(
+            self.measures.row(title, seen, self.faces),
+            spec=str(asked) if is_spec else "",
+            copy_p=test.p,
+            closer=test.probability_closer,
+            duplicates=duplicates(seen.small, threshold=self.alike_below).share,
+            fit_seconds=fitted - start if is_spec else None,
+            vectors_per_second=rate,
+        )

@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 from jaxlatent._boundary import as_counts, as_key, as_numbers, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.evaluation.frechet import frechet_distance
-from jaxlatent.evaluation.manifold import manifold_metrics
+from jaxlatent.evaluation.manifold import Manifold
 from jaxlatent.evaluation.references import References
 from jaxlatent.evaluation.rows import TradeoffPoint
+from jaxlatent.latent.moments import moments
 from jaxlatent.sampling.spec import Spec
 
 # Semi-axes so long that the temperature decides, not the region.
@@ -50,6 +51,7 @@ def tradeoff(
     facts, temperatures = as_numbers("facts", facts), as_numbers("temperatures", temperatures)
     draw, _ = jax.random.split(key)
     target, n = references.rebuilt.features, references.n
+    manifold, law = Manifold(target), moments(target)
     asked = [(f"pairwise:n_components={k}", "fact", fact) for k in components for fact in facts]
     asked += [(text, "temperature", each) for text in _COOLED for each in temperatures]
     points = []
@@ -57,14 +59,14 @@ def tradeoff(
         for text, dial, value in asked:
             sampler = Spec.parse(f"{text}:{dial}={value}").fit(z)
             seen = references.look(sampler.sample(draw, n))
-            found = manifold_metrics(target, seen.features)
+            found = manifold.compare(seen.features)
             points.append(
                 TradeoffPoint(
                     series=Spec.parse(text).title,
                     dial=dial,
                     setting=value,
                     n=n,
-                    frechet=frechet_distance(seen.features, target),
+                    frechet=frechet_distance(seen.features, law),
                     precision=found.precision,
                     recall=found.recall,
                 )

@@ -174,7 +174,7 @@ def test_missing_opencv_is_told(run, tmp_path, capsys, monkeypatch):
         raise ImportError("face detection: needs OpenCV")
 
     monkeypatch.setattr(evaluation, "face_rate", missing)
-    monkeypatch.setattr("jaxlatent.evaluation.comparison.face_rate", missing)
+    monkeypatch.setattr("jaxlatent.evaluation.measures.face_rate", missing)
     options = ("--samplers", "box", "--count", 30, "--features", "encoder", "--no-tradeoff")
     assert call("evaluate", other, *options, "--faces") == 1
     assert "jaxlatent: face detection: needs OpenCV" in capsys.readouterr().err
