@@ -159,7 +159,7 @@ class Run(RunFolder):
             progress=self.progress,
         )
         best = history.best()
-        log.info("kept epoch %d: mean squared error %.5f on the validation images", best.epoch, best.val_mse)
+        log.info("kept epoch %d: mean squared error %.3g on the validation images", best.epoch, best.val_mse)
         self._save_figure(report.plot_history(history), "history")
         some = validation[:_COMPARED]
         rows: dict[str, Images] = {

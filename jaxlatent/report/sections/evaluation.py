@@ -17,19 +17,19 @@ from jaxlatent.report.plots.images import plot_comparison
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The leading columns are those that a page and a terminal show, with the decimals that fit there.
-_MAIN: dict[str, tuple[str, int]] = {
-    "title": ("images", 0),
-    "n": ("n", 0),
-    "frechet": ("Fréchet distance at n", 3),
-    "precision": ("precision", 4),
-    "recall": ("recall", 4),
-    "density": ("density", 4),
-    "coverage": ("coverage", 4),
-    "faces": ("faces", 4),
-    "closer": ("closer", 4),
-    "fit_seconds": ("fit, s", 2),
-    "vectors_per_second": ("vectors /s", 0),
+# The leading columns are those that a page and a terminal show.
+_MAIN = {
+    "title": "images",
+    "n": "n",
+    "frechet": "Fréchet distance at n",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "faces": "faces",
+    "closer": "closer",
+    "fit_seconds": "fit, s",
+    "vectors_per_second": "vectors /s",
 }
 _FURTHER = {
     "spec": "spec",
@@ -96,23 +96,13 @@ def sections(found: Evaluated) -> list[Section]:
 
 
 def comparison_table(rows: Sequence[Row]) -> Table:
-    """All measures of the rows; the page shows the main ones, which are rounded."""
-    main = {k: kept for k, kept in _MAIN.items() if any(getattr(row, k) is not None for row in rows)}
-    cells = [
-        [
-            *(_cell(getattr(row, name), decimals) for name, (_, decimals) in main.items()),
-            *(_cell(getattr(row, name)) for name in _FURTHER),
-        ]
-        for row in rows
+    """All measures of the rows, in full; the page shows the main ones."""
+    main = {k: label for k, label in _MAIN.items() if any(getattr(row, k) is not None for row in rows)}
+    names = main | _FURTHER
+    cells: list[list[Cell]] = [
+        ["" if (value := getattr(row, name)) is None else value for name in names] for row in rows
     ]
-    header = [*(label for label, _ in main.values()), *_FURTHER.values()]
-    return Table(header, cells, columns=len(main))
-
-
-def _cell(value: Cell | None, decimals: int | None = None) -> Cell:
-    if value is None:
-        return ""
-    return value if decimals is None or not isinstance(value, float) else round(value, decimals)
+    return Table(list(names.values()), cells, columns=len(main))
 
 
 def tradeoff_table(points: Sequence[TradeoffPoint]) -> Table:
