@@ -79,7 +79,7 @@ def compare(
     *,
     faces: bool = False,
     known: Mapping[str, Row] | None = None,
-    note: Callable[[Row], None] | None = None,
+    note: Callable[[Row, int], None] | None = None,
     progress: bool = False,
 ) -> list[Row]:
     """Measures samplers by the images that their vectors become.
@@ -111,7 +111,8 @@ def compare(
         key: a typed key, `jax.random.key(seed)`.
         faces: measure how often a face is detected, which needs OpenCV.
         known: rows that were measured before, with the same arguments, by their titles; they are not again.
-        note: called with each row once it is measured, so that an interruption loses none.
+        note: called with each row once it is measured, so that an interruption loses none, and with the
+            number of those that are left.
         progress: show a bar where standard error is a terminal.
 
     Raises:
@@ -125,7 +126,8 @@ def compare(
     asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}
     rows: list[Row] = []
     failed: dict[str, Exception] = {}
-    with progress_bar("evaluate", 2 + len(asked), "rows", enabled=progress) as advance:
+    total = 2 + len(asked)
+    with progress_bar("evaluate", total, "rows", enabled=progress) as advance:
 
         def add(title: str, make: Callable[[], Row]) -> None:
             advance(0, title)
@@ -134,7 +136,7 @@ def compare(
                 if row is None:
                     row = make()
                     if note is not None:
-                        note(row)
+                        note(row, total - len(rows) - len(failed) - 1)
                 rows.append(row)
             finally:
                 advance(1)

@@ -1,6 +1,6 @@
 """Fidelity against diversity: precision and recall as the dials of a sampler are turned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -27,6 +27,7 @@ def tradeoff(
     *,
     facts: Sequence[float] = (0.6, 0.7, 0.8, 0.9, 1.0),
     temperatures: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    note: Callable[[TradeoffPoint, int], None] | None = None,
     progress: bool = False,
 ) -> list[TradeoffPoint]:
     """Fidelity against diversity: what the dials of some samplers trade one for the other.
@@ -41,6 +42,7 @@ def tradeoff(
         components: numbers of components of the pairwise sampler.
         facts: scales of the half-widths, > 0.
         temperatures: > 0.
+        note: called with each point once it is measured, and the number of those that are left.
         progress: show a bar where standard error is a terminal.
 
     Raises:
@@ -71,5 +73,7 @@ def tradeoff(
                     recall=found.recall,
                 )
             )
+            if note is not None:
+                note(points[-1], len(asked) - len(points))
             advance(1)
     return points

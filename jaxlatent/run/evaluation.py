@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -70,6 +71,8 @@ def evaluate_run(
     if faces is None:
         faces = _can_detect(unseen[:1])
     log.info("comparing with %d images that the autoencoder was not trained on", len(unseen))
+    log.info("decoding, and measuring in the features, what all rows are compared with")
+    start = time.monotonic()
     references = evaluation.References.of(model, function, training, z, unseen, count)
     options = {
         "features": described,
@@ -78,7 +81,7 @@ def evaluate_run(
         "faces": faces,
         "seed": seed,
     }
-    table = _TableOfRun(run, ",".join(samplers), own, options)
+    table = _TableOfRun(run, ",".join(samplers), own, options, start)
     known = table.known()
     rows = evaluation.compare(
         references, named, z, key, faces=faces, known=known, note=table.note, progress=run.progress
@@ -87,7 +90,7 @@ def evaluate_run(
     points = []
     if tradeoff:
         counts = sweep_counts(most)
-        points = evaluation.tradeoff(references, z, key, counts, progress=run.progress)
+        points = evaluation.tradeoff(references, z, key, counts, note=table.note_point, progress=run.progress)
     table.finish(rows, points)
     best = min((row for row in rows if row.vectors_per_second), key=lambda row: row.frechet)
     log.info("smallest Fréchet distance %.3g: %s; see %s", best.frechet, best.title, run.path(_TABLE))
@@ -97,8 +100,10 @@ def evaluate_run(
 class _TableOfRun:
     """The table of an evaluation as it grows in the run folder."""
 
-    def __init__(self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any]):
-        self.run, self.own, self.options = run, own, options
+    def __init__(
+        self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any], start: float
+    ):
+        self.run, self.own, self.options, self.start = run, own, options, start
         self.step = ("evaluate", "--samplers", samplers, "--count", str(options["n"]))
         self.rows: list[evaluation.Row] = []
 
@@ -126,15 +131,23 @@ class _TableOfRun:
         self.rows = list(kept.values())
         return kept
 
-    def note(self, row: evaluation.Row) -> None:
-        """Adds a row to what is on the disk."""
+    def note(self, row: evaluation.Row, left: int) -> None:
+        """Adds a row to what is on the disk, and says so."""
         assert row.images is not None
         grid = report.image_grid(row.images, _COLUMNS, gap=_GAP)
         self._grid(row).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(grid).save(self._grid(row))
         self.rows.append(self.completed(row))
         self._write(self.rows, complete=False)
-        log.info("%s: Fréchet distance %.3g", row.title, row.frechet)
+        self._say(row.title, row.frechet, f"{left} rows left")
+
+    def note_point(self, point: evaluation.TradeoffPoint, left: int) -> None:
+        """Says that a point of the trade-off is measured."""
+        self._say(f"{point.series}, {point.dial} {point.setting:g}", point.frechet, f"{left} settings left")
+
+    def _say(self, title: str, distance: float, left: str) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - self.start), 60)
+        log.info("%s: Fréchet distance %.3g; %d min %02d s, %s", title, distance, minutes, seconds, left)
 
     def completed(self, row: evaluation.Row) -> evaluation.Row:
         """With what all rows have in common."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 import jaxlatent as jl
 from jaxlatent import evaluation
 from jaxlatent.cli import main
+from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report import document
 from jaxlatent.run import Run
 from jaxlatent.run.evaluation import read_evaluation
@@ -144,8 +146,15 @@ def test_report_has_the_chapter_once_there_is_an_evaluation(evaluated, tmp_path,
 
 def test_table_in_the_terminal(run, tmp_path, capsys):
     other = shutil.copytree(run.folder, tmp_path / "run")
+    (other / "evaluation.csv").unlink(missing_ok=True)
     assert call("evaluate", other, "--samplers", "gaussian", *OPTIONS[2:], "--no-tradeoff") == 0
-    lines = capsys.readouterr().out.splitlines()
+    told = capsys.readouterr()
+    said = re.findall(
+        r"^(.+): Fréchet distance [\d.e+-]+; \d+ min \d\d s, (\d) rows left$", told.err, re.MULTILINE
+    )
+    titles = [NULL, FLOOR, "box, b 1.5", "gaussian", "pairwise (of this run)"]
+    assert said == [(title, str(4 - i)) for i, title in enumerate(titles)]  # no terminal: no bar
+    lines = told.out.splitlines()
     assert any("reconstructed training images" in line for line in lines)
     assert max(map(len, lines)) <= 110
 
