@@ -37,6 +37,7 @@ class Row:
         vectors_per_second: of the sampler, once compiled.
         features: what images are compared in, see `jaxlatent.evaluation.features`.
         seed: of the vectors and of the choices that some measures make.
+        unseen: the split of the data that the unseen images are from.
         model: the autoencoder, the first digits of its SHA-256 digest.
         images: the first of them, at most 64.
     """
@@ -64,6 +65,7 @@ class Row:
     vectors_per_second: float | None
     features: str = ""
     seed: int | None = None
+    unseen: str = ""
     model: str = ""
     images: UInt8[np.ndarray, "m h w 3"] | None = None
 

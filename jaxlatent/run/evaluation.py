@@ -66,17 +66,18 @@ def evaluate_run(
     }
     named |= fitted
     training = run.training_images()
-    unseen = unseen_images(run, asked, min(count, len(training)))
+    unseen, split = untouched_images(run, asked, min(count, len(training)))
     function, described = _features(run, asked, model, training, features)
     if faces is None:
         faces = _can_detect(unseen[:1])
-    log.info("comparing with %d images that the autoencoder was not trained on", len(unseen))
+    log.info("comparing with %d images that the autoencoder was not trained on: %s", len(unseen), split)
     log.info("decoding, and measuring in the features, what all rows are compared with")
     start = time.monotonic()
     references = evaluation.References.of(model, function, training, z, unseen, count)
     options = {
         "features": described,
         "unseen": fingerprint(unseen),
+        "split": split,
         "n": references.n,
         "faces": faces,
         "seed": seed,
@@ -152,8 +153,8 @@ class _TableOfRun:
     def completed(self, row: evaluation.Row) -> evaluation.Row:
         """With what all rows have in common."""
         digest = str(self.run.digest("model"))[:12]
-        name = self.options["features"]["name"]
-        return dataclasses.replace(row, features=name, seed=self.options["seed"], model=digest)
+        name, seed, split = self.options["features"]["name"], self.options["seed"], self.options["split"]
+        return dataclasses.replace(row, features=name, seed=seed, unseen=split, model=digest)
 
     def finish(self, rows: list[evaluation.Row], points: list[evaluation.TradeoffPoint]) -> None:
         """Leaves the rows that were asked for, with their pictures."""
@@ -192,6 +193,8 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     origin = run.check(_TABLE)
     if not origin.options.get("complete"):
         raise StaleError(f"{path}: was interrupted; run {origin.command(run.folder)} once more, it goes on")
+    if "split" not in origin.options:
+        raise StaleError(f"{path}: is of an earlier version; run {origin.command(run.folder)} once more")
     rows = evaluation.read_records(path, evaluation.Row)
     points = run.path(_POINTS)
     traded = evaluation.read_records(points, evaluation.TradeoffPoint) if points.exists() else []
@@ -202,6 +205,33 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
         side = (pixels.shape[1] + _GAP) // _COLUMNS
         grids[row.title] = pixels[: _ON_PAGE * side - _GAP]
     return Evaluated(rows, traded, grids)
+
+
+def untouched_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> tuple[np.ndarray, str]:
+    """Images for an evaluation, at most so many, and the split that they are from.
+
+    Those of the test split: the training has chosen its best epoch by the validation images. These come in
+    only where there are too few others.
+
+    Raises:
+        ValueError: if there are too few of both together.
+    """
+    test = run.images(asked, "test", most)
+    if len(test) >= LEAST:
+        return test, "test"
+    validation = run.images(asked, "validation", most - len(test))
+    both = np.concatenate([test, validation])
+    if len(both) < LEAST:
+        raise ValueError(
+            f"{asked['data']}: expected at least {LEAST} test images to compare with, got {len(test)}, and "
+            f"{len(validation)} of validation; add images"
+        )
+    log.warning(
+        "there are only %d test images: validation images, by which the training chose its best epoch, are "
+        "among those that all rows are compared with",
+        len(test),
+    )
+    return both, "test and validation"
 
 
 def unseen_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> np.ndarray:

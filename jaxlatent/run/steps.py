@@ -305,6 +305,10 @@ class Run(RunFolder):
         fitted in the run are measured. A row is kept once it is measured: a further call takes it over, if
         latents, model, features, images, their number and `seed` are the same.
 
+        The unseen images are those of the test split, which the training uses for nothing; with validation
+        images, by which it chooses the best epoch, where there are fewer than 24. The column `unseen` says
+        so. The samplers' defaults were chosen on CelebA, see docs/study.md.
+
         Args:
             samplers: each as `jaxlatent.sampling.Spec.parse` reads it, "pairwise:fact=0.8" say, or "all".
             count: images of every set that is compared, at least 24; fewer where there are fewer training

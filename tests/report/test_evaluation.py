@@ -22,7 +22,7 @@ from jaxlatent.report.sections.evaluation import (
 
 def _row(title, frechet, precision, recall, **others):
     values = {field.name: 0.5 for field in dataclasses.fields(Row)}
-    values |= {"features": "encoder", "seed": 0, "model": "0123456789ab"}
+    values |= {"features": "encoder", "seed": 0, "unseen": "test", "model": "0123456789ab"}
     values |= {"title": title, "spec": title, "n": 100, "images": None, "faces": None}
     values |= {"frechet": frechet, "precision": precision, "recall": recall}
     return Row(**values | others)

@@ -42,6 +42,7 @@ _FURTHER = {
     "energy": "energy distance, squared",
     "copy_p": "p of the copy test",
     "duplicates": "share of duplicates",
+    "unseen": "split of the unseen images",
 }
 _A_PICTURE = 5
 _MARKER, _MARKER_STEP = 3.0, 1.3
@@ -76,6 +77,7 @@ def sections(found: Evaluated) -> list[Section]:
         findings.of_comparison(found.rows),
         pictures,
         comparison_table(found.rows),
+        f"Unseen images are of the split {found.rows[0].unseen}. "
         "Fréchet distance, in squared units of the features, precision, recall, density and coverage are "
         "measured against reconstructions of unseen images, which are as blurred as decoded vectors are; the "
         "first row is measured against the unseen images themselves. faces: share of the images in which a "
