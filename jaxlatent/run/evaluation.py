@@ -82,6 +82,7 @@ def evaluate_run(
         "faces": faces,
         "seed": seed,
     }
+    del training, unseen  # hundreds of megabytes
     table = _TableOfRun(run, ",".join(samplers), own, options, start)
     known = table.known()
     rows = evaluation.compare(
