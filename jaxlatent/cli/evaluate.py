@@ -27,7 +27,8 @@ from jaxlatent.sampling import SAMPLERS
     type=click.IntRange(24),
     default=10_000,
     show_default=True,
-    help="Vectors to draw and decode with each sampler.",
+    help="Images of every set that is compared: those of each sampler's vectors, training images and unseen "
+    "ones. Where the data have fewer, all sets are as large as the smallest.",
 )
 @click.option(
     "--features",

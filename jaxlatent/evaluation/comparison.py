@@ -4,22 +4,18 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._boundary import as_count, as_key, as_vectors
+from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._progress import progress_bar
-from jaxlatent.evaluation.copy_test import copies, duplicates
-from jaxlatent.evaluation.detection import face_rate
-from jaxlatent.evaluation.frechet import frechet_distance, frechet_infinity
-from jaxlatent.evaluation.kernel import subset_kernel_distances
-from jaxlatent.evaluation.manifold import manifold_metrics
-from jaxlatent.evaluation.references import LEAST, References, Seen
+from jaxlatent.evaluation.copy_test import CopyReference, alike_below, duplicates
+from jaxlatent.evaluation.measures import Measures
+from jaxlatent.evaluation.references import References
 from jaxlatent.evaluation.rows import Row
-from jaxlatent.evaluation.two_sample import classifier_two_sample_test, energy_distance
 from jaxlatent.sampling import SAMPLERS, Sampler, Spec
 from jaxlatent.sampling.spec import SOURCE
 
@@ -55,9 +51,6 @@ ALL = (
     "cluster-recombination",
 )
 
-_PICTURED = 64
-_SUBSETS, _SUBSET_SIZE = 50, 1000
-
 
 def specs(texts: Sequence[str], most: int) -> list[Spec]:
     """Reads several; each once, in their order.
@@ -83,11 +76,10 @@ def compare(
     samplers: Mapping[str, Spec | Sampler],
     z: Float[Array | np.ndarray, "t d"],
     key: jax.Array,
-    count: int = 10_000,
     *,
     faces: bool = False,
     known: Mapping[str, Row] | None = None,
-    note: Callable[[Row], None] | None = None,
+    note: Callable[[Row, int], None] | None = None,
     progress: bool = False,
 ) -> list[Row]:
     """Measures samplers by the images that their vectors become.
@@ -96,13 +88,18 @@ def compare(
     makes of any vector; against the images themselves the blur would hide all else. The first rows are those
     to measure the others by: training images against the unseen images (real against real, all measures), the
     reconstructed training images (the floor: no sampler of this autoencoder can be expected to do better),
-    and a naive box. The first two have as many images as there are, at most `count`.
+    and a naive box.
 
-    Precision, recall, density and coverage (k = 5) depend on the numbers of vectors; they take the same
-    number of both sets, the smaller one. The copy test compares decoded vectors with reconstructions of
-    unseen images, by their distances to the reconstructions of all training images. For that images are
-    averaged down to 16 x 16 pixels, so that 10,000 x 18,000 distances take seconds; duplicates are looked for
-    in these as well. Faces are detected in the first 2,000 images of a row.
+    Every set of every row has the same number of images, `references.n`: Fréchet distances, precision,
+    recall, density, coverage (k = 5) and the share of duplicates depend on it, and two rows of other
+    numbers would differ where their laws do not. `frechet_limit` is the Fréchet distance extrapolated to
+    infinitely many images, and the kernel and energy distances have no bias: these can be compared with those
+    of other numbers, too, within their errors.
+
+    The copy test compares decoded vectors with reconstructions of unseen images, by their distances to the
+    reconstructions of all training images. For that images are averaged down to 16 x 16 pixels, so that
+    10,000 x 18,000 distances take seconds; duplicates are looked for in these as well. Faces are detected in
+    the first 2,000 images of a row.
 
     All samplers draw with the same key, so that a row depends on its sampler and the key alone. A sampler
     that fails has no row; a `UserWarning` names it and the reason.
@@ -112,10 +109,10 @@ def compare(
         samplers: titles of the rows, and what is measured: samplers, or how to fit them.
         z: z-points that these are fitted to, (t, d).
         key: a typed key, `jax.random.key(seed)`.
-        count: vectors of each sampler, >= 24.
         faces: measure how often a face is detected, which needs OpenCV.
         known: rows that were measured before, with the same arguments, by their titles; they are not again.
-        note: called with each row once it is measured, so that an interruption loses none.
+        note: called with each row once it is measured, so that an interruption loses none, and with the
+            number of those that are left.
         progress: show a bar where standard error is a terminal.
 
     Raises:
@@ -123,13 +120,14 @@ def compare(
         Exception: what the last of `samplers` raised, if all of them failed.
         ImportError: if faces are asked for and OpenCV is missing.
     """
-    key, count, z = as_key(key), as_count("count", count, LEAST), as_vectors("z", z)
+    key, z = as_key(key), as_vectors("z", z)
     draw, measure = jax.random.split(key)
     naive = Spec.parse(NAIVE)
     asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}
     rows: list[Row] = []
     failed: dict[str, Exception] = {}
-    with progress_bar("evaluate", 2 + len(asked), "rows", enabled=progress) as advance:
+    total = 2 + len(asked)
+    with progress_bar("evaluate", total, "rows", enabled=progress) as advance:
 
         def add(title: str, make: Callable[[], Row]) -> None:
             advance(0, title)
@@ -138,18 +136,17 @@ def compare(
                 if row is None:
                     row = make()
                     if note is not None:
-                        note(row)
+                        note(row, total - len(rows) - len(failed) - 1)
                 rows.append(row)
             finally:
                 advance(1)
 
-        training, unseen = references.training, references.unseen
-        add(NULL, partial(_row, NULL, training, unseen, unseen, measure, faces))
-        training, rebuilt = references.rebuilt_training, references.rebuilt
-        add(FLOOR, partial(_row, FLOOR, training, rebuilt, unseen, measure, faces))
+        add(NULL, partial(_of_images, references, measure, faces))
+        measured = _Measured(references, draw, measure, faces)
+        add(FLOOR, measured.floor)
         for title, each in asked.items():
             try:
-                add(title, partial(_of_sampler, references, title, each, z, draw, measure, count, faces))
+                add(title, partial(measured.of_sampler, title, each, z))
             except Exception as error:  # whatever ends one sampler, the others are worth their hours
                 failed[title] = error
                 reason = " ".join(str(error).split()) or type(error).__name__
@@ -159,72 +156,50 @@ def compare(
     return rows
 
 
-def _of_sampler(
-    references: References,
-    title: str,
-    asked: Spec | Sampler,
-    z: Float[Array | np.ndarray, "t d"],
-    draw: jax.Array,
-    measure: jax.Array,
-    count: int,
-    faces: bool,
-) -> Row:
-    start = time.perf_counter()
-    sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
-    fitted = time.perf_counter()
-    sampler.sample(draw, count).block_until_ready()
-    compiled = time.perf_counter()
-    drawn = sampler.sample(draw, count).block_until_ready()
-    rate = count / (time.perf_counter() - compiled)
-    seen = references.look(drawn)
-    row = _row(title, seen, references.rebuilt, references.unseen, measure, faces)
-    test = copies(seen.small, references.small_training, references.rebuilt.small)
-    is_spec = isinstance(asked, Spec)
-    return dataclasses.replace(
-        row,
-        spec=str(asked) if is_spec else "",
-        copy_p=test.p,
-        closer=test.probability_closer,
-        duplicates=duplicates(seen.small, real=references.rebuilt.small).share,
-        fit_seconds=fitted - start if is_spec else None,
-        vectors_per_second=rate,
-    )
+def _of_images(references: References, key: jax.Array, faces: bool) -> Row:
+    unseen = references.unseen
+    return Measures(unseen, unseen, key).row(NULL, references.training, faces)
 
 
-def _row(title: str, seen: Seen, target: Seen, unseen: Seen, key: jax.Array, faces: bool) -> Row:
-    """All but what belongs to a sampler."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
+class _Measured:
+    """The rows of what a decoder has made; what they share is measured for the first that is asked for."""
 
-    # Its many small decompositions take thirty times as long on two threads of OpenBLAS.
-    with threadpool_limits(1):
-        limit = frechet_infinity(seen.features, target.features, key=key)
-    n, m = len(seen.features), len(target.features)
-    same = min(n, m)
-    # Subsets of nearly all vectors would be one and the same.
-    size = min(_SUBSET_SIZE, same // 2)
-    kernel = subset_kernel_distances(
-        seen.features, target.features, key=key, subsets=_SUBSETS, subset_size=size
-    )
-    manifold = manifold_metrics(target.features[:same], seen.features[:same])
-    told = classifier_two_sample_test(seen.features, target.features, key=key)
-    return Row(
-        title=title,
-        spec="",
-        n=n,
-        frechet=limit.finite,
-        frechet_limit=limit.distance,
-        frechet_error=limit.standard_error,
-        frechet_unseen=frechet_distance(seen.features, unseen.features),
-        kernel=kernel.mean,
-        kernel_deviation=kernel.deviation,
-        **dataclasses.asdict(manifold),
-        faces=face_rate(seen.first) if faces else None,
-        classifier_accuracy=told.accuracy,
-        energy=energy_distance(seen.features, target.features).unbiased,
-        copy_p=None,
-        closer=None,
-        duplicates=None,
-        fit_seconds=None,
-        vectors_per_second=None,
-        images=seen.first[:_PICTURED],
-    )
+    def __init__(self, references: References, draw: jax.Array, measure: jax.Array, faces: bool):
+        self.references, self.draw, self.measure, self.faces = references, draw, measure, faces
+
+    @cached_property
+    def measures(self) -> Measures:
+        return Measures(self.references.rebuilt, self.references.unseen, self.measure)
+
+    @cached_property
+    def copies(self) -> CopyReference:
+        return CopyReference.of(self.references.small_training, self.references.rebuilt.small)
+
+    @cached_property
+    def alike_below(self) -> float:
+        return alike_below(self.references.rebuilt.small, self.references.n)
+
+    def floor(self) -> Row:
+        return self.measures.row(FLOOR, self.references.rebuilt_training, self.faces)
+
+    def of_sampler(self, title: str, asked: Spec | Sampler, z: Float[Array | np.ndarray, "t d"]) -> Row:
+        count = self.references.n
+        start = time.perf_counter()
+        sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
+        fitted = time.perf_counter()
+        sampler.sample(self.draw, count).block_until_ready()
+        compiled = time.perf_counter()
+        drawn = sampler.sample(self.draw, count).block_until_ready()
+        rate = count / (time.perf_counter() - compiled)
+        seen = self.references.look(drawn)
+        test = self.copies.compare(seen.small)
+        is_spec = isinstance(asked, Spec)
+        return dataclasses.replace(
+            self.measures.row(title, seen, self.faces),
+            spec=str(asked) if is_spec else "",
+            copy_p=test.p,
+            closer=test.probability_closer,
+            duplicates=duplicates(seen.small, threshold=self.alike_below).share,
+            fit_seconds=fitted - start if is_spec else None,
+            vectors_per_second=rate,
+        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int
 
-from jaxlatent._boundary import as_number, as_positive, as_vectors
+from jaxlatent._boundary import as_count, as_number, as_positive, as_vectors
 from jaxlatent.evaluation.neighbours import Neighbours, nearest_distances
 
 # Of the quantiles of distances.
@@ -48,6 +48,65 @@ class CopyTest:
     held_out: Neighbours
 
 
+@dataclass(frozen=True, eq=False)
+class CopyReference:
+    """What generated images are compared with by `copies`; what does not depend on them is measured once.
+
+    Attributes:
+        training: what could have been copied, (t, f).
+        held_out: the nearest training image of each held-out one.
+        closest: share of the held-out images that are called close, in (0, 1).
+    """
+
+    training: Float[Array | np.ndarray, "t f"]
+    held_out: Neighbours
+    closest: float
+
+    @classmethod
+    def of(
+        cls,
+        training: Float[Array | np.ndarray, "t f"],
+        held_out: Float[Array | np.ndarray, "m f"],
+        *,
+        closest: float = 0.01,
+    ) -> "CopyReference":
+        """Measures it; arguments and errors as of `copies`."""
+        training = as_vectors("training", training, least=1)
+        held_out = as_vectors("held_out", held_out, training.shape[1], least=1)
+        closest = as_number("closest", closest)
+        if not 0 < closest < 1:
+            raise ValueError(f"closest: expected a share in (0, 1), got {closest}")
+        return cls(training, nearest_distances(held_out, training), closest)
+
+    def compare(self, generated: Float[Array | np.ndarray, "n f"]) -> CopyTest:
+        """Tests generated images, see `copies`."""
+        from scipy import stats
+
+        generated = as_vectors("generated", generated, self.training.shape[1], least=1)
+        found = nearest_distances(generated, self.training)
+        near, reference = found.distance[:, 0], np.sort(self.held_out.distance[:, 0])
+        n, m = near.size, reference.size
+        ranks = stats.mannwhitneyu(near, reference, alternative="less")
+        rank = int(np.ceil(self.closest * m))
+        close = int((near < reference[rank - 1]).sum())
+        # At least that many come before the rank-th held-out one if they are among the first close + rank - 1
+        # of all.
+        close_p = stats.hypergeom.sf(close - 1, n + m, n, close + rank - 1)
+        return CopyTest(
+            float(ranks.pvalue),
+            float(1 - ranks.statistic / (n * m)),
+            float(reference[rank - 1]),
+            close / n,
+            rank / (m + 1),
+            float(close_p),
+            LEVELS,
+            np.quantile(near, LEVELS),
+            np.quantile(reference, LEVELS),
+            found,
+            self.held_out,
+        )
+
+
 def copies(
     generated: Float[Array | np.ndarray, "n f"],
     training: Float[Array | np.ndarray, "t f"],
@@ -76,35 +135,7 @@ def copies(
     Raises:
         TypeError, ValueError: if an argument is out of range, or holds a NaN or an infinity.
     """
-    from scipy import stats
-
-    training = as_vectors("training", training, least=1)
-    generated = as_vectors("generated", generated, training.shape[1], least=1)
-    held_out = as_vectors("held_out", held_out, training.shape[1], least=1)
-    closest = as_number("closest", closest)
-    if not 0 < closest < 1:
-        raise ValueError(f"closest: expected a share in (0, 1), got {closest}")
-    new, known = nearest_distances(generated, training), nearest_distances(held_out, training)
-    near, reference = new.distance[:, 0], np.sort(known.distance[:, 0])
-    n, m = near.size, reference.size
-    ranks = stats.mannwhitneyu(near, reference, alternative="less")
-    rank = int(np.ceil(closest * m))
-    close = int((near < reference[rank - 1]).sum())
-    # At least that many come before the rank-th held-out one if they are among the first close + rank - 1.
-    close_p = stats.hypergeom.sf(close - 1, n + m, n, close + rank - 1)
-    return CopyTest(
-        float(ranks.pvalue),
-        float(1 - ranks.statistic / (n * m)),
-        float(reference[rank - 1]),
-        close / n,
-        rank / (m + 1),
-        float(close_p),
-        LEVELS,
-        np.quantile(near, LEVELS),
-        np.quantile(reference, LEVELS),
-        new,
-        known,
-    )
+    return CopyReference.of(training, held_out, closest=closest).compare(generated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +182,7 @@ def duplicates(
         raise ValueError("threshold: expected either it or real; give one of them")
     if real is not None:
         real = as_vectors("real", real, generated.shape[1], least=2)
-        rows = np.linspace(0, len(real) - 1, min(len(real), len(generated))).astype(np.int64)
-        some = np.asarray(real[rows])
-        threshold = _ALIKE * float(np.median(nearest_distances(some, some, exclude_self=True).distance))
-        if not threshold > 0:
-            raise ValueError("real: more than half of the images are equal to others; give a threshold")
+        threshold = alike_below(real, len(generated))
     threshold = as_positive("threshold", threshold)
     found = nearest_distances(generated, generated, exclude_self=True)
     distance, other = found.distance[:, 0], found.index[:, 0]
@@ -164,3 +191,21 @@ def duplicates(
     between = distance[alike[first]]
     order = np.argsort(between, kind="stable")
     return Duplicates(threshold, pairs[order], between[order], alike.size / len(generated))
+
+
+def alike_below(real: Float[Array | np.ndarray, "m f"], count: int) -> float:
+    """The distance below which two of `count` generated images are alike; see `duplicates`.
+
+    Args:
+        real: real images flattened, or features, floating point (m, f), m >= 2.
+        count: number of generated images, >= 2.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range, or more than half of the images are equal.
+    """
+    real, count = as_vectors("real", real, least=2), as_count("count", count, 2)
+    some = np.asarray(real[np.linspace(0, len(real) - 1, min(len(real), count)).astype(np.int64)])
+    threshold = _ALIKE * float(np.median(nearest_distances(some, some, exclude_self=True).distance))
+    if not threshold > 0:
+        raise ValueError("real: more than half of the images are equal to others; give a threshold")
+    return threshold

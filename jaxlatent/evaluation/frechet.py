@@ -64,6 +64,40 @@ def frechet_distance(
     return _distance(left, right)
 
 
+class FrechetReference:
+    """Vectors cut into groups, whose moments are measured once for all that is compared with them.
+
+    Args:
+        b: features, floating point (m, f), m >= 24.
+        key: a typed key, `jax.random.key(seed)`; it chooses the groups.
+
+    Raises:
+        TypeError, ValueError: as `frechet_infinity`.
+    """
+
+    def __init__(self, b: Float[Array | np.ndarray, "m f"], *, key: jax.Array):
+        self.key = as_key(key)
+        self.groups = _groups("b", b, self.key)
+
+    def limit(self, a: Float[Array | np.ndarray, "n f"]) -> FrechetLimit:
+        """Extrapolates the distance to other vectors, see `frechet_infinity`."""
+        left, right = _groups("a", a, self.key), self.groups
+        _check_width(left[0].mean.size, right[0].mean.size)
+        by_size = [
+            np.mean([_distance(_merged(p), _merged(q)) for p, q in _cut(left, right, parts)])
+            for parts in _PARTS
+        ]
+        without = [
+            _distance(_merged(left[:i] + left[i + 1 :]), _merged(right[:i] + right[i + 1 :]))
+            for i in range(_GROUPS)
+        ]
+        return FrechetLimit(
+            distance=float(np.polynomial.Polynomial.fit(_PARTS, by_size, 1)(0)),
+            standard_error=float(np.sqrt((_GROUPS - 1) * np.var(without))),
+            finite=float(by_size[0]),
+        )
+
+
 def frechet_infinity(
     a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.ndarray, "m f"], *, key: jax.Array
 ) -> FrechetLimit:
@@ -88,21 +122,7 @@ def frechet_infinity(
         TypeError: if the features are not floating point or `key` is no typed key.
         ValueError: if the shapes do not fit, or features hold a NaN or an infinity.
     """
-    key = as_key(key)
-    left, right = _groups("a", a, key), _groups("b", b, key)
-    _check_width(left[0].mean.size, right[0].mean.size)
-    by_size = [
-        np.mean([_distance(_merged(p), _merged(q)) for p, q in _cut(left, right, parts)]) for parts in _PARTS
-    ]
-    without = [
-        _distance(_merged(left[:i] + left[i + 1 :]), _merged(right[:i] + right[i + 1 :]))
-        for i in range(_GROUPS)
-    ]
-    return FrechetLimit(
-        distance=float(np.polynomial.Polynomial.fit(_PARTS, by_size, 1)(0)),
-        standard_error=float(np.sqrt((_GROUPS - 1) * np.var(without))),
-        finite=float(by_size[0]),
-    )
+    return FrechetReference(b, key=key).limit(a)
 
 
 def _check_width(left: int, right: int) -> None:

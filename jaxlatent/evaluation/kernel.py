@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from jaxlatent._boundary import as_count, as_key, as_pair
+from jaxlatent._boundary import as_count, as_key, as_pair, as_vectors
 from jaxlatent._random import numpy_generator
 
 _BLOCK = 2048
@@ -54,7 +54,53 @@ def kernel_distance(a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.nda
         ValueError: if the shapes do not fit, or the features hold a NaN or an infinity, or are too large.
     """
     a, b = as_pair(a, b, 2)
-    return _distance(a, b)
+    return _mean_of_pairs("a", a) + _mean_of_pairs("b", b) - 2 * _mean_across(a, b)
+
+
+class KernelReference:
+    """Random subsets of vectors, whose own pairs are summed once for all that is compared with them.
+
+    Args:
+        b: features, floating point (m, f), m >= `subset_size`.
+        count: n, the number of the vectors that are to be compared, n >= `subset_size`.
+        key: a typed key, `jax.random.key(seed)`; it chooses the subsets.
+        subsets: their number, >= 1.
+        subset_size: vectors on each side of a subset, >= 2.
+
+    Raises:
+        TypeError, ValueError: as `subset_kernel_distances`.
+    """
+
+    def __init__(
+        self,
+        b: Float[Array | np.ndarray, "m f"],
+        count: int,
+        *,
+        key: jax.Array,
+        subsets: int = 100,
+        subset_size: int = 1000,
+    ):
+        rng = numpy_generator(as_key(key))
+        self.size = as_count("subset_size", subset_size, 2)
+        self.b, self.count = as_vectors("b", b, least=self.size), as_count("count", count, self.size)
+        self.rows = [
+            [rng.choice(each, self.size, replace=False) for each in (count, len(self.b))]
+            for _ in range(as_count("subsets", subsets, 1))
+        ]
+        self.within = [_mean_of_pairs("b", self.b[rows]) for _, rows in self.rows]
+
+    def compare(self, a: Float[Array | np.ndarray, "n f"]) -> SubsetDistances:
+        """The distances of the subsets, see `subset_kernel_distances`."""
+        a, _ = as_pair(a, self.b, self.size)
+        if len(a) != self.count:
+            raise ValueError(f"a: expected {self.count} vectors, got {len(a)}")
+        values = np.array(
+            [
+                _mean_of_pairs("a", a[left]) + within - 2 * _mean_across(a[left], self.b[right])
+                for (left, right), within in zip(self.rows, self.within, strict=True)
+            ]
+        )
+        return SubsetDistances(float(values.mean()), float(values.std()), values, self.size)
 
 
 def subset_kernel_distances(
@@ -83,21 +129,16 @@ def subset_kernel_distances(
     key = as_key(key)
     subsets, subset_size = as_count("subsets", subsets, 1), as_count("subset_size", subset_size, 2)
     a, b = as_pair(a, b, subset_size)
-    rng = numpy_generator(key)
-    values = np.array(
-        [
-            _distance(*(z[rng.choice(z.shape[0], subset_size, replace=False)] for z in (a, b)))
-            for _ in range(subsets)
-        ]
-    )
-    return SubsetDistances(float(values.mean()), float(values.std()), values, subset_size)
+    reference = KernelReference(b, len(a), key=key, subsets=subsets, subset_size=subset_size)
+    return reference.compare(a)
 
 
-def _distance(a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.ndarray, "m f"]) -> float:
-    n, m = a.shape[0], b.shape[0]
-    within = [_sum_of_pairs("a", a) / (n * (n - 1)), _sum_of_pairs("b", b) / (m * (m - 1))]
-    across = sum(_kernel_sum(x, y) for x in _blocks(a) for y in _blocks(b)) / (n * m)
-    return float(sum(within) - 2 * across)
+def _mean_across(a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.ndarray, "m f"]) -> float:
+    return sum(_kernel_sum(x, y) for x in _blocks(a) for y in _blocks(b)) / (len(a) * len(b))
+
+
+def _mean_of_pairs(name: str, a: Float[Array | np.ndarray, "n f"]) -> float:
+    return _sum_of_pairs(name, a) / (len(a) * (len(a) - 1))
 
 
 def _sum_of_pairs(name: str, a: Float[Array | np.ndarray, "n f"]) -> float:

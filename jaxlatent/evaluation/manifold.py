@@ -36,6 +36,56 @@ class ManifoldMetrics:
     coverage: float
 
 
+class Manifold:
+    """Real vectors and their balls, measured once for all that is compared with them.
+
+    Args:
+        real: features, floating point (n, f), n > k.
+        k: neighbours, >= 1.
+
+    Raises:
+        TypeError, ValueError: as `manifold_metrics`.
+    """
+
+    def __init__(self, real: Float[Array | np.ndarray, "n f"], *, k: int = 5):
+        self.real, self.k = as_vectors("real", real), as_count("k", k, 1)
+        self.total = self._checked("real", self.real)
+        self.radii = _radii(self.real, self.k)
+
+    def compare(self, generated: Float[Array | np.ndarray, "m f"]) -> ManifoldMetrics:
+        """Measures generated vectors, see `manifold_metrics`."""
+        real, k = self.real, self.k
+        generated = as_vectors("generated", generated, real.shape[1])
+        total = self.total + self._checked("generated", generated)
+        centre = np.asarray(total / (len(real) + len(generated)), np.float32)
+        radii = _radii(generated, k)
+        rows = block_rows(max(len(real), len(generated)), real.shape[1])
+        around = np.zeros(len(generated), np.int64)
+        recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
+        for i, x in blocks("real", real, rows):
+            of_x = slice(i, i + len(x))
+            for j, y in blocks("generated", generated, rows):
+                of_y = slice(j, j + len(y))
+                in_x, in_y = _inside(x, y, self.radii[of_x], radii[of_y], centre, rows)
+                around[of_y] += in_x.sum(axis=0)
+                recalled[of_x] |= in_y.any(axis=1)
+                covered[of_x] |= in_x.any(axis=1)
+        return ManifoldMetrics(
+            precision=float((around > 0).mean()),
+            recall=float(recalled.mean()),
+            density=float(around.mean() / k),
+            coverage=float(covered.mean()),
+        )
+
+    def _checked(self, name: str, features: Float[Array | np.ndarray, "n f"]) -> Float64[np.ndarray, " f"]:
+        """The sum of the vectors, if they are enough and finite."""
+        if len(features) <= self.k:
+            raise ValueError(f"{name}: expected more than k = {self.k} vectors, got {len(features)}")
+        rows = block_rows(*features.shape)
+        sums = (block.sum(axis=0, dtype=np.float64) for _, block in blocks(name, features, rows))
+        return sum(sums, start=np.zeros(features.shape[1]))
+
+
 def manifold_metrics(
     real: Float[Array | np.ndarray, "n f"], generated: Float[Array | np.ndarray, "m f"], *, k: int = 5
 ) -> ManifoldMetrics:
@@ -57,36 +107,7 @@ def manifold_metrics(
         TypeError: if the features are not floating point.
         ValueError: if shapes or `k` do not fit, or the features hold a NaN or an infinity.
     """
-    real = as_vectors("real", real)
-    generated = as_vectors("generated", generated, real.shape[1])
-    k = as_count("k", k, 1)
-    sets = {"real": real, "generated": generated}
-    for name, features in sets.items():
-        if len(features) <= k:
-            raise ValueError(f"{name}: expected more than k = {k} vectors, got {len(features)}")
-    rows = block_rows(max(len(real), len(generated)), real.shape[1])
-    total = np.zeros(real.shape[1])
-    for name, features in sets.items():
-        for _, block in blocks(name, features, rows):
-            total += block.sum(axis=0, dtype=np.float64)
-    centre = np.asarray(total / (len(real) + len(generated)), np.float32)
-    real_radii, generated_radii = _radii(real, k), _radii(generated, k)
-    around = np.zeros(len(generated), np.int64)
-    recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
-    for i, x in blocks("real", real, rows):
-        of_x = slice(i, i + len(x))
-        for j, y in blocks("generated", generated, rows):
-            of_y = slice(j, j + len(y))
-            in_x, in_y = _inside(x, y, real_radii[of_x], generated_radii[of_y], centre, rows)
-            around[of_y] += in_x.sum(axis=0)
-            recalled[of_x] |= in_y.any(axis=1)
-            covered[of_x] |= in_x.any(axis=1)
-    return ManifoldMetrics(
-        precision=float((around > 0).mean()),
-        recall=float(recalled.mean()),
-        density=float(around.mean() / k),
-        coverage=float(covered.mean()),
-    )
+    return Manifold(real, k=k).compare(generated)
 
 
 def _radii(features: Float[Array | np.ndarray, "n f"], k: int) -> Float64[np.ndarray, " n"]:

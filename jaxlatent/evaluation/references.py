@@ -53,12 +53,14 @@ class Seen:
 class References:
     """What every sampler is compared with; measured once.
 
+    Most measures depend on the numbers of images, so that only equal ones can be compared: all sets have n.
+
     Attributes:
         model: the autoencoder.
         features: a function of images, see `jaxlatent.evaluation.features`.
-        unseen: images that the autoencoder was not trained on.
+        unseen: n images that the autoencoder was not trained on.
         rebuilt: their reconstructions.
-        training: some training images, evenly taken.
+        training: n training images, evenly taken.
         rebuilt_training: their reconstructions.
         small_training: reconstructions of all training images, as `Seen.small`.
     """
@@ -70,6 +72,11 @@ class References:
     training: Seen
     rebuilt_training: Seen
     small_training: Float32[np.ndarray, "t p"]
+
+    @property
+    def n(self) -> int:
+        """The number of images in every set that is compared, also of each sampler."""
+        return len(self.unseen.features)
 
     @classmethod
     def of(
@@ -89,7 +96,7 @@ class References:
             training_images: (t, h, w, 3), t >= 24.
             z: their z-points, (t, d).
             unseen_images: of the same law and not among them, (m, h, w, 3), m >= 24.
-            count: the most training images in the first two rows of a comparison, >= 24.
+            count: the most images of a set, >= 24; n is the smallest of `count`, t and m.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
@@ -100,13 +107,15 @@ class References:
         z = as_vectors("z", z, model.config.latent_dim)
         if len(z) != len(training_images):
             raise ValueError(f"z: expected a row for each of {len(training_images)} images, got {len(z)}")
-        t = len(training_images)
-        rows = np.linspace(0, t - 1, min(count, t)).astype(np.int64)
+        n = min(count, len(training_images), len(unseen_images))
+        rows, others = (
+            np.linspace(0, len(x) - 1, n).astype(np.int64) for x in (training_images, unseen_images)
+        )
         return cls(
             model,
             features,
-            Seen.of(features, _blocks(unseen_images)),
-            Seen.of(features, (_decoded(model, encode(model, x)) for x in _blocks(unseen_images))),
+            Seen.of(features, _blocks(unseen_images, others)),
+            Seen.of(features, (_decoded(model, encode(model, x)) for x in _blocks(unseen_images, others))),
             Seen.of(features, _blocks(training_images, rows)),
             Seen.of(features, (_decoded(model, x) for x in _blocks(z, rows))),
             np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(z)]),

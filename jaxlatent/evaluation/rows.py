@@ -10,10 +10,13 @@ from jaxtyping import UInt8
 class Row:
     """One set of images in a comparison; see `jaxlatent.evaluation.compare` for what it is compared with.
 
+    What depends on `n` can be compared among rows of equal `n` only: the Fréchet distances but for
+    `frechet_limit`, precision, recall, density, coverage and duplicates.
+
     Attributes:
         title: what was measured.
         spec: the text that names the sampler, see `jaxlatent.sampling.Spec`; "" for other rows.
-        n: number of images.
+        n: number of images, and of those that they are compared with.
         frechet: Fréchet distance to the reconstructions of unseen images, in squared units of the features.
         frechet_limit: the same, extrapolated to infinitely many images; may be below 0 by chance.
         frechet_error: standard error of `frechet_limit`.
@@ -34,6 +37,7 @@ class Row:
         vectors_per_second: of the sampler, once compiled.
         features: what images are compared in, see `jaxlatent.evaluation.features`.
         seed: of the vectors and of the choices that some measures make.
+        unseen: the split of the data that the unseen images are from.
         model: the autoencoder, the first digits of its SHA-256 digest.
         images: the first of them, at most 64.
     """
@@ -61,6 +65,7 @@ class Row:
     vectors_per_second: float | None
     features: str = ""
     seed: int | None = None
+    unseen: str = ""
     model: str = ""
     images: UInt8[np.ndarray, "m h w 3"] | None = None
 

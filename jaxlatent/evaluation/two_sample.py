@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxlatent._boundary import as_count, as_key, as_pair
+from jaxlatent._boundary import as_count, as_key, as_pair, as_vectors
 from jaxlatent._random import numpy_generator
 from jaxlatent.evaluation.neighbours import block_rows, blocks, filled
 from jaxlatent.latent.trim import trim
@@ -126,6 +126,35 @@ class EnergyDistance:
     unbiased: float
 
 
+class EnergyReference:
+    """Vectors whose own pairs are summed once for all that is compared with them.
+
+    Args:
+        b: floating point (m, f), m >= 2; a memory map is read block by block.
+
+    Raises:
+        TypeError, ValueError: as `energy_distance`.
+    """
+
+    def __init__(self, b: Float[Array | np.ndarray, "m f"]):
+        self.b = as_vectors("b", b, least=2)
+        rows = block_rows(*self.b.shape)
+        # Near the vectors, so that float32 holds them; where exactly does not matter.
+        self.centre = np.mean(np.asarray(self.b[:rows], np.float64), axis=0).astype(np.float32)
+        self.within = _distance_sum(("b", self.b), ("b", self.b), self.centre, rows)
+
+    def compare(self, a: Float[Array | np.ndarray, "n f"]) -> EnergyDistance:
+        """The distance of other vectors, see `energy_distance`."""
+        a, b = as_pair(a, self.b, 2)
+        n, m = len(a), len(b)
+        rows = block_rows(max(n, m), a.shape[1])
+        between = _distance_sum(("a", a), ("b", b), self.centre, rows) / (n * m)
+        within = _distance_sum(("a", a), ("a", a), self.centre, rows)
+        squared = 2 * between - within / n**2 - self.within / m**2
+        unbiased = 2 * between - within / (n * (n - 1)) - self.within / (m * (m - 1))
+        return EnergyDistance(float(np.sqrt(max(squared, 0.0))), unbiased)
+
+
 def energy_distance(
     a: Float[Array | np.ndarray, "n f"], b: Float[Array | np.ndarray, "m f"]
 ) -> EnergyDistance:
@@ -142,17 +171,7 @@ def energy_distance(
     Raises:
         TypeError, ValueError: if an argument is not such an array, or holds a NaN or an infinity.
     """
-    a, b = as_pair(a, b, 2)
-    n, m = len(a), len(b)
-    # Near the vectors, so that float32 holds them; where exactly does not matter.
-    rows = block_rows(max(n, m), a.shape[1])
-    centre = np.mean(np.asarray(a[:rows], np.float64), axis=0).astype(np.float32)
-    left, right = ("a", a), ("b", b)
-    between = _distance_sum(left, right, centre, rows) / (n * m)
-    within_a, within_b = (_distance_sum(x, x, centre, rows) for x in (left, right))
-    squared = 2 * between - within_a / n**2 - within_b / m**2
-    unbiased = 2 * between - within_a / (n * (n - 1)) - within_b / (m * (m - 1))
-    return EnergyDistance(float(np.sqrt(max(squared, 0.0))), unbiased)
+    return EnergyReference(b).compare(a)
 
 
 def _finite(name: str, vectors: Array | np.ndarray) -> np.ndarray:

@@ -71,7 +71,7 @@ class Table:
         return cls(header, [[name, *row] for name, row in zip(names, numbers.tolist(), strict=True)], shown)
 
     def on_page(self) -> list[list[str]]:
-        """The rows for the page, numbers at four digits."""
+        """The rows for the page and the terminal, numbers at four significant digits."""
         rows = self.rows if self.shown is None else [self.rows[i] for i in self.shown]
         return [[_readable(cell) for cell in row[: self.columns]] for row in rows]
 

@@ -63,7 +63,7 @@ def of_reconstruction(mse: float, variance: float) -> str:
         verdict = "only the coarse traits of an image" if kept >= 0.2 else "hardly anything of an image"
     return (
         f"The autoencoder keeps {verdict}: its error on validation images is {percent(1 - kept)} of their "
-        f"variance (mean squared error {mse:.5f} for pixel values in [0, 1])."
+        f"variance (mean squared error {mse:.3g} for pixel values in [0, 1])."
     )
 
 
@@ -357,8 +357,8 @@ def of_tradeoff(points: Sequence[TradeoffPoint]) -> str:
     return (
         f"The smallest Fréchet distance, {best.frechet:.3g}, has: {best.series} at {best.dial} "
         f"{best.setting:g}; from {low.setting:g} to {high.setting:g} its precision goes from "
-        f"{low.precision:.2f} to {high.precision:.2f} and its recall from {low.recall:.2f} to "
-        f"{high.recall:.2f}."
+        f"{low.precision:.3g} to {high.precision:.3g} and its recall from {low.recall:.3g} to "
+        f"{high.recall:.3g}."
     )
 
 
@@ -367,6 +367,6 @@ def of_extremes(rows: Sequence[Row]) -> str:
     drawn = [row for row in rows if row.vectors_per_second is not None]
     faithful, diverse = (max(drawn, key=lambda row: getattr(row, name)) for name in ("precision", "recall"))
     return (
-        f"The highest precision, {faithful.precision:.2f}, has: {faithful.title}; the highest recall, "
-        f"{diverse.recall:.2f}, has: {diverse.title}."
+        f"The highest precision, {faithful.precision:.3g}, has: {faithful.title}; the highest recall, "
+        f"{diverse.recall:.3g}, has: {diverse.title}."
     )

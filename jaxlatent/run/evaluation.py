@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -66,29 +67,33 @@ def evaluate_run(
     }
     named |= fitted
     training = run.training_images()
-    unseen = unseen_images(run, asked, min(count, len(training)))
+    unseen, split = untouched_images(run, asked, min(count, len(training)))
     function, described = _features(run, asked, model, training, features)
     if faces is None:
         faces = _can_detect(unseen[:1])
-    log.info("comparing with %d images that the autoencoder was not trained on", len(unseen))
+    log.info("comparing with %d images that the autoencoder was not trained on: %s", len(unseen), split)
+    log.info("decoding, and measuring in the features, what all rows are compared with")
+    start = time.monotonic()
+    references = evaluation.References.of(model, function, training, z, unseen, count)
     options = {
         "features": described,
         "unseen": fingerprint(unseen),
-        "count": count,
+        "split": split,
+        "n": references.n,
         "faces": faces,
         "seed": seed,
     }
-    table = _TableOfRun(run, ",".join(samplers), own, options)
-    references = evaluation.References.of(model, function, training, z, unseen, count)
+    del training, unseen  # hundreds of megabytes
+    table = _TableOfRun(run, ",".join(samplers), own, options, start)
     known = table.known()
     rows = evaluation.compare(
-        references, named, z, key, count, faces=faces, known=known, note=table.note, progress=run.progress
+        references, named, z, key, faces=faces, known=known, note=table.note, progress=run.progress
     )
     rows = [table.completed(row) for row in rows]
     points = []
     if tradeoff:
         counts = sweep_counts(most)
-        points = evaluation.tradeoff(references, z, key, counts, count=count, progress=run.progress)
+        points = evaluation.tradeoff(references, z, key, counts, note=table.note_point, progress=run.progress)
     table.finish(rows, points)
     best = min((row for row in rows if row.vectors_per_second), key=lambda row: row.frechet)
     log.info("smallest Fréchet distance %.3g: %s; see %s", best.frechet, best.title, run.path(_TABLE))
@@ -98,9 +103,11 @@ def evaluate_run(
 class _TableOfRun:
     """The table of an evaluation as it grows in the run folder."""
 
-    def __init__(self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any]):
-        self.run, self.own, self.options = run, own, options
-        self.step = ("evaluate", "--samplers", samplers, "--count", str(options["count"]))
+    def __init__(
+        self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any], start: float
+    ):
+        self.run, self.own, self.options, self.start = run, own, options, start
+        self.step = ("evaluate", "--samplers", samplers, "--count", str(options["n"]))
         self.rows: list[evaluation.Row] = []
 
     def known(self) -> dict[str, evaluation.Row]:
@@ -127,21 +134,29 @@ class _TableOfRun:
         self.rows = list(kept.values())
         return kept
 
-    def note(self, row: evaluation.Row) -> None:
-        """Adds a row to what is on the disk."""
+    def note(self, row: evaluation.Row, left: int) -> None:
+        """Adds a row to what is on the disk, and says so."""
         assert row.images is not None
         grid = report.image_grid(row.images, _COLUMNS, gap=_GAP)
         self._grid(row).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(grid).save(self._grid(row))
         self.rows.append(self.completed(row))
         self._write(self.rows, complete=False)
-        log.info("%s: Fréchet distance %.3g", row.title, row.frechet)
+        self._say(row.title, row.frechet, f"{left} rows left")
+
+    def note_point(self, point: evaluation.TradeoffPoint, left: int) -> None:
+        """Says that a point of the trade-off is measured."""
+        self._say(f"{point.series}, {point.dial} {point.setting:g}", point.frechet, f"{left} settings left")
+
+    def _say(self, title: str, distance: float, left: str) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - self.start), 60)
+        log.info("%s: Fréchet distance %.3g; %d min %02d s, %s", title, distance, minutes, seconds, left)
 
     def completed(self, row: evaluation.Row) -> evaluation.Row:
         """With what all rows have in common."""
         digest = str(self.run.digest("model"))[:12]
-        name = self.options["features"]["name"]
-        return dataclasses.replace(row, features=name, seed=self.options["seed"], model=digest)
+        name, seed, split = self.options["features"]["name"], self.options["seed"], self.options["split"]
+        return dataclasses.replace(row, features=name, seed=seed, unseen=split, model=digest)
 
     def finish(self, rows: list[evaluation.Row], points: list[evaluation.TradeoffPoint]) -> None:
         """Leaves the rows that were asked for, with their pictures."""
@@ -180,6 +195,8 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     origin = run.check(_TABLE)
     if not origin.options.get("complete"):
         raise StaleError(f"{path}: was interrupted; run {origin.command(run.folder)} once more, it goes on")
+    if "split" not in origin.options:
+        raise StaleError(f"{path}: is of an earlier version; run {origin.command(run.folder)} once more")
     rows = evaluation.read_records(path, evaluation.Row)
     points = run.path(_POINTS)
     traded = evaluation.read_records(points, evaluation.TradeoffPoint) if points.exists() else []
@@ -190,6 +207,33 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
         side = (pixels.shape[1] + _GAP) // _COLUMNS
         grids[row.title] = pixels[: _ON_PAGE * side - _GAP]
     return Evaluated(rows, traded, grids)
+
+
+def untouched_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> tuple[np.ndarray | Rows, str]:
+    """Images for an evaluation, at most so many, and the split that they are from.
+
+    Those of the test split: the training has chosen its best epoch by the validation images. These come in
+    only where there are too few others.
+
+    Raises:
+        ValueError: if there are too few of both together.
+    """
+    test = run.images(asked, "test", most)
+    if len(test) >= LEAST:
+        return test, "test"
+    validation = run.images(asked, "validation", most - len(test))
+    both = np.concatenate([test, validation])
+    if len(both) < LEAST:
+        raise ValueError(
+            f"{asked['data']}: expected at least {LEAST} test images to compare with, got {len(test)}, and "
+            f"{len(validation)} of validation; add images"
+        )
+    log.warning(
+        "there are only %d test images: validation images, by which the training chose its best epoch, are "
+        "among those that all rows are compared with",
+        len(test),
+    )
+    return both, "test and validation"
 
 
 def unseen_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> np.ndarray | Rows:

@@ -156,7 +156,7 @@ class Run(RunFolder):
             progress=self.progress,
         )
         best = history.best()
-        log.info("kept epoch %d: mean squared error %.5f on the validation images", best.epoch, best.val_mse)
+        log.info("kept epoch %d: mean squared error %.3g on the validation images", best.epoch, best.val_mse)
         self._save_figure(report.plot_history(history), "history")
         some = validation[:_COMPARED]
         rows: dict[str, Images] = {
@@ -300,11 +300,16 @@ class Run(RunFolder):
         Writes evaluation.csv, tradeoff.csv, pictures/evaluation and pictures/tradeoff.png. Two calls with the
         same arguments write the same, but for the times. Beside the samplers asked for, those that were
         fitted in the run are measured. A row is kept once it is measured: a further call takes it over, if
-        latents, model, features, images, `count` and `seed` are the same.
+        latents, model, features, images, their number and `seed` are the same.
+
+        The unseen images are those of the test split, which the training uses for nothing; with validation
+        images, by which it chooses the best epoch, where there are fewer than 24. The column `unseen` says
+        so. The samplers' defaults were chosen on CelebA, see docs/study.md.
 
         Args:
             samplers: each as `jaxlatent.sampling.Spec.parse` reads it, "pairwise:fact=0.8" say, or "all".
-            count: vectors of each sampler, at least 24.
+            count: images of every set that is compared, at least 24; fewer where there are fewer training
+                images, or images that the autoencoder was not trained on.
             features: "classifier", trained on the data's labels and kept in features/; "encoder"; or any
                 function from a batch of images, uint8 (b, h, w, 3), to floating-point numbers (b, f), with
                 weights of Inception or DINO say: see `jaxlatent.evaluation.features`. Where not given, the

@@ -50,7 +50,7 @@ def references(model, images, z):
 
 @pytest.fixture(scope="module")
 def rows(references, z):
-    return compare(references, _named("gaussian", "box"), z, jax.random.key(3), COUNT)
+    return compare(references, _named("gaussian", "box"), z, jax.random.key(3))
 
 
 @pytree
@@ -67,6 +67,14 @@ class Broken(InterpolationSampler):
 
     def _draw(self, seed, index):
         raise RuntimeError("no vectors\ntoday")
+
+
+@pytree
+class Others(InterpolationSampler):
+    """Gives the z-points of images of the training images' law, each once."""
+
+    def _draw(self, seed, index):
+        return jax.numpy.asarray(self.points)[index]
 
 
 def _named(*texts: str) -> dict[str, Spec | Sampler]:
@@ -111,17 +119,17 @@ def test_the_floor_and_a_gaussian_are_better_than_the_boxes(rows):
 
 
 def test_a_row_depends_on_its_sampler_and_the_key_alone(rows, references, z):
-    again = compare(references, _named("gaussian"), z, jax.random.key(3), COUNT)
+    again = compare(references, _named("gaussian"), z, jax.random.key(3))
     assert [_numbers(row) for row in again] == [_numbers(row) for row in rows[:4]]
     np.testing.assert_array_equal(again[3].images, rows[3].images)
-    other = compare(references, {}, z, jax.random.key(4), COUNT)
+    other = compare(references, {}, z, jax.random.key(4))
     assert other[-1].frechet != rows[2].frechet
 
 
 def test_samplers_that_fail_are_left_out_and_the_others_measured(rows, references, z):
     asked = _named("pairwise:n_components=9", "gaussian") | {"broken": Broken.fit(z)}
     with pytest.warns(UserWarning, match="samplers: ") as caught:
-        measured = compare(references, asked, z, jax.random.key(3), COUNT)
+        measured = compare(references, asked, z, jax.random.key(3))
     assert [_numbers(row) for row in measured] == [_numbers(row) for row in rows[:4]]
     fit, draw = (str(warning.message) for warning in caught)
     assert fit.startswith("samplers: pairwise, 9 components failed and is left out: ")
@@ -134,7 +142,7 @@ def test_where_all_fail_there_is_an_error(references, z):
         pytest.warns(UserWarning, match="samplers: broken failed"),
         pytest.raises(RuntimeError, match="no vectors"),
     ):
-        compare(references, {"broken": Broken.fit(z)}, z, jax.random.key(3), 24)
+        compare(references, {"broken": Broken.fit(z)}, z, jax.random.key(3))
 
 
 def test_images_are_those_of_the_vectors(rows, model, z):
@@ -144,23 +152,45 @@ def test_images_are_those_of_the_vectors(rows, model, z):
 
 
 def test_copies_are_seen(references, z):
-    replayed = compare(references, {"replay": Replay.fit(z)}, z, jax.random.key(3), COUNT)[-1]
+    replayed = compare(references, {"replay": Replay.fit(z)}, z, jax.random.key(3))[-1]
     assert replayed.closer == pytest.approx(1, abs=0.01)
     assert replayed.copy_p < 1e-6
     assert replayed.fit_seconds is None
-    twice = compare(references, {"replay": Replay.fit(z[:30])}, z, jax.random.key(3), COUNT)[-1]
+    twice = compare(references, {"replay": Replay.fit(z[:30])}, z, jax.random.key(3))[-1]
     assert twice.duplicates == 1
+
+
+def test_rows_of_the_same_law_agree_where_there_are_few_training_images(model, images, z):
+    """With the number asked for, the sampler's row would have less bias than the floor's."""
+    unseen = jl.load_images("synthetic:120", image_size=32, split="test")
+    more = jl.load_images("synthetic:1200", image_size=32, split="train")[len(images) :]
+
+    waves = np.random.default_rng(0).normal(0, 20, (192, 64))
+
+    def features(x):
+        """64 that depend on each other little: much bias, small standard errors."""
+        return np.cos((x[:, ::4, ::4] / 255).reshape(len(x), -1) @ waves)
+
+    references = References.of(model, features, images[:100], z[:100], unseen, len(more))
+    others = Others.fit(np.asarray(jl.encode(model, more)))
+    rows = compare(references, {"others": others}, z, jax.random.key(3))
+    floor, same = rows[1], rows[-1]
+    assert {row.n for row in rows} == {references.n} == {100}
+    for name in ("frechet", "frechet_limit"):
+        difference = getattr(floor, name) - getattr(same, name)
+        assert abs(difference) < 5 * np.hypot(floor.frechet_error, same.frechet_error), name
+    error = np.sqrt(2 * 0.25 / 100)
+    for name in ("precision", "recall", "coverage"):
+        assert abs(getattr(floor, name) - getattr(same, name)) < 5 * error, name
 
 
 def test_faces_are_counted_where_asked(references, z):
     pytest.importorskip("cv2")
-    assert all(0 <= row.faces <= 1 for row in compare(references, {}, z, jax.random.key(3), 24, faces=True))
+    assert all(0 <= row.faces <= 1 for row in compare(references, {}, z, jax.random.key(3), faces=True))
 
 
 def test_tradeoff(references, z, rows):
-    points = tradeoff(
-        references, z, jax.random.key(3), [4, 8], count=COUNT, facts=[0.3, 1.0], temperatures=[0.5, 1.0]
-    )
+    points = tradeoff(references, z, jax.random.key(3), [4, 8], facts=[0.3, 1.0], temperatures=[0.5, 1.0])
     series = ["pairwise, 4 components"] * 2 + ["pairwise, 8 components"] * 2 + ["gaussian"] * 2
     assert [point.series for point in points[:6]] == series
     assert [point.dial for point in points] == ["fact"] * 4 + ["temperature"] * 4
@@ -190,6 +220,6 @@ def test_errors(references, model, images, z):
     with pytest.raises(ValueError, match="z: expected a row for each of 200 images, got 199"):
         References.of(model, function, images, z[1:], images, COUNT)
     with pytest.raises(ValueError, match="count: expected at least 24, got 9"):
-        compare(references, {}, z, jax.random.key(0), 9)
+        References.of(model, function, images, z, images, 9)
     with pytest.raises(TypeError, match="key: expected a typed key"):
-        compare(references, {}, z, 0, COUNT)
+        compare(references, {}, z, 0)

@@ -1,20 +1,28 @@
 """The evaluation on the report page: findings, tables, and a plot whose names do not cover each other."""
 
+import csv
 import dataclasses
 
 import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from jaxlatent.cli.tables import print_table
 from jaxlatent.evaluation import Row, TradeoffPoint
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report import findings
-from jaxlatent.report.sections.evaluation import Evaluated, comparison_table, plot_tradeoff, sections
+from jaxlatent.report.sections.evaluation import (
+    Evaluated,
+    comparison_table,
+    plot_tradeoff,
+    sections,
+    tradeoff_table,
+)
 
 
 def _row(title, frechet, precision, recall, **others):
     values = {field.name: 0.5 for field in dataclasses.fields(Row)}
-    values |= {"features": "encoder", "seed": 0, "model": "0123456789ab"}
+    values |= {"features": "encoder", "seed": 0, "unseen": "test", "model": "0123456789ab"}
     values |= {"title": title, "spec": title, "n": 100, "images": None, "faces": None}
     values |= {"frechet": frechet, "precision": precision, "recall": recall}
     return Row(**values | others)
@@ -65,10 +73,10 @@ def test_plot_has_a_line_for_each_dial_in_the_order_of_its_settings(points):
 
 def test_table_shows_the_main_columns_and_keeps_all(rows, tmp_path):
     table = comparison_table(rows)
-    assert table.header_on_page[:3] == ["images", "Fréchet distance", "precision"]
+    assert table.header_on_page[:3] == ["images", "n", "Fréchet distance at n"]
     assert "faces" not in table.header
     page = table.on_page()
-    assert page[2][:3] == ["box, b 1.5", "93", "0.86"]
+    assert page[2][:4] == ["box, b 1.5", "100", "93", "0.86"]
     assert page[0][-1] == ""
     assert all(len(line) == len(table.header_on_page) for line in page)
     table.to_csv(tmp_path / "table.csv")
@@ -76,6 +84,21 @@ def test_table_shows_the_main_columns_and_keeps_all(rows, tmp_path):
     assert len(lines[0].split(",")) > len(table.header_on_page) + 8
     assert "nan" not in "".join(lines).lower()
     assert "faces" in comparison_table([dataclasses.replace(rows[0], faces=0.9)]).header_on_page
+
+
+def test_small_numbers_are_shown_and_kept_in_full(rows, tmp_path, capsys):
+    small = [dataclasses.replace(rows[2], frechet=3.4e-4 + 1e-9 * i, fit_seconds=1e-3) for i in range(2)]
+    table = comparison_table(small)
+    assert table.on_page()[0][2] == "0.00034"
+    print_table(table)
+    assert capsys.readouterr().out.count("0.00034") == 2
+    table.to_csv(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        kept = [float(line["Fréchet distance at n"]) for line in csv.DictReader(file)]
+    assert kept == [row.frechet for row in small]
+    points = [TradeoffPoint("gaussian", "temperature", 0.5, 100, 1.2e-5, 0.002, 0.0004)]
+    assert tradeoff_table(points).on_page()[0][-3:] == ["1.2e-05", "0.002", "0.0004"]
+    assert "its precision goes from 0.002 to" in findings.of_tradeoff(points)
 
 
 def test_findings_follow_the_numbers(rows, points):
@@ -89,7 +112,7 @@ def test_findings_follow_the_numbers(rows, points):
     assert text.endswith("not: mixture, 0 clusters (2).")
     text = findings.of_tradeoff(points)
     assert "9, has: pairwise, 50 components at fact 1;" in text
-    assert "precision goes from 0.94 to 0.90 and its recall from 0.30 to 0.50" in text
+    assert "precision goes from 0.94 to 0.9 and its recall from 0.3 to 0.5" in text
     assert "highest recall, 0.81, has: mixture" in findings.of_extremes(rows)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,8 +12,10 @@ from PIL import Image
 import jaxlatent as jl
 from jaxlatent import evaluation
 from jaxlatent.cli import main
+from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report import document
 from jaxlatent.run import Run
+from jaxlatent.run import evaluation as evaluation_step
 from jaxlatent.run.evaluation import read_evaluation
 
 COUNT = 60
@@ -73,6 +76,13 @@ def test_same_seed_same_table(evaluated, tmp_path):
     assert len(list(other.path("pictures/evaluation").iterdir())) == len(rows)
 
 
+def test_rows_of_another_number_of_images_are_measured_again(evaluated, tmp_path):
+    other = Run(shutil.copytree(evaluated.folder, tmp_path / "run"))
+    rows = other.evaluate(["gaussian"], count=COUNT - 1, features="encoder", tradeoff=False, faces=False)
+    assert {row.n for row in rows} == {COUNT - 1}
+    assert {line["n"] for line in _table(other)} == {str(COUNT - 1)}
+
+
 def test_the_own_sampler_is_left_out_where_it_is_not_fitted(run, tmp_path):
     other = Run(shutil.copytree(run.folder, tmp_path / "run"))
     shutil.rmtree(other.path("samplers"))
@@ -118,8 +128,27 @@ def test_encoder_where_there_are_no_labels(run, tmp_path, caplog):
     with caplog.at_level("INFO"):
         rows = other.evaluate(["box"], count=500, tradeoff=False, faces=False)
     assert "encoder's features" in caplog.text
-    assert "comparing with 60 images" in caplog.text  # 5 % each of validation and test
-    assert rows[0].n == 500
+    assert "comparing with 30 images" in caplog.text  # 5 %
+    assert {(row.n, row.unseen) for row in rows} == {(30, "test")}
+
+
+@pytest.mark.parametrize(("test", "validation"), [(30, 40), (24, 40), (23, 40), (23, 1), (3, 5)])
+def test_unseen_images_are_of_no_choice(test, validation, caplog):
+    class Folder:
+        def images(self, asked, split, limit):
+            number, value = {"test": (test, 1), "validation": (validation, 0)}[split]
+            return np.full((min(number, limit), 2, 2, 3), value, np.uint8)
+
+    if test + validation < 24:
+        with pytest.raises(ValueError, match=r"faces: expected at least 24 test images .* got 3"):
+            evaluation_step.untouched_images(Folder(), {"data": "faces"}, 28)
+        return
+    images, split = evaluation_step.untouched_images(Folder(), {"data": "faces"}, 28)
+    enough = test >= 24
+    assert split == ("test" if enough else "test and validation")
+    assert len(images) == (min(test, 28) if enough else min(test + validation, 28))
+    assert (images.min() == 1) == enough
+    assert ("by which the training chose its best epoch" in caplog.text) != enough
 
 
 @pytest.mark.slow
@@ -137,8 +166,15 @@ def test_report_has_the_chapter_once_there_is_an_evaluation(evaluated, tmp_path,
 
 def test_table_in_the_terminal(run, tmp_path, capsys):
     other = shutil.copytree(run.folder, tmp_path / "run")
+    (other / "evaluation.csv").unlink(missing_ok=True)
     assert call("evaluate", other, "--samplers", "gaussian", *OPTIONS[2:], "--no-tradeoff") == 0
-    lines = capsys.readouterr().out.splitlines()
+    told = capsys.readouterr()
+    said = re.findall(
+        r"^(.+): Fréchet distance [\d.e+-]+; \d+ min \d\d s, (\d) rows left$", told.err, re.MULTILINE
+    )
+    titles = [NULL, FLOOR, "box, b 1.5", "gaussian", "pairwise (of this run)"]
+    assert said == [(title, str(4 - i)) for i, title in enumerate(titles)]  # no terminal: no bar
+    lines = told.out.splitlines()
     assert any("reconstructed training images" in line for line in lines)
     assert max(map(len, lines)) <= 110
 
@@ -167,7 +203,7 @@ def test_missing_opencv_is_told(run, tmp_path, capsys, monkeypatch):
         raise ImportError("face detection: needs OpenCV")
 
     monkeypatch.setattr(evaluation, "face_rate", missing)
-    monkeypatch.setattr("jaxlatent.evaluation.comparison.face_rate", missing)
+    monkeypatch.setattr("jaxlatent.evaluation.measures.face_rate", missing)
     options = ("--samplers", "box", "--count", 30, "--features", "encoder", "--no-tradeoff")
     assert call("evaluate", other, *options, "--faces") == 1
     assert "jaxlatent: face detection: needs OpenCV" in capsys.readouterr().err

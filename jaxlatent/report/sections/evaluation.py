@@ -17,31 +17,32 @@ from jaxlatent.report.plots.images import plot_comparison
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The leading columns are those that a page and a terminal show, with the decimals that fit there.
-_MAIN: dict[str, tuple[str, int]] = {
-    "title": ("images", 0),
-    "frechet": ("Fréchet distance", 3),
-    "precision": ("precision", 4),
-    "recall": ("recall", 4),
-    "density": ("density", 4),
-    "coverage": ("coverage", 4),
-    "faces": ("faces", 4),
-    "closer": ("closer", 4),
-    "fit_seconds": ("fit, s", 2),
-    "vectors_per_second": ("vectors /s", 0),
+# The leading columns are those that a page and a terminal show.
+_MAIN = {
+    "title": "images",
+    "n": "n",
+    "frechet": "Fréchet distance at n",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "faces": "faces",
+    "closer": "closer",
+    "fit_seconds": "fit, s",
+    "vectors_per_second": "vectors /s",
 }
 _FURTHER = {
     "spec": "spec",
-    "n": "number of images",
-    "frechet_limit": "Fréchet distance, extrapolated to infinitely many",
+    "frechet_limit": "Fréchet distance, extrapolated to infinite n",
     "frechet_error": "its standard error",
-    "frechet_unseen": "Fréchet distance to unseen images",
+    "frechet_unseen": "Fréchet distance to unseen images at n",
     "kernel": "kernel distance",
     "kernel_deviation": "its standard deviation over subsets",
     "classifier_accuracy": "accuracy of a classifier",
     "energy": "energy distance, squared",
     "copy_p": "p of the copy test",
     "duplicates": "share of duplicates",
+    "unseen": "split of the unseen images",
 }
 _A_PICTURE = 5
 _MARKER, _MARKER_STEP = 3.0, 1.3
@@ -76,11 +77,15 @@ def sections(found: Evaluated) -> list[Section]:
         findings.of_comparison(found.rows),
         pictures,
         comparison_table(found.rows),
+        f"Unseen images are of the split {found.rows[0].unseen}. "
         "Fréchet distance, in squared units of the features, precision, recall, density and coverage are "
         "measured against reconstructions of unseen images, which are as blurred as decoded vectors are; the "
         "first row is measured against the unseen images themselves. faces: share of the images in which a "
         "face is detected. closer: probability that an image is closer to the training images than a "
-        "reconstruction of an unseen image is; 0.5 is chance, 1 are copies.",
+        "reconstruction of an unseen image is; 0.5 is chance, 1 are copies. Every set has the same number of "
+        "images, n. The distance at n, precision, recall, density and coverage depend on it, so compare them "
+        "within the table only; its file also has the Fréchet distance extrapolated to infinite n, with its "
+        "standard error, and the unbiased kernel and energy distances.",
     )
     traded = Section(
         "Fidelity against diversity",
@@ -93,23 +98,13 @@ def sections(found: Evaluated) -> list[Section]:
 
 
 def comparison_table(rows: Sequence[Row]) -> Table:
-    """All measures of the rows; the page shows the main ones, which are rounded."""
-    main = {k: kept for k, kept in _MAIN.items() if any(getattr(row, k) is not None for row in rows)}
-    cells = [
-        [
-            *(_cell(getattr(row, name), decimals) for name, (_, decimals) in main.items()),
-            *(_cell(getattr(row, name)) for name in _FURTHER),
-        ]
-        for row in rows
+    """All measures of the rows, in full; the page shows the main ones."""
+    main = {k: label for k, label in _MAIN.items() if any(getattr(row, k) is not None for row in rows)}
+    names = main | _FURTHER
+    cells: list[list[Cell]] = [
+        ["" if (value := getattr(row, name)) is None else value for name in names] for row in rows
     ]
-    header = [*(label for label, _ in main.values()), *_FURTHER.values()]
-    return Table(header, cells, columns=len(main))
-
-
-def _cell(value: Cell | None, decimals: int | None = None) -> Cell:
-    if value is None:
-        return ""
-    return value if decimals is None or not isinstance(value, float) else round(value, decimals)
+    return Table(list(names.values()), cells, columns=len(main))
 
 
 def tradeoff_table(points: Sequence[TradeoffPoint]) -> Table:
