@@ -8,6 +8,7 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent.data.splits import CHOICE
+from jaxlatent.evaluation.copy_test import CopyReference
 from jaxlatent.report import document
 from jaxlatent.run import StaleError
 from jaxlatent.run.evaluation import read_evaluation
@@ -114,7 +115,7 @@ def test_the_report_leaves_out_the_evaluation_of_another_sampler(run, undrawn, c
 
 @pytest.mark.parametrize(
     "changed",
-    [{"seed": 1}, {"count": 40}, {"features": lambda images: images[:, ::8, ::8].mean((1, 2)) * 1.0}],
+    [{"seed": 1}, {"count": 24}, {"features": lambda images: images[:, ::8, ::8].mean((1, 2)) * 1.0}],
 )
 def test_rows_of_another_seed_number_or_features_are_measured_anew(run, changed):
     first = {row.title: row for row in evaluated(run)}
@@ -127,15 +128,15 @@ def test_rows_of_another_seed_number_or_features_are_measured_anew(run, changed)
 
 
 def test_an_interrupted_evaluation_keeps_its_rows(run, monkeypatch, caplog):
-    find, calls = jl.evaluation.comparison.copies, []
+    compare, calls = CopyReference.compare, []
 
     def stop(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return find(*arguments)
+        return compare(*arguments)
 
-    monkeypatch.setattr(jl.evaluation.comparison, "copies", stop)
+    monkeypatch.setattr(CopyReference, "compare", stop)
     with pytest.raises(KeyboardInterrupt):
         evaluated(run, ["gaussian", "box"])
     with pytest.raises(
