@@ -28,7 +28,7 @@ def test_grid_holds_the_images_where_they_belong():
 
 
 def test_grid_rounds_and_clips_floats():
-    images = jnp.array([-0.1, 0.5, 1.1])[:, None, None, None] * jnp.ones((1, 2, 2, 3))
+    images = jnp.array([-0.05, 0.5, 1.05])[:, None, None, None] * jnp.ones((1, 2, 2, 3))
     grid = report.image_grid(images, columns=3, gap=0)
     np.testing.assert_array_equal(grid[0, ::2, 0], [0, 128, 255])
 
