@@ -51,7 +51,7 @@ class Watched:
             permissions=["clipboard-read", "clipboard-write"] if url.startswith("http") else [],
         )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(60_000)
         self.errors, self.requests = [], []
         self.page.on(
             "console", lambda line: line.type in ("error", "warning") and self.errors.append(line.text)
@@ -68,16 +68,28 @@ class Watched:
 
     def wait(self, condition):
         """Until a JavaScript expression holds; the page's policy does not let it be evaluated there."""
-        for _ in range(600):
+        for _ in range(2400):
             if self.page.evaluate(condition):
                 return
             self.page.wait_for_timeout(25)
         raise AssertionError(f"never came true: {condition}")
 
+    def drawn(self):
+        """Waits until what was asked to be drawn in the next frame of the display is there."""
+        self.page.evaluate("new Promise((d) => requestAnimationFrame(() => requestAnimationFrame(d)))")
+
+    def changed(self, selector, before):
+        """Waits until a canvas shows something else than `before`, its data URL."""
+        self.wait(f"document.querySelector({json.dumps(selector)}).toDataURL() !== {json.dumps(before)}")
+
+    def shown(self, selector):
+        """What a canvas shows, as a data URL."""
+        return self.page.evaluate(f"document.querySelector({json.dumps(selector)}).toDataURL()")
+
     def settled(self):
         """Waits until the face of the state that the page is in is shown, and gives that state."""
         canvas = self.page.locator("#face-canvas")
-        for _ in range(200):
+        for _ in range(2400):
             shown = canvas.get_attribute("data-state")
             if shown and shown == self.state():
                 return shown

@@ -175,7 +175,7 @@ def mapped(shown):
 
 def place(watched):
     canvas = watched.page.locator("#map")
-    watched.page.wait_for_timeout(60)
+    watched.drawn()
     return float(canvas.get_attribute("data-x")), float(canvas.get_attribute("data-y"))
 
 
@@ -183,7 +183,7 @@ def place(watched):
 def test_a_click_on_the_map_moves_the_face_there(mapped, kind):
     mapped.page.select_option("#plane-kind", kind)
     mapped.wait(f"globalThis.explorerMap().plane && globalThis.explorerMap().planeKey.startsWith('{kind}')")
-    mapped.page.wait_for_timeout(100)
+    mapped.drawn()
     before = mapped.pixels()
     target = (0.7, -0.4)
     mapped.page.mouse.click(*at(mapped, *target))
@@ -243,19 +243,18 @@ def test_a_drawn_path_becomes_a_film(mapped):
 
 @pytest.mark.parametrize("layer", ["points", "contours", "ellipses", "drawn"])
 def test_each_layer_of_the_map_can_be_hidden(mapped, layer):
-    image = "() => document.getElementById('map').toDataURL()"
-    mapped.page.wait_for_timeout(150)
-    before = mapped.page.evaluate(image)
+    mapped.drawn()
+    before = mapped.shown("#map")
     mapped.page.click(f"#layer-{layer}")
-    mapped.page.wait_for_timeout(150)
-    assert mapped.page.evaluate(image) != before
+    mapped.changed("#map", before)
 
 
 def test_zooming_keeps_what_is_under_the_pointer(mapped):
     x, y = at(mapped, 0.5, 0.5)
+    before = mapped.shown("#map")
     mapped.page.mouse.move(x, y)
     mapped.page.mouse.wheel(0, -300)
-    mapped.page.wait_for_timeout(150)
+    mapped.changed("#map", before)
     assert at(mapped, 0.5, 0.5) == pytest.approx([x, y], abs=1)
     assert abs(at(mapped, 1.5, 0.5)[0] - x) > 1.5 * abs(at(mapped, 1, 0.5)[0] - x)
 
@@ -307,8 +306,10 @@ def test_the_way_between_favourites(favourites):
     frames = "#panel-favourites .strip canvas"
     straight = np.int16(favourites.all_pixels(frames))
     assert len(np.unique(straight, axis=0)) == 9
+    middle = "#panel-favourites .strip button:nth-child(5) canvas"
+    before = favourites.shown(middle)
     favourites.page.select_option("#kind", "spherical")
-    favourites.page.wait_for_timeout(400)
+    favourites.changed(middle, before)
     change = np.abs(np.int16(favourites.all_pixels(frames)) - straight).max(axis=(1, 2, 3))
     assert change[0] <= 1  # of rounding
     assert change[-1] <= 1

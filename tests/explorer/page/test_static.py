@@ -150,7 +150,7 @@ def test_the_map(offline, kind):
     offline.page.click("#tab-map")
     offline.page.select_option("#plane-kind", kind)
     offline.wait(f"globalThis.explorerMap().plane && globalThis.explorerMap().planeKey.startsWith('{kind}')")
-    offline.page.wait_for_timeout(150)
+    offline.drawn()
     x, y = offline.page.evaluate(
         "(() => { const box = document.getElementById('map').getBoundingClientRect();"
         " const [px, py] = globalThis.explorerMap().viewport.toPixel(0.5, 0.25);"
@@ -158,7 +158,7 @@ def test_the_map(offline, kind):
     )
     offline.page.mouse.click(x, y)
     offline.settled()
-    offline.page.wait_for_timeout(100)
+    offline.drawn()
     canvas = offline.page.locator("#map")
     place = [float(canvas.get_attribute(f"data-{axis}")) for axis in "xy"]
     assert place == pytest.approx([0.5, 0.25], abs=0.03)
@@ -171,8 +171,10 @@ def test_ways_and_their_animation(offline):
         offline.settled()
     offline.page.click("#tab-favourites")
     offline.wait("document.querySelectorAll('#panel-favourites .strip canvas').length === 9")
+    middle = "#panel-favourites .strip button:nth-child(5) canvas"
+    before = offline.shown(middle)
     offline.page.select_option("#kind", "spherical")
-    offline.page.wait_for_timeout(300)
+    offline.changed(middle, before)
     with offline.page.expect_download() as saved:
         offline.page.click('#panel-favourites [data-format="webp"]')
     with Image.open(saved.value.path()) as image:
@@ -185,7 +187,7 @@ def test_ways_and_their_animation(offline):
 def test_the_address_restores_what_was_seen(offline, open_page):
     offline.page.click("#new")
     offline.slide("#component-3", -1.25)
-    offline.page.wait_for_timeout(400)
+    offline.wait("location.hash.includes('c3')")
     other = open_page(offline.page.url)
     np.testing.assert_array_equal(other.pixels(), offline.pixels())
 
