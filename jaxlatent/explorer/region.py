@@ -17,6 +17,8 @@ from jaxlatent.sampling.bodies.body import LIMIT, Body
 _COVERAGE = 0.99
 # By a third each, until float32 no longer tells the ends apart.
 _NARROWINGS = 48
+# Of the way to the border, what float32 can tell from it.
+_CLEAR = 1 - 1e-5
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,30 @@ class Region:
         self, z: Float[np.ndarray, " d"], direction: Float[np.ndarray, " d"], strength: float
     ) -> Float[np.ndarray, " d"]:
         """The vector moved as far as it stays inside; first pulled inside where it is not, see `edit`."""
+        quick = self._slid(z, direction, strength)
+        if quick is not None:
+            return quick
         shape = self.sampler.latent_shape
         start, step = (np.asarray(each, np.float32).reshape(shape) for each in (z, direction))
         moved = edit(start[None], step, strength, sampler=self.sampler)
         return np.asarray(moved, np.float64).reshape(-1)
+
+    def _slid(
+        self, z: Float[np.ndarray, " d"], direction: Float[np.ndarray, " d"], strength: float
+    ) -> Float[np.ndarray, " d"] | None:
+        """The same of a vector inside along one component of ellipse bodies, in closed form; else None.
+
+        Through a union of bodies, `edit` takes ten times as long, and a slider is dragged.
+        """
+        along, flat, moved = self._in_components(direction[None])
+        if moved is None or flat[0]:
+            return None
+        low, high = self._of_components(z, along, moved)[0]
+        if not low <= 0 <= high:
+            return None
+        clear = z + min(max(strength, low * _CLEAR), high * _CLEAR) * direction
+        clear = clear.astype(np.float32).astype(np.float64)
+        return clear if self.gauge(clear) <= 1 else None
 
     def pull(self, z: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
         """The vector in float32, drawn straight to the middle where it is outside."""
@@ -94,19 +116,39 @@ class Region:
             Steps along each way, from z; NaN where all of the line is outside, infinite where the way does
             not lie in the frame, which nothing bounds.
         """
-        mean, rows = self._basis
-        along = ways @ rows.T
-        squares = np.square(along)
-        length, moved = squares.sum(axis=1), squares.argmax(axis=1)
-        flat = length < 1e-12 * np.einsum("md,md->m", ways, ways)
-        single = (squares.max(axis=1) >= (1 - 1e-9) * length) | flat
-        if single.all() and self._ellipses is not None:
-            steps = along[np.arange(len(moved)), moved]
-            found = of_components(rows @ (z - mean), steps, moved, *self._ellipses)
-        else:
-            found = self._searched(z, along)
+        along, flat, moved = self._along(ways)
+        found = self._searched(z, along) if moved is None else self._of_components(z, along, moved)
         found[flat] = -np.inf, np.inf
         return found
+
+    def _along(self, ways: Float[np.ndarray, "m d"]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """`_in_components`, kept, as the ways of the sliders are the same at every look."""
+        known = self.__dict__.get("_last_ways")
+        if known is None or known[0] is not ways:
+            known = self.__dict__["_last_ways"] = ways, self._in_components(ways)
+        return known[1]
+
+    def _in_components(
+        self, ways: Float[np.ndarray, "m d"]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Ways in components (m, k); which do not lie in the frame (m,); which single one each moves (m,).
+
+        None in the last place where one moves several, or the body has no closed form.
+        """
+        along = ways @ self._basis[1].T
+        squares = np.square(along)
+        length = squares.sum(axis=1)
+        flat = length < 1e-12 * np.einsum("md,md->m", ways, ways)
+        single = (squares.max(axis=1) >= (1 - 1e-9) * length) | flat
+        moved = squares.argmax(axis=1) if single.all() and self._ellipses is not None else None
+        return along, flat, moved
+
+    def _of_components(
+        self, z: Float[np.ndarray, " d"], along: Float[np.ndarray, "m k"], moved: np.ndarray
+    ) -> Float[np.ndarray, "m 2"]:
+        assert self._ellipses is not None
+        mean, rows = self._basis
+        return of_components(rows @ (z - mean), along[np.arange(len(moved)), moved], moved, *self._ellipses)
 
     def _searched(
         self, z: Float[np.ndarray, " d"], along: Float[np.ndarray, "m k"]
