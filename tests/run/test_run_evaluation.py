@@ -17,6 +17,7 @@ from jaxlatent.report import document
 from jaxlatent.run import Run
 from jaxlatent.run import evaluation as evaluation_step
 from jaxlatent.run.evaluation import read_evaluation
+from jaxlatent.run.folder import RunFolder
 
 COUNT = 60
 OPTIONS = ("--samplers", "gaussian,pairwise:fact=1", "--count", COUNT, "--features", "encoder", "--no-faces")
@@ -128,22 +129,23 @@ def test_encoder_where_there_are_no_labels(run, tmp_path, caplog):
     with caplog.at_level("INFO"):
         rows = other.evaluate(["box"], count=500, tradeoff=False, faces=False)
     assert "encoder's features" in caplog.text
-    assert "comparing with 30 images" in caplog.text  # 5 %
-    assert {(row.n, row.unseen) for row in rows} == {(30, "test")}
+    count = len(other.images(other.config(), "test"))  # about 5 % of 600
+    assert f"comparing with {count} images" in caplog.text
+    assert {(row.n, row.unseen) for row in rows} == {(count, "test")}
 
 
 @pytest.mark.parametrize(("test", "validation"), [(30, 40), (24, 40), (23, 40), (23, 1), (3, 5)])
 def test_unseen_images_are_of_no_choice(test, validation, caplog):
-    class Folder:
-        def images(self, asked, split, limit):
+    class Folder(RunFolder):
+        def images(self, asked, split, limit=None):
             number, value = {"test": (test, 1), "validation": (validation, 0)}[split]
             return np.full((min(number, limit), 2, 2, 3), value, np.uint8)
 
     if test + validation < 24:
         with pytest.raises(ValueError, match=r"faces: expected at least 24 test images .* got 3"):
-            evaluation_step.untouched_images(Folder(), {"data": "faces"}, 28)
+            evaluation_step.untouched_images(Folder("."), {"data": "faces"}, 28)
         return
-    images, split = evaluation_step.untouched_images(Folder(), {"data": "faces"}, 28)
+    images, split = evaluation_step.untouched_images(Folder("."), {"data": "faces"}, 28)
     enough = test >= 24
     assert split == ("test" if enough else "test and validation")
     assert len(images) == (min(test, 28) if enough else min(test + validation, 28))
