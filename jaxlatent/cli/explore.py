@@ -7,26 +7,16 @@ import click
 
 from jaxlatent._backend import start_backend
 from jaxlatent.cli.console import open_log, open_run
+from jaxlatent.cli.options import latents_option, optional_run_argument, run_or_fit_option
 from jaxlatent.sampling.spec import DEFAULT
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--latents",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=None,
-    show_default="those of RUN",
-    help="A .npy or .npz file of latent vectors (n, d) from any model, in place of RUN: map and numbers, "
-    "without images.",
-)
-@click.option(
-    "--sampler",
-    metavar="NAME[:OPTION=VALUE]...",
-    default=None,
-    show_default=f"the one fitted last; with --latents {DEFAULT}",
-    help="Which fitted sampler of RUN comes first; all of them and the naive box can be chosen on the page. "
-    "With --latents which one is fitted, as for `fit`.",
+@optional_run_argument
+@latents_option(": map and numbers, without images.")
+@run_or_fit_option(
+    "Which fitted sampler of RUN comes first; all of them and the naive box can be chosen on the page. "
+    "With --latents which one is fitted, as for `fit`."
 )
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free", help="Port."

@@ -11,6 +11,7 @@ import click
 
 from jaxlatent._random import MAX_SEED
 from jaxlatent.autoencoder.config import ACTIVATIONS, DTYPES, KERNEL_SIZES, LOSSES, NORMS
+from jaxlatent.sampling.spec import DEFAULT
 
 _CHOICES = {
     "activation": ACTIVATIONS,
@@ -111,6 +112,9 @@ def listed(numbers: Iterable[float]) -> str:
 
 
 run_argument = click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+optional_run_argument = click.argument(
+    "run", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 seed_option = click.option(
     "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="Random seed of 64 bits."
 )
@@ -131,3 +135,25 @@ sampler_option = click.option(
     show_default="the one fitted last",
     help="Which fitted sampler of RUN; the name is the text that `fit --sampler` was given, or its --name.",
 )
+
+
+def latents_option(further: str) -> Callable[[Callable], Callable]:
+    """`--latents`, for a file in place of a run; `further` ends its help."""
+    return click.option(
+        "--latents",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        default=None,
+        show_default="those of RUN",
+        help=f"A .npy or .npz file of latent vectors (n, d) from any model, in place of RUN{further}",
+    )
+
+
+def run_or_fit_option(help_text: str) -> Callable[[Callable], Callable]:
+    """`--sampler` where a run may be left out: one that is fitted, or with --latents how to fit one."""
+    return click.option(
+        "--sampler",
+        metavar="NAME[:OPTION=VALUE]...",
+        default=None,
+        show_default=f"the one fitted last; with --latents {DEFAULT}",
+        help=help_text,
+    )

@@ -15,8 +15,11 @@ from jaxlatent.cli.options import (
     config_options,
     given_fields,
     is_given,
+    latents_option,
     listed,
+    optional_run_argument,
     run_argument,
+    run_or_fit_option,
     sampler_option,
     seed_option,
     source_argument,
@@ -231,22 +234,11 @@ def sweep(run: Path, seed: int, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--latents",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=None,
-    show_default="those of RUN",
-    help="A .npy or .npz file of latent vectors (n, d) from any model, in place of RUN; a sampler fitted to "
-    "them, sampler.npz, is written too, for `sample`, `generate` and `score`.",
+@optional_run_argument
+@latents_option(
+    "; a sampler fitted to them, sampler.npz, is written too, for `sample`, `generate` and `score`."
 )
-@click.option(
-    "--sampler",
-    metavar="NAME[:OPTION=VALUE]...",
-    default=None,
-    show_default=f"the one fitted last; with --latents {DEFAULT}",
-    help="Which fitted sampler of RUN; with --latents which one is fitted, as for `fit`.",
-)
+@run_or_fit_option("Which fitted sampler of RUN; with --latents which one is fitted, as for `fit`.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

@@ -17,13 +17,13 @@ from jaxlatent.evaluation.measures import Measures
 from jaxlatent.evaluation.references import References
 from jaxlatent.evaluation.rows import Row
 from jaxlatent.sampling import SAMPLERS, Sampler, Spec
-from jaxlatent.sampling.spec import SOURCE
+from jaxlatent.sampling.spec import CUBE, SOURCE
 
 #: Titles of the rows that measure no sampler.
 NULL, FLOOR = "training against unseen images", "reconstructed training images"
 
 #: The naive sampler that every comparison shows.
-NAIVE = "box:b=1.5"
+NAIVE = CUBE
 
 #: What `all` stands for. Semi-axes of twice the FWHM hold nearly all of a normal or an empirical density, so
 #: that these two show the density and not the region.

@@ -10,6 +10,7 @@ from jaxlatent.autoencoder import Autoencoder
 from jaxlatent.explorer.animation import to_picture
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import Space
+from jaxlatent.explorer.static import page_text
 
 
 def write_face(path: str | os.PathLike[str], space: Space, recipe: Recipe | str) -> tuple[Path, Path]:
@@ -53,8 +54,6 @@ def write_page(
     Raises:
         ValueError: if the path has another ending, or the decoder cannot run in a browser.
     """
-    from jaxlatent.explorer.static import page_text
-
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"path: expected a name that ends in .html, got {path}")

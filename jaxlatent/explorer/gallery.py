@@ -119,6 +119,7 @@ class Gallery:
         """The rows of the z-points nearest to a vector and their distances, the nearest first.
 
         Of points in float32 some 60 more than asked for are measured once more, in float64.
+        `nearest_distances` is for many vectors: of one it would take as long as of thousands.
 
         Args:
             z: the vector.
@@ -142,8 +143,9 @@ class Gallery:
     def usual(self) -> Float[np.ndarray, " m"]:
         """Distances to the nearest z-point of vectors that are no copies, in order, at most 1,000."""
         if self._unseen is not None:
-            near = nearest_distances(np.asarray(self._unseen[:_COMPARED], np.float32), self.z).distance[:, 0]
+            points, k = self._unseen[:_COMPARED], 1
         else:
-            rows = np.random.default_rng(0).permutation(len(self.z))[:_COMPARED_POINTS]
-            near = np.array([self.nearest(np.asarray(self.z[row], np.float64), 2)[1][-1] for row in rows])
-        return np.sort(near)
+            # The nearest of a z-point is itself.
+            points, k = self.z[np.random.default_rng(0).permutation(len(self.z))[:_COMPARED_POINTS]], 2
+        near = nearest_distances(np.asarray(points, np.float32), self.z, k=k)
+        return np.sort(near.distance[:, -1])

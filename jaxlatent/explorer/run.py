@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxlatent.autoencoder import encode
-from jaxlatent.data import Labels, load_labelled
+from jaxlatent.data import Labels
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.explorer.gallery import Gallery
 from jaxlatent.explorer.recipe import Recipe
@@ -20,15 +20,13 @@ from jaxlatent.run import Run
 from jaxlatent.run.folder import RunFolder, sampler_result
 from jaxlatent.run.origin import StaleError
 from jaxlatent.sampling import BoxSampler, Sampler, Spec
-from jaxlatent.sampling.spec import DEFAULT
+from jaxlatent.sampling.spec import CUBE, DEFAULT
 
 log = logging.getLogger(__name__)
 
 #: The name of the sampler that every space of a run has beside the fitted ones.
 NAIVE = "naive box"
 
-# Half the edge of the source's cube.
-_EDGE = 1.5
 _UNSEEN = 1000
 # Data whose images are faces.
 _FACES = ("synthetic:", "celeba:", "tfds:celeb")
@@ -54,7 +52,7 @@ def open_run(folder: str | os.PathLike[str] | RunFolder, sampler: str | None = N
             samplers.setdefault(name, run.sampler(name))
         except StaleError as error:
             log.warning("a sampler is left out: %s", error)
-    samplers.setdefault(NAIVE, BoxSampler.cube(_EDGE, z.shape[1]))
+    samplers.setdefault(NAIVE, Spec.parse(CUBE).fit(z))
     space = Space(
         samplers,
         z,
@@ -90,11 +88,9 @@ def _again_of_latents(path: Path, spec: str, recipe: Recipe) -> dict[str, str]:
 
 
 def _load(run: RunFolder, z: np.ndarray) -> tuple[Gallery, Labels | None]:
-    asked = run.config()
-    options = {"image_size": asked["autoencoder"]["image_size"], "split": "train", "limit": asked["limit"]}
-    labels = None
+    asked, labels = run.config(), None
     try:
-        images, labels = load_labelled(asked["data"], **options)
+        images, labels = run.labelled_images(asked)
     except ValueError:  # a source without labels; what else may be wrong is met again here
         images = run.images(asked, "train")
     run.check_images(asked, fingerprint(images))

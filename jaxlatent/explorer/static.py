@@ -21,13 +21,12 @@ from jaxlatent.explorer.network import describe_decoder
 from jaxlatent.explorer.recipe import Recipe
 from jaxlatent.explorer.space import Space
 from jaxlatent.explorer.wire import pack
-from jaxlatent.sampling import BoxSampler, EllipseBody, GaussianSampler, PairwiseSampler, Sampler
+from jaxlatent.sampling import BoxSampler, EllipseBody, GaussianSampler, PairwiseSampler, Spec
+from jaxlatent.sampling.spec import SOURCE
 
 # Vectors that the file holds: z-points for the map, and of each sampler, of all together.
 _POINTS = 3000
 _DRAWN, _DRAWN_IN_ALL = 1000, 3000
-_FACT = 0.7
-_COMPONENTS = 105
 _WARNING = (
     "This file holds the weights of a decoder and latent vectors of its training images, and shows images "
     "like them. Where these show real people, and you may not publish what was made of them, do not publish "
@@ -105,21 +104,18 @@ def _hash(text: str) -> str:
 def _data(space: Space, model: Autoencoder, public: bool) -> bytes:
     space.loaded()
     description, weights = describe_decoder(model)
-    laws = dict(space.samplers)
-    if not any(isinstance(sampler, PairwiseSampler) for sampler in laws.values()):
-        most = len(space.sigma)
-        laws |= {"pairwise": PairwiseSampler.fit(space.z, n_components=min(_COMPONENTS, most), fact=_FACT)}
-    banks = sum(_kind(sampler) == "bank" for sampler in laws.values())
+    laws = {name: space.law(name) for name in space.samplers}
+    if not any(_kind(law) == "pairwise" for law in laws.values()):
+        source = Spec.parse(SOURCE).within(len(space.sigma)).fit(space.z)
+        laws["pairwise"] = Law(source, space.points)
+    banks = sum(_kind(law) == "bank" for law in laws.values())
+    count = min(_DRAWN, _DRAWN_IN_ALL // max(1, banks))
     arrays: dict[str, np.ndarray] = {}
-    samplers = [
-        _described(space, name, sampler, min(_DRAWN, _DRAWN_IN_ALL // max(1, banks)), arrays)
-        for name, sampler in laws.items()
-    ]
+    samplers = [_described(name, law, count, arrays) for name, law in laws.items()]
     points = np.asarray(space.z[:: -(-len(space.z) // _POINTS)], np.float32).reshape(
         -1, space.frame.n_features
     )
     info = Requests(space).info() | {
-        "engine": "static",
         "samplers": samplers,
         "points": len(points),
         "neighbours": False,
@@ -145,43 +141,32 @@ def _data(space: Space, model: Autoencoder, public: bool) -> bytes:
     return pack({"decoder": description, "info": info, "again": line}, arrays)
 
 
-def _kind(sampler: Sampler) -> str:
-    if isinstance(sampler, PairwiseSampler):
+def _kind(law: Law) -> str:
+    """How the page draws from it: the source's method, a cube, or else from a bank of vectors."""
+    if isinstance(law.sampler, PairwiseSampler):
         return "pairwise"
-    return "box" if isinstance(sampler, BoxSampler) else "bank"
+    # A box that is no cube has no edge to turn.
+    return "box" if isinstance(law.sampler, BoxSampler) and law.dials else "bank"
 
 
-def _described(
-    space: Space, name: str, sampler: Sampler, count: int, arrays: dict[str, np.ndarray]
-) -> dict[str, Any]:
+def _described(name: str, law: Law, count: int, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """What the page knows of a sampler; its arrays are added to the others."""
-    kind = _kind(sampler)
-    known = Law(sampler, space.points).dials
-    if kind == "box" and not known:
-        kind = "bank"  # a box that is no cube
-    body = getattr(sampler, "body", None)
-    own = kind == "pairwise"
-    if not own:
-        body = space.points.region.body
-        known = known if kind == "box" else []
-        count = count if kind == "bank" else 2**32
+    kind = _kind(law)
+    is_own = kind == "pairwise"
+    body = (law if is_own else law.points).region.body
     assert isinstance(body, EllipseBody)
     arrays[f"region:{name}"] = np.asarray(body.semi_axes, np.float32)
-    if kind == "pairwise":
-        arrays[f"axes:{name}"] = arrays[f"region:{name}"]
-        count = 2**32
     if kind == "bank":
-        arrays[f"bank:{name}"] = (
-            np.asarray(sampler.sample(seed_key(0), count)).reshape(count, -1).astype(np.float16)
-        )
+        drawn = np.asarray(law.sampler.sample(seed_key(0), count)).reshape(count, -1)
+        arrays[f"bank:{name}"] = drawn.astype(np.float16)
     return {
         "name": name,
-        "about": about(sampler),
+        "about": about(law.sampler),
         "kind": kind,
-        "dials": [vars(dial) for dial in known],
-        "ownRegion": own,
+        "dials": [] if kind == "bank" else [vars(dial) for dial in law.dials],
+        "ownRegion": is_own,
         "ownDensity": False,
-        "count": count,
+        "count": count if kind == "bank" else 2**32,
     }
 
 

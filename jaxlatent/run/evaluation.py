@@ -16,7 +16,6 @@ from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._random import seed_key
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder
-from jaxlatent.data import load_labelled
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.comparison import specs
 from jaxlatent.evaluation.features import Features
@@ -256,13 +255,7 @@ def _features(
         return given, identity(given)
     if given is None or as_choice("features", given, get_args(FeatureName)) == "classifier":
         try:
-            _, labels = load_labelled(
-                asked["data"],
-                image_size=asked["autoencoder"]["image_size"],
-                split="train",
-                limit=asked["limit"],
-                progress=run.progress,
-            )
+            _, labels = run.labelled_images(asked)
         except ValueError as error:  # the images themselves have been loaded
             if given is not None:
                 raise ValueError(

@@ -37,7 +37,7 @@ from jaxlatent._boundary import as_count
 from jaxlatent._files import atomic_path
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, load_model
-from jaxlatent.data import load_images
+from jaxlatent.data import Labels, load_images, load_labelled
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.data.splits import CHOICE
 from jaxlatent.run.origin import Origin, StaleError, command
@@ -163,6 +163,20 @@ class RunFolder:
             image_size=asked["autoencoder"]["image_size"],
             split=split,
             limit=limit or asked["limit"],
+            progress=self.progress,
+        )
+
+    def labelled_images(self, asked: Mapping[str, Any]) -> tuple[np.ndarray | Rows, Labels]:
+        """The images of the train split that a training asked for, and their labels.
+
+        Raises:
+            ValueError: if the data have no labels; see `jaxlatent.load_labelled`.
+        """
+        return load_labelled(
+            asked["data"],
+            image_size=asked["autoencoder"]["image_size"],
+            split="train",
+            limit=asked["limit"],
             progress=self.progress,
         )
 

@@ -45,6 +45,8 @@ SAMPLERS: dict[str, type[Sampler]] = {
 DEFAULT = "cluster-recombination"
 #: The source's method, with its own settings.
 SOURCE = "pairwise:fact=0.7:n_components=105"
+#: The naive cube that the source tried, and that all others are shown beside.
+CUBE = "box:b=1.5"
 
 
 @dataclass(frozen=True)

@@ -110,11 +110,10 @@ export class Viewport {
   }
 
   begin(colours) {
-    const { context, ratio } = this;
+    const { context } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = colours.page;
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    return { context, ratio };
   }
 
   /** From here on in CSS pixels, and only within the axes. */

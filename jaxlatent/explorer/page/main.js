@@ -32,7 +32,7 @@ export async function openPage(engine) {
   document.title = `${info.title} – jaxlatent explorer`;
   document.getElementById("title").textContent = info.title;
   document.getElementById("subtitle").textContent =
-    `${info.points.toLocaleString("en")} z-points of ${info.latent} dimensions` + (info.note ? `. ${info.note}` : "");
+    `${info.points.toLocaleString("en")} z-points of ${info.coordinates} dimensions` + (info.note ? `. ${info.note}` : "");
   const store = new Store();
   const face = new FaceView(document.getElementById("face"), store, info);
   const attributes = new AttributesPanel(store, engine, info, notice);

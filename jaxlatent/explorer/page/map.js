@@ -89,7 +89,7 @@ export class MapPanel {
   }
 
   most(kind) {
-    return { components: this.info.planes, coordinates: this.info.coordinates, attributes: this.info.attributes.length }[kind];
+    return { components: this.info.components, coordinates: this.info.coordinates, attributes: this.info.attributes.length }[kind];
   }
 
   choose() {

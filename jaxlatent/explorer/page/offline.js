@@ -4,8 +4,6 @@ import { pairwiseVector, randomNumbers } from "./pairwise.js";
 import { decodeVector, encodeVector, Recipe } from "./recipe.js";
 import { unpack } from "./wire.js";
 
-const OFFLINE_DRAWN = 500;
-
 /** Half-precision bits to numbers. */
 function offlineHalves(bits) {
   const table = new Float32Array(65536);
@@ -41,7 +39,6 @@ export class OfflineSpace {
     const array = (name) => this.header[name]?.data;
     return {
       ...law,
-      axes: law.kind === "pairwise" && array(`axes:${law.name}`),
       bank: law.kind === "bank" && offlineHalves(array(`bank:${law.name}`)),
       region: new EllipseRegion(array(`region:${law.name}`)),
     };
@@ -111,7 +108,7 @@ export class OfflineSpace {
       return Float64Array.from({ length: this.d }, () => edge * (2 * random() - 1));
     }
     const ratio = this.ratio(recipe, law, "fact");
-    return this.vector(pairwiseVector(law.axes, random).map((y) => ratio * y));
+    return this.vector(pairwiseVector(law.region.axes, random).map((y) => ratio * y));
   }
 
   base(recipe, law) {
@@ -258,7 +255,7 @@ export class OfflineSpace {
     };
     const recipe = Recipe.parse(state);
     const law = this.chosen(recipe);
-    const most = Math.min(count, law.count, OFFLINE_DRAWN);
+    const most = Math.min(count, law.count);
     const drawn = new Float32Array(most * d);
     for (let n = 0; n < most; n += 1) drawn.set(this.draw(recipe, law, n), n * d);
     return {

@@ -86,6 +86,21 @@ class Watched:
         """What a canvas shows, as a data URL."""
         return self.page.evaluate(f"document.querySelector({json.dumps(selector)}).toDataURL()")
 
+    def at(self, x, y):
+        """The place on the screen of a point of the map."""
+        return self.page.evaluate(
+            "([x, y]) => { const box = document.getElementById('map').getBoundingClientRect();"
+            " const [px, py] = globalThis.explorerMap().viewport.toPixel(x, y);"
+            " return [box.left + px, box.top + py]; }",
+            [x, y],
+        )
+
+    def place(self):
+        """Where the map shows the face."""
+        self.drawn()
+        canvas = self.page.locator("#map")
+        return tuple(float(canvas.get_attribute(f"data-{axis}")) for axis in "xy")
+
     def settled(self):
         """Waits until the face of the state that the page is in is shown, and gives that state."""
         canvas = self.page.locator("#face-canvas")

@@ -156,27 +156,11 @@ def test_attributes(shown, explorer):
     assert shown.page.locator("#panel-attributes .slider:visible").count() == 1
 
 
-def at(watched, x, y):
-    """The place on the screen of a point of the map."""
-    return watched.page.evaluate(
-        "([x, y]) => { const box = document.getElementById('map').getBoundingClientRect();"
-        " const [px, py] = globalThis.explorerMap().viewport.toPixel(x, y);"
-        " return [box.left + px, box.top + py]; }",
-        [x, y],
-    )
-
-
 @pytest.fixture
 def mapped(shown):
     shown.page.click("#tab-map")
     shown.wait("document.getElementById('map').dataset.x !== undefined")
     return shown
-
-
-def place(watched):
-    canvas = watched.page.locator("#map")
-    watched.drawn()
-    return float(canvas.get_attribute("data-x")), float(canvas.get_attribute("data-y"))
 
 
 @pytest.mark.parametrize("kind", ["components", "coordinates", "attributes"])
@@ -186,10 +170,10 @@ def test_a_click_on_the_map_moves_the_face_there(mapped, kind):
     mapped.drawn()
     before = mapped.pixels()
     target = (0.7, -0.4)
-    mapped.page.mouse.click(*at(mapped, *target))
+    mapped.page.mouse.click(*mapped.at(*target))
     mapped.settled()
     assert (mapped.pixels() != before).any()
-    assert place(mapped) == pytest.approx(target, abs=0.03)
+    assert mapped.place() == pytest.approx(target, abs=0.03)
 
 
 def test_the_planes_axes_are_chosen(mapped, explorer):
@@ -198,18 +182,18 @@ def test_the_planes_axes_are_chosen(mapped, explorer):
     mapped.wait("globalThis.explorerMap().plane?.labels.join() === 'component 3 (σ),component 5 (σ)'")
     frame, z = explorer.space.frame, vector(mapped, explorer)
     y = np.asarray(frame.transform(z[None]))[0] / explorer.space.sigma
-    assert place(mapped) == pytest.approx((y[2], y[4]), abs=1e-3)
+    assert mapped.place() == pytest.approx((y[2], y[4]), abs=1e-3)
 
 
 def test_dragging_on_the_map_is_undone_in_one_step(mapped):
     before = mapped.state()
-    mapped.page.mouse.move(*at(mapped, 0, 0))
+    mapped.page.mouse.move(*mapped.at(0, 0))
     mapped.page.mouse.down()
     for step in range(1, 6):
-        mapped.page.mouse.move(*at(mapped, 0.2 * step, 0.1 * step))
+        mapped.page.mouse.move(*mapped.at(0.2 * step, 0.1 * step))
     mapped.page.mouse.up()
     mapped.settled()
-    assert place(mapped) == pytest.approx((1, 0.5), abs=0.03)
+    assert mapped.place() == pytest.approx((1, 0.5), abs=0.03)
     mapped.page.click("#undo")
     assert mapped.settled() == before
 
@@ -218,7 +202,7 @@ def test_hovering_shows_the_training_image(mapped, explorer):
     row = 123
     frame = explorer.space.frame
     y = np.asarray(frame.transform(explorer.space.z[row][None]))[0] / explorer.space.sigma
-    mapped.page.mouse.move(*at(mapped, *map(float, y[:2])))
+    mapped.page.mouse.move(*mapped.at(*map(float, y[:2])))
     mapped.wait("!document.querySelector('.tip').hidden")
     text = mapped.page.locator(".tip").text_content()
     found = int(text.split()[-1])
@@ -229,16 +213,16 @@ def test_hovering_shows_the_training_image(mapped, explorer):
 def test_a_drawn_path_becomes_a_film(mapped):
     mapped.page.select_option("#map-mode", "path")
     state = mapped.state()
-    mapped.page.mouse.move(*at(mapped, -1, 0))
+    mapped.page.mouse.move(*mapped.at(-1, 0))
     mapped.page.mouse.down()
     for step in range(1, 9):
-        mapped.page.mouse.move(*at(mapped, -1 + step / 4, 0.5))
+        mapped.page.mouse.move(*mapped.at(-1 + step / 4, 0.5))
     mapped.page.mouse.up()
     mapped.wait("document.querySelectorAll('#panel-map .strip canvas').length === 9")
     assert mapped.state() == state
     mapped.page.locator("#panel-map .strip button").last.click()
     assert "vector=" in mapped.settled()
-    assert place(mapped) == pytest.approx((1, 0.5), abs=0.03)
+    assert mapped.place() == pytest.approx((1, 0.5), abs=0.03)
 
 
 @pytest.mark.parametrize("layer", ["points", "contours", "ellipses", "drawn"])
@@ -250,13 +234,13 @@ def test_each_layer_of_the_map_can_be_hidden(mapped, layer):
 
 
 def test_zooming_keeps_what_is_under_the_pointer(mapped):
-    x, y = at(mapped, 0.5, 0.5)
+    x, y = mapped.at(0.5, 0.5)
     before = mapped.shown("#map")
     mapped.page.mouse.move(x, y)
     mapped.page.mouse.wheel(0, -300)
     mapped.changed("#map", before)
-    assert at(mapped, 0.5, 0.5) == pytest.approx([x, y], abs=1)
-    assert abs(at(mapped, 1.5, 0.5)[0] - x) > 1.5 * abs(at(mapped, 1, 0.5)[0] - x)
+    assert mapped.at(0.5, 0.5) == pytest.approx([x, y], abs=1)
+    assert abs(mapped.at(1.5, 0.5)[0] - x) > 1.5 * abs(mapped.at(1, 0.5)[0] - x)
 
 
 def test_neighbours_tell_a_copy(shown, explorer):
@@ -404,9 +388,9 @@ def test_by_touch(open_page, explorer):
     watched.page.locator("#tab-map").tap()
     watched.wait("document.getElementById('map').dataset.x !== undefined")
     watched.page.locator("#map").scroll_into_view_if_needed()
-    watched.page.touchscreen.tap(*at(watched, 0.5, -0.3))
+    watched.page.touchscreen.tap(*watched.at(0.5, -0.3))
     watched.settled()
-    assert place(watched) == pytest.approx((0.5, -0.3), abs=0.03)
+    assert watched.place() == pytest.approx((0.5, -0.3), abs=0.03)
     before = watched.pixels()
     watched.page.locator("#new").tap()
     watched.settled()
@@ -438,10 +422,10 @@ def test_by_the_keyboard_alone(shown):
     assert shown.page.evaluate("document.activeElement.id") == "tab-map"
     shown.wait("document.getElementById('map').dataset.x !== undefined")
     shown.page.focus("#map")
-    before = place(shown)
+    before = shown.place()
     keyboard.press("ArrowUp")
     shown.settled()
-    assert place(shown)[1] > before[1]
+    assert shown.place()[1] > before[1]
 
 
 def test_what_a_screen_reader_hears(shown):

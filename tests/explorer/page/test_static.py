@@ -151,17 +151,9 @@ def test_the_map(offline, kind):
     offline.page.select_option("#plane-kind", kind)
     offline.wait(f"globalThis.explorerMap().plane && globalThis.explorerMap().planeKey.startsWith('{kind}')")
     offline.drawn()
-    x, y = offline.page.evaluate(
-        "(() => { const box = document.getElementById('map').getBoundingClientRect();"
-        " const [px, py] = globalThis.explorerMap().viewport.toPixel(0.5, 0.25);"
-        " return [box.left + px, box.top + py]; })()"
-    )
-    offline.page.mouse.click(x, y)
+    offline.page.mouse.click(*offline.at(0.5, 0.25))
     offline.settled()
-    offline.drawn()
-    canvas = offline.page.locator("#map")
-    place = [float(canvas.get_attribute(f"data-{axis}")) for axis in "xy"]
-    assert place == pytest.approx([0.5, 0.25], abs=0.03)
+    assert offline.place() == pytest.approx((0.5, 0.25), abs=0.03)
 
 
 def test_ways_and_their_animation(offline):
