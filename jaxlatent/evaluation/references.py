@@ -12,6 +12,7 @@ from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, decode, encode
 from jaxlatent.evaluation.features import Features, extract
+from jaxlatent.evaluation.random_features import random_features
 from jaxlatent.generation.decoder import to_uint8
 
 #: Images from which a Fréchet distance can be extrapolated.
@@ -28,45 +29,55 @@ class Seen:
 
     Attributes:
         features: (n, f).
+        random: `random_features`, (n, g).
         small: the images averaged down to 16 x 16 pixels and flattened, in [0, 1].
         first: at most 2,000 of them, uint8.
     """
 
     features: Float[np.ndarray, "n f"]
+    random: Float[np.ndarray, "n g"]
     small: Float32[np.ndarray, "n p"]
     first: UInt8[np.ndarray, "m h w 3"]
 
     @classmethod
     def of(cls, features: Features, blocks: Iterable[UInt8[np.ndarray, "b h w 3"]]) -> "Seen":
         """Looks at images that come in blocks."""
-        found, small, first = [], [], []
+        found, random, small, first = [], [], [], []
         kept = 0
         for images in blocks:
             found.append(extract(features, images))
+            random.append(extract(random_features, images))
             small.append(_averaged(images))
             first.append(images[: _KEPT - kept])
             kept += len(first[-1])
-        return cls(np.concatenate(found), np.concatenate(small), np.concatenate(first))
+        return cls(*(np.concatenate(parts) for parts in (found, random, small, first)))
+
+    def leading(self, n: int) -> "Seen":
+        """The first n images."""
+        return Seen(self.features[:n], self.random[:n], self.small[:n], self.first[:n])
 
 
 @dataclass(frozen=True, eq=False)
 class References:
     """What every sampler is compared with; measured once.
 
-    Most measures depend on the numbers of images, so that only equal ones can be compared: all sets have n.
+    Most measures depend on the numbers of images, so that only equal ones compare: n of every set. The
+    distance in the limit of infinite n does not, and takes all `count` images of a sampler.
 
     Attributes:
         model: the autoencoder.
         features: a function of images, see `jaxlatent.evaluation.features`.
+        count: number of images of a sampler; at least n.
         unseen: n images that the autoencoder was not trained on.
         rebuilt: their reconstructions.
-        training: n training images, evenly taken.
+        training: at most `count` training images, at random; at least n.
         rebuilt_training: their reconstructions.
         small_training: reconstructions of all training images, as `Seen.small`.
     """
 
     model: Autoencoder
     features: Features
+    count: int
     unseen: Seen
     rebuilt: Seen
     training: Seen
@@ -75,7 +86,7 @@ class References:
 
     @property
     def n(self) -> int:
-        """The number of images in every set that is compared, also of each sampler."""
+        """The number of images of every set that measures at equal numbers are taken of."""
         return len(self.unseen.features)
 
     @classmethod
@@ -96,7 +107,7 @@ class References:
             training_images: (t, h, w, 3), t >= 24.
             z: their z-points, (t, d).
             unseen_images: of the same law and not among them, (m, h, w, 3), m >= 24.
-            count: the most images of a set, >= 24; n is the smallest of `count`, t and m.
+            count: images of a sampler, >= 24; n is the smallest of `count`, t and m.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
@@ -108,12 +119,13 @@ class References:
         if len(z) != len(training_images):
             raise ValueError(f"z: expected a row for each of {len(training_images)} images, got {len(z)}")
         n = min(count, len(training_images), len(unseen_images))
-        rows, others = (
-            np.linspace(0, len(x) - 1, n).astype(np.int64) for x in (training_images, unseen_images)
-        )
+        # At random, so that the first n are as good as any.
+        rows = np.random.default_rng(0).permutation(len(training_images))[:count]
+        others = np.linspace(0, len(unseen_images) - 1, n).astype(np.int64)
         return cls(
             model,
             features,
+            count,
             Seen.of(features, _blocks(unseen_images, others)),
             Seen.of(features, (_decoded(model, encode(model, x)) for x in _blocks(unseen_images, others))),
             Seen.of(features, _blocks(training_images, rows)),
