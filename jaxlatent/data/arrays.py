@@ -78,12 +78,13 @@ def open_array(array: Shaped[np.ndarray, "..."], title: str, fingerprint: str | 
         return Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
 
     names = [str(i) for i in range(len(array))]
-    done = array.dtype == np.uint8 and array.shape[3:] == (3,)
+    with_channels = array[..., None] if array.ndim == 3 else array
+    done = array.dtype == np.uint8 and with_channels.shape[3] in (1, 3)
     return ImageSource(
         title=title,
         names=names,
         open=open_image,
         partition=partial(partition, names),
         fingerprint=fingerprint,
-        pixels=array if done else None,
+        pixels=with_channels if done else None,
     )

@@ -1,4 +1,4 @@
-"""The one entry to all images: a short text, a path or an array in, squares of RGB out."""
+"""The one entry to all images: a short text, a path or an array in, equal 8-bit images out."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from jaxlatent._boundary import as_array, as_choice, as_count
+from jaxlatent._boundary import as_array, as_choice, as_count, as_image_size
 from jaxlatent._random import as_seed
 from jaxlatent._rows import Rows, take
 from jaxlatent.data.arrays import open_array, read_array
@@ -20,12 +20,14 @@ from jaxlatent.data.celeba import open_celeba
 from jaxlatent.data.decode import Unreadable, decode
 from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
 from jaxlatent.data.folder import open_folder, open_zip, state
+from jaxlatent.data.shape import DEFAULT_SIZE, image_shape
 from jaxlatent.data.source import ImageSource, Labels
 from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
-_Images = UInt8[np.ndarray | Rows, "n size size 3"]
+_Images = UInt8[np.ndarray | Rows, "n h w c"]
+_Size = int | tuple[int, int]
 _FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
@@ -33,7 +35,8 @@ _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedu
 class LoadOptions(TypedDict, total=False):
     """The options of `load_images`."""
 
-    image_size: int
+    image_size: _Size | None
+    channels: int | None
     split: str | None
     limit: int | None
     cache: _Path | Literal[False] | None
@@ -46,7 +49,8 @@ class LoadOptions(TypedDict, total=False):
 def load_images(
     spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
     *,
-    image_size: int = 64,
+    image_size: _Size | None = None,
+    channels: int | None = None,
     split: str | None = None,
     limit: int | None = None,
     cache: _Path | Literal[False] | None = None,
@@ -55,7 +59,7 @@ def load_images(
     data_dir: _Path | None = None,
     progress: bool = False,
 ) -> _Images:
-    """Loads images as equal squares of 8-bit RGB.
+    """Loads images as 8-bit RGB or grey, all of one size.
 
     Sources, by `spec`:
 
@@ -69,10 +73,10 @@ def load_images(
     - a .npy or .npz (its `images`, `arr_0` or only array), or an array: (n, h, w, c) with c = 1, 3
       or 4, or (n, h, w); uint8, or floating point in [0, 1].
 
-    Other than CelebA's, images are turned upright by EXIF and cropped to the centred square.
-    Resizing is anti-aliased. Grey becomes RGB, transparency is composited over white, 16-bit is
-    scaled to 8-bit; of an animation the first frame counts. An image of more than 50 million pixels, or
-    one in a .zip that unpacks to more than 200 MB, counts as unreadable.
+    Images are turned upright by EXIF; the largest centred part of the proportions asked for is kept.
+    Resizing is anti-aliased. Grey and colour become each other as `channels` says, transparency is
+    composited over white, 16-bit is scaled to 8-bit; of an animation the first frame counts. An image of
+    more than 50 million pixels, or one in a .zip that unpacks to more than 200 MB, counts as unreadable.
 
     Splits: CelebA and TFDS bring their own, and a folder or .zip may hold sub-folders train,
     validation (or val, valid) and test, and no others beside them: else they are classes. A validation
@@ -83,7 +87,10 @@ def load_images(
 
     Args:
         spec: where the images come from.
-        image_size: side of the images returned, in pixels.
+        image_size: of the images returned, in pixels: the side of squares, or (height, width). Where not
+            given, that of the data if all images have one, of 16 to 64 pixels, else 64. Of files, 256 are
+            looked at, which a hash of their names chooses.
+        channels: 3 for RGB, 1 for grey. Where not given, 1 if all images (of files: these 256) are grey.
         split: "train", "validation" or "test"; None for all images (procedural faces: train).
         limit: at most so many images of the split, unreadable ones counted; None: all. They are
             chosen by a hash of their names, of an array by that of their numbers, and stay in their
@@ -100,9 +107,10 @@ def load_images(
         progress: show a progress bar.
 
     Returns:
-        uint8 (n, image_size, image_size, 3): an array, perhaps a read-only memory map or a view of the
-        array given; or, of a file's or the cache's images some, an array-like that reads them as they are
-        asked for (`jaxlatent.data.Rows`), all of them for `np.asarray`. `load_labelled` gives labels, too.
+        uint8 (n, h, w, 3), or (n, h, w, 1) of grey images: an array, perhaps a read-only memory map or a
+        view of the array given; or, of a file's or the cache's images some, an array-like that reads them as
+        they are asked for (`jaxlatent.data.Rows`), all of them for `np.asarray`. `load_labelled` gives
+        labels, too.
 
     Raises:
         FileNotFoundError: if a path, one of CelebA's files or a prepared data set is missing.
@@ -113,6 +121,7 @@ def load_images(
     """
     options = LoadOptions(
         image_size=image_size,
+        channels=channels,
         split=split,
         limit=limit,
         cache=cache,
@@ -149,7 +158,7 @@ def _load(
 ) -> tuple[_Images, Labels | None]:
     split, limit, strict = options.get("split"), options.get("limit"), options.get("strict", False)
     data_dir, progress = options.get("data_dir"), options.get("progress", False)
-    image_size = as_count("image_size", options.get("image_size", 64), 1)
+    size, channels = _as_shape(options.get("image_size"), options.get("channels"))
     seed = as_seed(options.get("seed", 0))
     split = None if split is None else as_choice("split", split, SPLITS)
     limit = None if limit is None else as_count("limit", limit, 1)
@@ -158,7 +167,8 @@ def _load(
     if data_dir is not None and kind != "tfds":
         raise ValueError("data_dir: only for a spec tfds:NAME; leave it out")
     if kind == "synthetic":
-        return _synthetic(rest, image_size, split, limit, seed, labelled=labelled, progress=progress)
+        side = _synthetic_side(size, channels)
+        return _synthetic(rest, side, split, limit, seed, labelled=labelled, progress=progress)
 
     source = _open(spec, kind, rest, data_dir)
     if labelled and source.labels is None:
@@ -171,10 +181,11 @@ def _load(
     # Before the long work, as the labels' files may be missing.
     labels = source.labels(chosen) if labelled and source.labels else None
     failures: list[Unreadable] = []
-    if source.pixels is not None and source.pixels.shape[1:3] == (image_size, image_size):
+    shape = image_shape(source, size, channels)
+    if source.pixels is not None and source.pixels.shape[1:] == shape:
         images = take(source.pixels, chosen)
     else:
-        images, failures = _decoded(source, chosen, image_size, folder, strict=strict, progress=progress)
+        images, failures = _decoded(source, chosen, shape, folder, strict=strict, progress=progress)
     if failures:
         if len(failures) == len(images):
             raise ValueError(
@@ -190,6 +201,25 @@ def _load(
         images = take(images, readable)
         labels = labels and _take_labels(labels, readable)
     return images, labels
+
+
+def loaded_shape(
+    spec: _Path, *, image_size: _Size | None = None, channels: int | None = None
+) -> tuple[int, int, int]:
+    """Height, width and channels of what `load_images` gives for the same arguments; errors as there."""
+    size, channels = _as_shape(image_size, channels)
+    kind, rest = _kind(spec)
+    if kind == "synthetic":
+        side = _synthetic_side(size, channels)
+        return side, side, 3
+    return image_shape(_open(spec, kind, rest, None), size, channels)
+
+
+def _as_shape(size: _Size | None, channels: int | None) -> tuple[int | tuple[int, int] | None, int | None]:
+    """Size and channels as a user gives them, checked; None where not given."""
+    if channels is not None and as_count("channels", channels) not in (1, 3):
+        raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
+    return None if size is None else as_image_size("image_size", size), channels
 
 
 def _kind(spec: object) -> tuple[str, str]:
@@ -231,7 +261,7 @@ def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: 
 def _decoded(
     source: ImageSource,
     chosen: Int[np.ndarray, " m"],
-    image_size: int,
+    shape: tuple[int, int, int],
     folder: Path | None,
     *,
     strict: bool,
@@ -240,9 +270,9 @@ def _decoded(
     """The chosen images, from the cache or else decoded (and cached)."""
     fill = partial(decode, source, strict=strict, progress=progress)
     if folder is None or source.fingerprint is None:
-        images = np.zeros((len(chosen), image_size, image_size, 3), np.uint8)
+        images = np.zeros((len(chosen), *shape), np.uint8)
         return images, fill(chosen, images)
-    return cached(folder, source, chosen, image_size, fill)
+    return cached(folder, source, chosen, shape, fill)
 
 
 def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:
@@ -252,6 +282,14 @@ def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:
         None if labels.identities is None else labels.identities[indices],
         None if labels.files is None else tuple(labels.files[i] for i in indices),
     )
+
+
+def _synthetic_side(size: int | tuple[int, int] | None, channels: int | None) -> int:
+    if isinstance(size, tuple) or channels == 1:
+        raise ValueError(
+            "image_size, channels: procedural faces are squares in RGB; leave out what asks for others"
+        )
+    return DEFAULT_SIZE if size is None else size
 
 
 def _synthetic(

@@ -37,8 +37,8 @@ class ImageSource:
         partition: the split of each image, "train", "validation" or "test" (or another word, for
             images of no split). Called when a split is asked for.
         fingerprint: changes when the images do; None where decoded images are not worth a cache.
-        crop: side in pixels of the centred square to keep; None keeps the largest one.
-        pixels: uint8 (n, h, w, 3), where the images already lie decoded in one array.
+        crop: side in pixels of the centred square to keep; None keeps all.
+        pixels: uint8 (n, h, w, c), RGB or grey, where the images already lie decoded in one array.
         labels: gives the labels of the images at some indices; None where the source has none.
     """
 
@@ -48,5 +48,5 @@ class ImageSource:
     partition: Callable[[], Sequence[str] | np.ndarray]
     fingerprint: str | None = None
     crop: int | None = None
-    pixels: UInt8[np.ndarray, "n h w 3"] | None = None
+    pixels: UInt8[np.ndarray, "n h w c"] | None = None
     labels: Callable[[Int[np.ndarray, " m"]], Labels] | None = None

@@ -15,7 +15,7 @@ from jaxlatent import evaluation, report
 from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._random import seed_key
 from jaxlatent._rows import Rows
-from jaxlatent.autoencoder import Autoencoder
+from jaxlatent.autoencoder import Autoencoder, AutoencoderConfig
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.comparison import specs
 from jaxlatent.evaluation.features import Features
@@ -200,11 +200,11 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     points = run.path(_POINTS)
     traded = evaluation.read_records(points, evaluation.TradeoffPoint) if points.exists() else []
     grids = {}
+    height, _, _ = AutoencoderConfig.from_dict(run.config()["autoencoder"]).image_shape
     for row in rows:
         with Image.open(run.path(f"{_GRIDS}/{slug(row.title)}.png")) as image:
             pixels = np.asarray(image)
-        side = (pixels.shape[1] + _GAP) // _COLUMNS
-        grids[row.title] = pixels[: _ON_PAGE * side - _GAP]
+        grids[row.title] = pixels[: _ON_PAGE * (height + _GAP) - _GAP]
     return Evaluated(rows, traded, grids)
 
 

@@ -75,7 +75,8 @@ def score_file(
             z = load_latents(given)
             as_vectors(given, z, dim)
             return z
-        images = load_images(given, image_size=model().config.image_size, split=split, progress=progress)
+        size, channels = model().config.image_size, model().config.channels
+        images = load_images(given, image_size=size, channels=channels, split=split, progress=progress)
         return np.asarray(encode(model(), images))
 
     if calibration is not None:
