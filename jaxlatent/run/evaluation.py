@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 FeatureName = Literal["classifier", "encoder"]
 
+# Images that are asked whether they show faces.
+_LOOKED_AT = 200
 _COLUMNS, _ON_PAGE, _GAP = 8, 2, 2
 _TABLE, _POINTS = "evaluation.csv", "tradeoff.csv"
 _GRIDS, _PLOT = "pictures/evaluation", "pictures/tradeoff.png"
@@ -69,7 +71,7 @@ def evaluate_run(
     unseen, split = untouched_images(run, asked, min(count, len(training)))
     function, described = _features(run, asked, model, training, features)
     if faces is None:
-        faces = _can_detect(unseen[:1])
+        faces = _show_faces(unseen[:_LOOKED_AT])
     log.info("comparing with %d images that the autoencoder was not trained on: %s", len(unseen), split)
     log.info("decoding, and measuring in the features, what all rows are compared with")
     start = time.monotonic()
@@ -271,10 +273,13 @@ def _features(
     return evaluation.EncoderFeatures(model), {"name": "encoder", "sha256": run.digest("model")}
 
 
-def _can_detect(images: np.ndarray | Rows) -> bool:
+def _show_faces(images: np.ndarray | Rows) -> bool:
+    """Whether a face is detected in most of the images."""
     try:
-        evaluation.face_rate(images)
+        rate = evaluation.face_rate(images)
     except ImportError as error:
         log.info("faces are not counted; %s", error)
         return False
-    return True
+    if rate < 1 / 2:
+        log.info("faces are not counted; %.0f %% of the images show one", 100 * rate)
+    return rate >= 1 / 2
