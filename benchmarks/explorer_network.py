@@ -34,7 +34,7 @@ const read = (name) => new Uint8Array(readFileSync(name)).buffer;
 const network = new Network(JSON.parse(readFileSync("description.json")), new Uint16Array(read("weights")));
 const z = new Float32Array(read("z"));
 const d = network.latent.length;
-const pixels = new Uint8ClampedArray(network.size ** 2 * 4);
+const pixels = new Uint8ClampedArray(network.shape.reduce((a, b) => a * b));
 for await (const _ of createInterface({ input: process.stdin })) {
   for (let i = 0; i < z.length; i += d) network.decode(z.subarray(i, i + d), pixels);
   console.log("done");

@@ -1,6 +1,7 @@
 """The network in PyTorch: the same architecture, loss and optimizer, as a peer; imported where PyTorch is."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,17 +13,18 @@ from jaxlatent.autoencoder.config import AutoencoderConfig
 
 
 def network(config: AutoencoderConfig) -> tuple[nn.Sequential, nn.Sequential]:
-    """Encoder and decoder; images are (n, 3, h, w) in [0, 1]."""
-    k, channels, side = config.kernel_size, (3, *config.filters), config.image_size // 16
+    """Encoder and decoder; images are (n, c, h, w) in [0, 1], h and w multiples of 2^filters."""
+    k, channels, stages = config.kernel_size, (config.channels, *config.filters), len(config.filters)
     pad, out_pad = (k - 1) // 2, k % 2
     act = functools.partial(nn.LeakyReLU, 0.1, inplace=True)
     down: list = []
-    for i in range(4):
+    for i in range(stages):
         down += [nn.Conv2d(channels[i], channels[i + 1], k, 2, pad), act()]
-    flat = side * side * channels[-1]
+    inner = (channels[-1], *config.innermost)
+    flat = math.prod(inner)
     down += [nn.Flatten(), nn.Linear(flat, config.latent_dim)]
-    up: list = [nn.Linear(config.latent_dim, flat), act(), nn.Unflatten(1, (channels[-1], side, side))]
-    for i in (3, 2, 1, 0):
+    up: list = [nn.Linear(config.latent_dim, flat), act(), nn.Unflatten(1, inner)]
+    for i in reversed(range(stages)):
         up.append(nn.ConvTranspose2d(channels[i + 1], channels[i], k, 2, pad, out_pad))
         up.append(act() if i else nn.Sigmoid())
     return nn.Sequential(*down), nn.Sequential(*up)

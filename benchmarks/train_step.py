@@ -6,6 +6,7 @@ alternate between them, so that a busy machine slows all alike. Run `python benc
 
 import argparse
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -30,24 +31,25 @@ class NaiveAutoencoder(nnx.Module):
 
     def __init__(self, config: AutoencoderConfig, *, rngs: nnx.Rngs):
         kernel = (config.kernel_size, config.kernel_size)
-        channels = (3, *config.filters)
-        self.side = config.image_size // 16
-        for i in range(4):
+        channels = (config.channels, *config.filters)
+        self.config = config
+        for i in range(len(config.filters)):
             inputs, outputs = channels[i], channels[i + 1]
             setattr(self, f"down{i}", nnx.Conv(inputs, outputs, kernel, strides=2, rngs=rngs))
             setattr(self, f"up{i}", nnx.ConvTranspose(outputs, inputs, kernel, strides=2, rngs=rngs))
-        flat = self.side**2 * channels[-1]
+        flat = math.prod(config.innermost) * channels[-1]
         self.to_latent = nnx.Linear(flat, config.latent_dim, rngs=rngs)
         self.from_latent = nnx.Linear(config.latent_dim, flat, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Reconstructs images in [0, 1]."""
         act = functools.partial(jax.nn.leaky_relu, negative_slope=0.1)
-        for i in range(4):
+        stages = len(self.config.filters)
+        for i in range(stages):
             x = act(getattr(self, f"down{i}")(x))
         x = act(self.from_latent(self.to_latent(x.reshape(x.shape[0], -1))))
-        x = x.reshape(x.shape[0], self.side, self.side, -1)
-        for i in (3, 2, 1):
+        x = x.reshape(x.shape[0], *self.config.innermost, -1)
+        for i in range(stages - 1, 0, -1):
             x = act(getattr(self, f"up{i}")(x))
         return jax.nn.sigmoid(self.up0(x))  # type: ignore[attr-defined]
 

@@ -69,6 +69,27 @@ def as_counts(name: str, numbers: Any, minimum: int = 1) -> tuple[int, ...]:
     return tuple(as_count(name, n, minimum) for n in _items(name, numbers))
 
 
+def as_image_size(
+    name: str, size: Any, minimum: int = 1, maximum: int | None = None
+) -> int | tuple[int, int]:
+    """The size of images in pixels: the side of squares, or (height, width) of others.
+
+    Args:
+        name: of the argument.
+        size: an integer, or two of them.
+        minimum: of each side.
+        maximum: of each side.
+
+    Raises:
+        TypeError, ValueError: if it is neither, or a side is out of range.
+    """
+    sides = list(size) if np.iterable(size) and not isinstance(size, str) else [size]
+    if not 1 <= len(sides) <= 2:
+        raise ValueError(f"{name}: expected one side, or height and width, got {size!r}")
+    height, width = (as_count(name, side, minimum, maximum) for side in (sides[0], sides[-1]))
+    return height if height == width else (height, width)
+
+
 def _items(name: str, numbers: Any) -> list[Any]:
     if isinstance(numbers, (str, bytes)) or not np.iterable(numbers):
         raise TypeError(f"{name}: expected several numbers, got {numbers!r}")
@@ -276,8 +297,8 @@ def _check_number(name: str, rows: Any, least: int, what: str) -> None:
         raise ValueError(f"{name}: expected at least {least} {what}, got {rows.shape[0]}")
 
 
-def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0) -> Any:
-    """RGB images (n, h, w, 3), uint8 or floating point, with h = w = `size` if it is given and n >= `least`.
+def as_images(name: str, images: Any, shape: tuple[int, int, int] | None = None, *, least: int = 0) -> Any:
+    """Images (n, h, w, c), RGB or grey, uint8 or floating point, n >= `least`; of a shape (h, w, c) if given.
 
     Raises:
         TypeError: if they are numbers of another kind.
@@ -285,14 +306,10 @@ def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0
     """
     if not isinstance(images, Rows):
         images = as_array(name, images)
-    height, width = ("h", "w") if size is None else (size, size)
-    are_images = images.ndim == 4 and images.shape[3] == 3 and 0 not in images.shape[1:]
-    if not are_images or (size is not None and images.shape[1:3] != (size, size)):
-        if images.ndim == 4 and images.shape[1] == 3 != images.shape[3]:
-            hint = "move the channels last with .transpose(0, 2, 3, 1)"
-        else:
-            hint = "load_images makes such images of any" + ("" if size is None else f", image_size={size}")
-        raise ValueError(f"{name}: expected shape (n, {height}, {width}, 3), got {images.shape}; {hint}")
+    are_images = images.ndim == 4 and images.shape[3] in (1, 3) and 0 not in images.shape[1:]
+    if not are_images or (shape is not None and images.shape[1:] != shape):
+        wanted = "(n, h, w, 3) or (n, h, w, 1)" if shape is None else f"(n, {', '.join(map(str, shape))})"
+        raise ValueError(f"{name}: expected shape {wanted}, got {images.shape}; {_shape_hint(images, shape)}")
     if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
         raise TypeError(
             f"{name}: expected uint8 or floating point in [0, 1], got {images.dtype}; "
@@ -302,6 +319,18 @@ def as_images(name: str, images: Any, size: int | None = None, *, least: int = 0
     if images.dtype != np.uint8 and not is_traced(images):
         _check_range(name, images)
     return images
+
+
+def _shape_hint(images: Any, shape: tuple[int, int, int] | None) -> str:
+    if images.ndim == 3 and (shape is None or (*images.shape[1:], 1) == shape):
+        return "give grey images an axis of one channel with [..., None]"
+    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+        return "move the channels last with .transpose(0, 2, 3, 1)"
+    if shape is None:
+        return "load_images makes such images of any"
+    height, width, channels = shape
+    size = height if height == width else (height, width)
+    return f"load_images makes such images of any, image_size={size}, channels={channels}"
 
 
 def _check_range(name: str, images: Any) -> None:

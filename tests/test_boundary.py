@@ -571,7 +571,7 @@ def test_integers_are_refused_where_floats_are_wanted(name):
 def test_what_is_no_number_is_named(name):
     case = CASES[name]
     for argument, number in case.numbers.items():
-        for wrong in ("many", 1.5 if isinstance(number, int) else 1j, np.asarray([1, 2])):
+        for wrong in ("many", 1.5 if isinstance(number, int) else 1j, np.asarray([1, 2, 3])):
             if isinstance(number, tuple):
                 wrong = (wrong, wrong)
             with pytest.raises((TypeError, ValueError), match=f"^{argument}: expected "):

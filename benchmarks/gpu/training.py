@@ -14,16 +14,16 @@ from gpu.networks import beside_torch, network, networks
 from gpu.rows import Contestant, Row, arguments, emit, quartiles
 
 
-def some_images(count: int, size: int) -> np.ndarray:
-    """Noise, uint8 (count, size, size, 3)."""
-    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+def some_images(count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Noise, uint8 (count, h, w, c)."""
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
 
 
 def peer(batch: int, config: jl.AutoencoderConfig, *, compiled: bool) -> Callable[[], None]:
     """As many steps of PyTorch's as ours takes in a call, waited for once."""
     from torch_peer import train_step
 
-    images = some_images(batch, config.image_size)
+    images = some_images(batch, config.image_shape)
     step = train_step(config, images, LEARNING_RATE, device=torch_device(), tuned=True, compiled=compiled)
 
     def run() -> None:
@@ -36,14 +36,14 @@ def peer(batch: int, config: jl.AutoencoderConfig, *, compiled: bool) -> Callabl
 
 def compiled_steps(batch: int, config: jl.AutoencoderConfig) -> Callable[[], None]:
     """Our steps, taken once."""
-    steps = our_steps(config, some_images(batch, config.image_size))
+    steps = our_steps(config, some_images(batch, config.image_shape))
     steps()
     return steps
 
 
 def epochs(config: jl.AutoencoderConfig, count: int, batch: int) -> None:
     """Emits the images a second of `fit_autoencoder` after the first epoch, in which it compiles."""
-    images = some_images(count, config.image_size)
+    images = some_images(count, config.image_shape)
     train = jl.TrainConfig(epochs=5, batch_size=batch)
     _, history = jl.fit_autoencoder(jax.random.key(0), images, config, train)
     low, middle, high = quartiles(np.array(history.column("images_per_s")[1:]))

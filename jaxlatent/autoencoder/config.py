@@ -1,5 +1,6 @@
 """What an autoencoder looks like and how it is trained: two frozen records with checked fields."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ from jaxlatent._boundary import (
     as_count,
     as_counts,
     as_flag,
+    as_image_size,
     as_nonnegative,
     as_number,
     as_positive,
@@ -19,6 +21,12 @@ NORMS = ("none", "batch", "group")
 DTYPES = ("float32", "bfloat16")
 LOSSES = ("mse", "bce", "mse+ssim", "mse+contrast")
 KERNEL_SIZES = (3, 4, 5)
+CHANNELS = (1, 3)
+
+# Of the feature map from which the latent vector is made, where the number of stages is chosen for it.
+_INNERMOST_SIDE = 4
+_FEWEST, _MOST = 2, 6
+_FIRST_FILTERS, _MOST_FILTERS = 32, 256
 
 
 _R = TypeVar("_R", bound="_Record")
@@ -54,41 +62,75 @@ class AutoencoderConfig(_Record):
     """The network's shape.
 
     Attributes:
-        image_size: height and width of the square images in pixels; a multiple of 16 from 32 to 256.
+        image_size: of the images in pixels, 16 to 512: the side of squares, or (height, width). Inside the
+            network they are continued beyond their edges to a multiple of 2 to the number of filters.
         latent_dim: length of a latent vector, at least 1.
-        filters: channels after each of the four strided convolutions; the decoder mirrors them.
+        filters: channels after each of two to six strided convolutions, which halve height and width; the
+            decoder mirrors them. None are chosen by the size, 32 first, then twice as many each up to 256,
+            so that about 4 pixels of the shorter side are left: 32,64,128,256 for 64 pixels.
         kernel_size: 3, 4 or 5 pixels. 4 takes about 1.5 times as long as 3.
         activation: relu, leaky_relu (slope 0.1), gelu, silu or elu.
         norm: none, batch (running averages are used outside training) or group (up to 8 channels each).
         dtype: float32 or bfloat16 (activations and products; parameters stay float32). bfloat16 is
             meant for accelerators: it is slower on most CPUs.
+        channels: 3 for RGB images, 1 for grey ones.
 
     Raises:
         ValueError: if a field is out of range.
         TypeError: if a number is not an integer.
     """
 
-    image_size: int = 64
+    image_size: int | tuple[int, int] = 64
     latent_dim: int = 256
-    filters: tuple[int, ...] = (32, 64, 128, 256)
+    filters: tuple[int, ...] = ()
     kernel_size: int = 3
     activation: str = "leaky_relu"
     norm: str = "none"
     dtype: str = "float32"
+    channels: int = 3
 
     def __post_init__(self) -> None:
-        convert_fields(self, as_count, "image_size", "kernel_size")
+        convert_fields(self, as_image_size, "image_size", minimum=16, maximum=512)
+        convert_fields(self, as_count, "kernel_size", "channels")
         convert_fields(self, as_count, "latent_dim", minimum=1)
         convert_fields(self, as_counts, "filters")
         convert_fields(self, as_choice, "activation", choices=ACTIVATIONS)
         convert_fields(self, as_choice, "norm", choices=NORMS)
         convert_fields(self, as_choice, "dtype", choices=DTYPES)
-        if not 32 <= self.image_size <= 256 or self.image_size % 16:
-            raise ValueError(f"image_size: expected a multiple of 16 from 32 to 256, got {self.image_size}")
-        if len(self.filters) != 4:
-            raise ValueError(f"filters: expected four channel counts, got {self.filters}")
         if self.kernel_size not in KERNEL_SIZES:
             raise ValueError(f"kernel_size: expected 3, 4 or 5, got {self.kernel_size}")
+        if self.channels not in CHANNELS:
+            raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {self.channels}")
+        side = min(self.image_shape[:2])
+        if not self.filters:
+            object.__setattr__(self, "filters", _filters(side))
+        # One stage more would have nothing to halve.
+        most = min(_MOST, math.ceil(math.log2(side)))
+        if not _FEWEST <= len(self.filters) <= most:
+            raise ValueError(
+                f"filters: expected {_FEWEST} to {most} channel counts for images of {self.image_size} "
+                f"pixels, got {self.filters}"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        size = self.image_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return height, width, self.channels
+
+    @property
+    def innermost(self) -> tuple[int, int]:
+        """Height and width of the feature map that the last strided convolution leaves."""
+        factor = 2 ** len(self.filters)
+        height, width, _ = self.image_shape
+        return -(-height // factor), -(-width // factor)
+
+
+def _filters(side: int) -> tuple[int, ...]:
+    """The channels of each stage for images of this shorter side."""
+    stages = min(_MOST, max(_FEWEST, round(math.log2(side / _INNERMOST_SIDE))))
+    return tuple(min(_FIRST_FILTERS * 2**i, _MOST_FILTERS) for i in range(stages))
 
 
 @dataclass(frozen=True)
@@ -105,7 +147,8 @@ class TrainConfig(_Record):
         ssim_weight: with mse+ssim, the loss is mse + ssim_weight * (1 - SSIM) / 2.
         contrast_weight: with mse+contrast, the loss is mse + contrast_weight * the mean squared difference
             of the local standard deviations (Gaussian windows of 11 x 11 pixels, sigma 1.5).
-        mirror: show each image mirrored left to right with probability 1/2.
+        mirror: show each image mirrored left to right with probability 1/2; None mirrors RGB images and no
+            grey ones, many of which are writing or scans.
         gradient_clip: largest global norm of a gradient; None does not clip.
         patience: stop after this many epochs without a lower validation loss; None trains all epochs.
 
@@ -122,7 +165,7 @@ class TrainConfig(_Record):
     loss: str = "mse"
     ssim_weight: float = 0.1
     contrast_weight: float = 5.0
-    mirror: bool = True
+    mirror: bool | None = None
     gradient_clip: float | None = 1.0
     patience: int | None = None
 
@@ -134,8 +177,13 @@ class TrainConfig(_Record):
             raise ValueError(f"warmup: expected a share of the steps in [0, 1), got {self.warmup}")
         convert_fields(self, as_nonnegative, "weight_decay", "ssim_weight", "contrast_weight")
         convert_fields(self, as_choice, "loss", choices=LOSSES)
-        convert_fields(self, as_flag, "mirror")
+        if self.mirror is not None:
+            convert_fields(self, as_flag, "mirror")
         if self.gradient_clip is not None:
             convert_fields(self, as_positive, "gradient_clip")
         if self.patience is not None:
             convert_fields(self, as_count, "patience", minimum=1)
+
+    def mirrors(self, channels: int) -> bool:
+        """Whether images of so many channels are mirrored."""
+        return channels == 3 if self.mirror is None else self.mirror

@@ -30,7 +30,7 @@ def encode(
 
     Args:
         model: from `fit_autoencoder` or `load_model`.
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, 3) of the model's size.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c) of the model's size.
         batch_size: images at once.
         progress: show a bar where standard error is a terminal.
 
@@ -41,7 +41,7 @@ def encode(
         ValueError: if the images are not of the model's size, or `batch_size` is below 1.
         TypeError: if they are neither uint8 nor floating point.
     """
-    images = as_images("images", images, model.config.image_size)
+    images = as_images("images", images, model.config.image_shape)
     width = (model.config.latent_dim,)
     return _in_batches(_encode, model, images, width, batch_size, "encode", progress)
 
@@ -52,7 +52,7 @@ def decode(
     *,
     batch_size: int = 256,
     progress: bool = False,
-) -> Float[Array, "n h w 3"]:
+) -> Float[Array, "n h w c"]:
     """Maps latent vectors to images, batched as in `encode`; inside `jax.jit`, all at once.
 
     Args:
@@ -62,7 +62,7 @@ def decode(
         progress: show a bar where standard error is a terminal.
 
     Returns:
-        float32 (n, h, w, 3) in [0, 1].
+        float32 (n, h, w, c) in [0, 1].
 
     Raises:
         ValueError: if the vectors do not have the model's length, or `batch_size` is below 1.
@@ -71,8 +71,7 @@ def decode(
     z = as_vectors("z", z, model.config.latent_dim)
     if isinstance(z, jax.core.Tracer):
         return decoder(model)(z.astype(jnp.float32))
-    size = model.config.image_size
-    return _in_batches(_decode, model, z, (size, size, 3), batch_size, "decode", progress)
+    return _in_batches(_decode, model, z, model.config.image_shape, batch_size, "decode", progress)
 
 
 def decoder(model: Autoencoder) -> jax.tree_util.Partial:
@@ -81,7 +80,7 @@ def decoder(model: Autoencoder) -> jax.tree_util.Partial:
     Its weights are leaves of the pytree that it is: an argument to a compiled program, no constants.
 
     Returns:
-        A function from float32 (n, d) to images (n, h, w, 3), float32 in [0, 1].
+        A function from float32 (n, d) to images (n, h, w, c), float32 in [0, 1].
     """
     graphdef, state = nnx.split(model)
     return jax.tree_util.Partial(_Decode(graphdef), state)

@@ -1,7 +1,8 @@
-"""The convolutional autoencoder: four strided convolutions down, four transposed ones up."""
+"""The convolutional autoencoder: strided convolutions down, as many transposed ones up."""
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,10 @@ from jaxlatent._boundary import is_traced, on_device
 from jaxlatent._random import numpy_generator
 from jaxlatent.autoencoder.config import AutoencoderConfig
 from jaxlatent.autoencoder.conv import strided_conv, transposed_conv
+from jaxlatent.autoencoder.padding import cropped, padded
 
 
-def to_unit_range(images: Shaped[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
+def to_unit_range(images: Shaped[Array, "n h w c"]) -> Float[Array, "n h w c"]:
     """Maps images to float32 in [0, 1]: uint8 by a factor, floating point as they are."""
     pixels = images.astype(jnp.float32)
     return pixels * jnp.float32(1 / 255) if images.dtype == jnp.uint8 else pixels
@@ -137,36 +139,41 @@ class Autoencoder(nnx.Module):
     def __init__(self, config: AutoencoderConfig, *, rngs: nnx.Rngs):
         """Draws the weights: normal, of variance 2 / fan-in in front of an activation, else 1 / fan-in."""
         self.config = config
-        a, b, c, d = config.filters
-        side = config.image_size // 16
-        self.down1 = _Block(3, a, config, transposed=False, rngs=rngs)
-        self.down2 = _Block(a, b, config, transposed=False, rngs=rngs)
-        self.down3 = _Block(b, c, config, transposed=False, rngs=rngs)
-        self.down4 = _Block(c, d, config, transposed=False, rngs=rngs)
-        self.to_latent = _Linear(side * side * d, config.latent_dim, rngs=rngs)
-        self.from_latent = _Linear(config.latent_dim, side * side * d, rngs=rngs)
-        self.up4 = _Block(d, c, config, transposed=True, rngs=rngs)
-        self.up3 = _Block(c, b, config, transposed=True, rngs=rngs)
-        self.up2 = _Block(b, a, config, transposed=True, rngs=rngs)
-        self.up1 = _Conv(a, 3, config.kernel_size, transposed=True, gain=1.0, rngs=rngs)
+        widths = (config.channels, *config.filters)
+        size = math.prod(config.innermost) * widths[-1]
+        # By name, as lists of layers do not go through jax.export.
+        for i, (fewer, more) in enumerate(pairwise(widths), 1):
+            setattr(self, f"down{i}", _Block(fewer, more, config, transposed=False, rngs=rngs))
+        self.to_latent = _Linear(size, config.latent_dim, rngs=rngs)
+        self.from_latent = _Linear(config.latent_dim, size, rngs=rngs)
+        for i in range(len(config.filters), 1, -1):
+            block = _Block(widths[i], widths[i - 1], config, transposed=True, rngs=rngs)
+            setattr(self, f"up{i}", block)
+        self.up1 = _Conv(widths[1], widths[0], config.kernel_size, transposed=True, gain=1.0, rngs=rngs)
 
-    def encode(self, images: Shaped[Array, "n h w 3"], *, train: bool = False) -> Float[Array, "n d"]:
+    @property
+    def up_names(self) -> list[str]:
+        """The names of the decoder's convolutions, from the innermost out."""
+        return [f"up{i}" for i in range(len(self.config.filters), 0, -1)]
+
+    def encode(self, images: Shaped[Array, "n h w c"], *, train: bool = False) -> Float[Array, "n d"]:
         """Maps images, uint8 or float32 in [0, 1], to latent vectors, float32."""
-        x = to_unit_range(images).astype(self.config.dtype)
-        for block in (self.down1, self.down2, self.down3, self.down4):
-            x = block(x, train=train)
+        x = padded(to_unit_range(images), len(self.config.filters)).astype(self.config.dtype)
+        for i in range(1, len(self.config.filters) + 1):
+            x = getattr(self, f"down{i}")(x, train=train)
         return self.to_latent(x.reshape(x.shape[0], -1)).astype(jnp.float32)
 
-    def decode_logits(self, z: Float[Array, " n *latent"], *, train: bool = False) -> Float[Array, "n h w 3"]:
+    def decode_logits(self, z: Float[Array, " n *latent"], *, train: bool = False) -> Float[Array, "n h w c"]:
         """Maps latent vectors to images before the sigmoid, float32."""
-        side = self.config.image_size // 16
-        x = self.from_latent(z.astype(self.config.dtype))
-        x = _activate(x, self.config.activation).reshape(-1, side, side, self.config.filters[3])
-        for block in (self.up4, self.up3, self.up2):
-            x = block(x, train=train)
-        return self.up1(x).astype(jnp.float32)
+        config = self.config
+        x = self.from_latent(z.astype(config.dtype))
+        x = _activate(x, config.activation).reshape(-1, *config.innermost, config.filters[-1])
+        for name in self.up_names[:-1]:
+            x = getattr(self, name)(x, train=train)
+        height, width, _ = config.image_shape
+        return cropped(self.up1(x).astype(jnp.float32), height, width)
 
-    def decode(self, z: Float[Array, " n *latent"]) -> Float[Array, "n h w 3"]:
+    def decode(self, z: Float[Array, " n *latent"]) -> Float[Array, "n h w c"]:
         """Maps latent vectors to images, float32 in [0, 1]."""
         return jax.nn.sigmoid(self.decode_logits(z))
 

@@ -86,9 +86,9 @@ def fit_autoencoder(
 
     Args:
         key: one typed key, for the first weights, the order and the mirroring.
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, 3) of the configured size, n >= 1.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c) of the configured size, n >= 1.
             Memory maps are read a few batches at a time, or once where they fit into an accelerator's memory.
-        config: the network's shape; default `AutoencoderConfig()`.
+        config: the network's shape; default `AutoencoderConfig` for the images' size and channels.
         train: how to train; default `TrainConfig()`.
         validation: images to measure each epoch on; the best epoch and early stopping go by them.
         directory: where checkpoints are kept; None writes nothing.
@@ -108,12 +108,14 @@ def fit_autoencoder(
         DivergenceError: if the loss is no longer finite; the checkpoints before remain.
         KeyboardInterrupt: after SIGINT, and SystemExit after SIGTERM; with a directory nothing is lost.
     """
-    config = config or AutoencoderConfig()
     train = train or TrainConfig()
     key = as_key(key)
-    images = as_images("images", images, config.image_size, least=1)
+    images = as_images("images", images, None if config is None else config.image_shape, least=1)
+    if config is None:
+        _, height, width, channels = images.shape
+        config = AutoencoderConfig(image_size=(height, width), channels=channels)
     if validation is not None:
-        validation = as_images("validation", validation, config.image_size, least=1)
+        validation = as_images("validation", validation, config.image_shape, least=1)
     elif train.patience is not None:
         raise ValueError("patience: early stopping needs validation images; pass validation=...")
     if resume and directory is None:
@@ -165,11 +167,11 @@ def _batch_loss(
     on_one_cpu: bool,
     params: PyTree,
     rest: PyTree,
-    batch: tuple[Shaped[Array, "n h w 3"]],
+    batch: tuple[Shaped[Array, "n h w c"]],
     key: Key[Array, ""],
 ) -> tuple[Float[Array, ""], PyTree]:
     (images,) = batch
-    x = to_unit_range(mirror_half(images, key) if config.mirror else images)
+    x = to_unit_range(mirror_half(images, key) if config.mirrors(images.shape[3]) else images)
     model = nnx.merge(graphdef, params, rest, copy=True)
     losses = []
     for part in jnp.split(x, _parts(x.shape[0], model.config.norm, on_one_cpu)):
@@ -191,7 +193,7 @@ def _evaluate(
     graphdef: nnx.GraphDef,
     config: TrainConfig,
     state: TrainState,
-    images: Shaped[Array, "n h w 3"],
+    images: Shaped[Array, "n h w c"],
     valid: Bool[Array, " n"],
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Gives the sums of loss and of squared error over the valid images of a batch, outside training."""
@@ -270,6 +272,7 @@ class _Run:
         return {
             **self.config.to_dict(),
             **self.train.to_dict(),
+            "mirror": self.train.mirrors(self.config.channels),
             "key": jax.random.key_data(self.key).tolist(),
             "images": fingerprint(self.images),
             "validation": None if self.validation is None else fingerprint(self.validation),

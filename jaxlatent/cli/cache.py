@@ -17,9 +17,11 @@ def cache(remove: bool) -> None:
     assert folder is not None
     there = entries(folder)
     for entry in there:
-        what = f"{entry.decoded:,} of {entry.images:,} images at {entry.image_size} pixels"
-        if not entry.image_size:
-            what = "of an earlier version"
+        what = "of an earlier version"
+        if entry.image_shape is not None:
+            height, width, channels = entry.image_shape
+            kind = "RGB" if channels == 3 else "grey"
+            what = f"{entry.decoded:,} of {entry.images:,} images, {height} x {width} pixels, {kind}"
         click.echo(f"{entry.used:%Y-%m-%d}  {entry.size / 1e6:10,.1f} MB  {entry.source}: {what}")
     total = f"{sum(entry.size for entry in there) / 1e6:,.1f} MB"
     if remove:

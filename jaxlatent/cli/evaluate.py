@@ -55,7 +55,7 @@ from jaxlatent.sampling import SAMPLERS
 @click.option(
     "--faces/--no-faces",
     default=None,
-    show_default="where OpenCV is installed",
+    show_default="where OpenCV is installed and most unseen images show one",
     help="Count the images in which a face is detected.",
 )
 @seed_option

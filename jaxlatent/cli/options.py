@@ -10,7 +10,7 @@ from typing import Any, get_args
 import click
 
 from jaxlatent._random import MAX_SEED
-from jaxlatent.autoencoder.config import ACTIVATIONS, DTYPES, KERNEL_SIZES, LOSSES, NORMS
+from jaxlatent.autoencoder.config import ACTIVATIONS, CHANNELS, DTYPES, KERNEL_SIZES, LOSSES, NORMS
 from jaxlatent.sampling.spec import DEFAULT
 
 _CHOICES = {
@@ -19,6 +19,14 @@ _CHOICES = {
     "dtype": DTYPES,
     "loss": LOSSES,
     "kernel_size": tuple(str(size) for size in KERNEL_SIZES),
+    "channels": tuple(str(count) for count in CHANNELS),
+}
+# Where the default is no fixed value.
+_DEFAULTS = {
+    "image_size": "the data's own from 16 to 64, else 64",
+    "channels": "3, or 1 for grey data",
+    "filters": "by the image size",
+    "mirror": "for RGB images",
 }
 
 
@@ -38,6 +46,21 @@ class Numbers(click.ParamType):
         except ValueError:
             kind = "whole numbers" if self._number is int else "numbers"
             self.fail(f"expected {kind} between commas, got {value!r}", param, ctx)
+
+
+class Size(click.ParamType):
+    """The side of squares, or height and width with an x between them."""
+
+    name = "pixels|HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
+        if not match:
+            self.fail(f"expected pixels as in 64, or HEIGHTxWIDTH as in 48x64, got {value!r}", param, ctx)
+        return int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
 
 
 class NumberOr(click.ParamType):
@@ -64,12 +87,14 @@ def config_options(record: type) -> Callable[[Callable], Callable]:
         for field in reversed(dataclasses.fields(record)):
             flag = "--" + field.name.replace("_", "-")
             options: dict[str, Any] = {"default": field.default, "help": _field_help(record, field.name)}
-            options["show_default"] = True if field.default is not None else "none"
-            if isinstance(field.default, bool):
+            fallback = True if field.default is not None else "none"
+            options["show_default"] = _DEFAULTS.get(field.name, fallback)
+            if bool in (field.type, *get_args(field.type)):
                 flag = f"{flag}/--no-{field.name.replace('_', '-')}"
             elif isinstance(field.default, tuple):
                 options["type"] = Numbers(int)
-                options["show_default"] = listed(field.default)
+            elif field.name == "image_size":
+                options["type"] = Size()
             elif field.name in _CHOICES:
                 options["type"] = click.Choice(_CHOICES[field.name])
                 options["default"] = str(field.default)
@@ -103,7 +128,7 @@ def given_fields(ctx: click.Context, record: type) -> dict[str, Any]:
         for field in dataclasses.fields(record)
         if is_given(ctx, field.name)
     }
-    return values | {name: int(values[name]) for name in ("kernel_size",) if name in values}
+    return values | {name: int(values[name]) for name in ("kernel_size", "channels") if name in values}
 
 
 def listed(numbers: Iterable[float]) -> str:

@@ -53,7 +53,7 @@ _DEMO_TRAINING = TrainConfig(epochs=6, batch_size=16, learning_rate=3e-3, loss="
 def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     """The whole job on procedural faces, in minutes on a CPU; leaves pictures to look at."""
     run = open_run(out)
-    run.train(data, AutoencoderConfig(), replace(_DEMO_TRAINING, epochs=epochs), seed=seed, resume=True)
+    run.train(data, training=replace(_DEMO_TRAINING, epochs=epochs), seed=seed, resume=True)
     run.encode()
     # The one fitted last is that of the steps that follow.
     for sampler in (Spec.parse(SOURCE).within(fit_frame(run.latents()).n_components), Spec.parse(DEFAULT)):

@@ -1,4 +1,4 @@
-"""Decoded images kept on disk: for a source and a size one sparse file, which later loads map into memory."""
+"""Decoded images kept on disk: for a source and a shape one sparse file, which later loads map."""
 
 import hashlib
 import json
@@ -50,8 +50,12 @@ def cache_folder(cache: str | os.PathLike[str] | Literal[False] | None) -> Path 
 
 
 def cached(
-    folder: Path, source: ImageSource, rows: Int[np.ndarray, " n"], image_size: int, decode: _Decode
-) -> tuple[UInt8[np.ndarray | Rows, "n size size 3"], list[Unreadable]]:
+    folder: Path,
+    source: ImageSource,
+    rows: Int[np.ndarray, " n"],
+    image_shape: tuple[int, int, int],
+    decode: _Decode,
+) -> tuple[UInt8[np.ndarray | Rows, "n h w c"], list[Unreadable]]:
     """Some images of a source, memory-mapped; those that the cache lacks are decoded into it before.
 
     The file has room for all images of the source, so that other splits and limits find what is there, and a
@@ -63,7 +67,7 @@ def cached(
         folder: of the cache.
         source: with a fingerprint.
         rows: the images asked for.
-        image_size: their side in pixels.
+        image_shape: their height, width and channels.
         decode: writes the images at some indices of the source to an array, and gives the unreadable ones.
 
     Raises:
@@ -71,9 +75,9 @@ def cached(
         ValueError: if $JAXLATENT_CACHE_GB is no number.
     """
     folder, most = folder / "images", size_limit()
-    parts = (_FORMAT, source.fingerprint, source.crop, image_size)
+    parts = (_FORMAT, source.fingerprint, source.crop, image_shape)
     path = folder / f"{hashlib.sha256(repr(parts).encode(errors='surrogateescape')).hexdigest()[:32]}.images"
-    shape = (len(source.names), image_size, image_size, 3)
+    shape = (len(source.names), *image_shape)
     begin = _BLOCK * (1 + -(-shape[0] // _BLOCK))
     with _explained(folder):
         if not path.exists() or path.stat().st_size != begin + np.prod(shape, dtype=np.int64):
@@ -98,12 +102,12 @@ def cached(
 
 @dataclass(frozen=True)
 class Entry:
-    """The decoded images of a source at one size.
+    """The decoded images of a source in one shape.
 
     Attributes:
         path: of the file.
         source: its title.
-        image_size: side in pixels; 0 for a file of an earlier version.
+        image_shape: height, width and channels; None for a file of an earlier version.
         images: in the source.
         decoded: of these, in the cache.
         size: bytes on disk.
@@ -112,7 +116,7 @@ class Entry:
 
     path: Path
     source: str
-    image_size: int
+    image_shape: tuple[int, int, int] | None
     images: int
     decoded: int
     size: int
@@ -127,15 +131,14 @@ def entries(folder: Path) -> list[Entry]:
             state = path.stat()
             size = getattr(state, "st_blocks", state.st_size / 512) * 512
             used = datetime.fromtimestamp(state.st_mtime)
-            about: dict[str, Any] = {"source": path.name, "size": 0, "images": 0}
+            about: dict[str, Any] = {"source": path.name, "shape": None, "images": 0}
             decoded = 0
             if path.suffix == ".images":
                 with suppress(ValueError, KeyError), FileIO(path) as file:
                     about = json.loads(file.read(_BLOCK).rstrip(b"\0"))
                     decoded = _read(file, about["images"]).count(1)
-            found.append(
-                Entry(path, about["source"], about["size"], about["images"], decoded, int(size), used)
-            )
+            shape = about.get("shape") and tuple(about["shape"])
+            found.append(Entry(path, about["source"], shape, about["images"], decoded, int(size), used))
     return sorted(found, key=lambda entry: entry.used)
 
 
@@ -169,7 +172,7 @@ def _prune(folder: Path, used: Path, most: int) -> None:
 
 
 def _create(path: Path, title: str, shape: tuple[int, ...], begin: int) -> None:
-    about = {"source": title[-300:], "size": shape[1], "images": shape[0]}
+    about = {"source": title[-300:], "shape": shape[1:], "images": shape[0]}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(json.dumps(about).encode())
         file.truncate(begin + int(np.prod(shape, dtype=np.int64)))
@@ -212,7 +215,7 @@ class _Out:
     def nbytes(self) -> int:
         return self._bytes * len(self.rows)
 
-    def __setitem__(self, i: int, pixels: UInt8[np.ndarray, "size size 3"]) -> None:
+    def __setitem__(self, i: int, pixels: UInt8[np.ndarray, "h w c"]) -> None:
         row = int(self.rows[i])
         with self._lock:
             self._write(self._begin + row * self._bytes, pixels.tobytes())

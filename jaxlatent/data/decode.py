@@ -1,4 +1,4 @@
-"""Images of any kind to equal squares of 8-bit RGB, on all cores."""
+"""Images of any kind to equal ones of 8-bit RGB or grey, on all cores."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from jaxlatent._cores import cores
 from jaxlatent._progress import progress_bar
@@ -22,6 +23,8 @@ MOST_BYTES = 4 * MOST_PIXELS
 # Of all that Pillow reads; others start programs, or change their size while they are decoded.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _CHUNK = 64
+# Of EXIF's eight orientations, from this one on height and width are exchanged.
+_FIRST_TURNED = 5
 
 
 @dataclass(frozen=True)
@@ -54,31 +57,46 @@ def open_image(file: Path | BytesIO) -> Image.Image:
     return image
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow image to 8-bit RGB.
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image file says that it has no colours."""
+    return image.mode in ("1", "L", "LA") or image.mode.startswith("I")
 
-    Grey is repeated over the channels, a palette is looked up, transparency is composited over
-    white, 16-bit grey is scaled to 8 bit; of an animation the first frame counts.
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Height and width once the image is turned as its EXIF says."""
+    height, width = image.height, image.width
+    return (width, height) if image.getexif().get(Base.Orientation, 1) >= _FIRST_TURNED else (height, width)
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Any Pillow image to 8-bit RGB, 3 channels, or grey, 1 channel.
+
+    Grey is repeated over the channels, or colours are weighed as ITU-R 601-2 luma; a palette is looked up,
+    transparency is composited over white, 16-bit grey is scaled to 8 bit; of an animation the first frame
+    counts.
 
     Raises:
         ValueError: for pixels of unknown range (floating point, integers outside 0 to 65535).
     """
+    mode = "L" if channels == 1 else "RGB"
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range")
     if image.mode == "I" or image.mode.startswith("I;16"):
         wide = np.asarray(image).astype(np.int64)
         if wide.min() < 0 or wide.max() > 65535:
             raise ValueError("integer pixels outside 0 to 65535 have no known range")
-        return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8)).convert(mode)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
         image = white
-    return image.convert("RGB")
+    return image.convert(mode)
 
 
-def to_square(image: Image.Image, size: int, crop: int | None = None) -> UInt8[np.ndarray, "size size 3"]:
-    """Turns upright by EXIF, keeps the centred square, resizes to `size` x `size`.
+def to_pixels(
+    image: Image.Image, shape: tuple[int, int, int], crop: int | None = None
+) -> UInt8[np.ndarray, "h w c"]:
+    """Turns upright by EXIF, keeps the largest centred part of the shape's proportions, resizes it.
 
     Resized with Lanczos, whose kernel Pillow widens by the factor of reduction: no aliasing at any
     factor. A box filter weighs neighbours unevenly at fractional factors such as 140 to 64, and the
@@ -87,23 +105,28 @@ def to_square(image: Image.Image, size: int, crop: int | None = None) -> UInt8[n
 
     Args:
         image: as opened.
-        size: side of the result in pixels.
-        crop: side in pixels of the square kept, at most the image's shorter side (the default).
+        shape: height, width and channels of the result.
+        crop: side in pixels of a centred square that the part has to lie in.
     """
-    width, height = image.size
-    side = min(width, height, crop or width)
+    height, width, channels = shape
+    high, wide = (min(side, crop or side) for side in upright_size(image))
+    part_height = min(high, wide * height / width)
+    part_width = part_height * width / height
     # libjpeg decodes at 1/2, 1/4 or 1/8 for less work; twice the final size is left to the filter.
-    fit = 2 * size / side
-    image.draft(None, (max(1, int(width * fit)), max(1, int(height * fit))))
-    scale = width / image.width
+    fit = 2 * height / part_height
+    before = image.width
+    image.draft(None, (max(1, int(image.width * fit)), max(1, int(image.height * fit))))
+    scale = before / image.width
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
-    image = to_rgb(image)
-    width, height = image.size
-    side = min(round(side / scale), width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
+    image = to_mode(image, channels)
+    part_width, part_height = (
+        min(max(1, round(part / scale)), side)
+        for part, side in zip((part_width, part_height), image.size, strict=True)
+    )
+    left, top = (image.width - part_width) // 2, (image.height - part_height) // 2
+    part = image.crop((left, top, left + part_width, top + part_height))
+    return np.asarray(part.resize((width, height), Image.Resampling.LANCZOS)).reshape(shape)
 
 
 def decode(
@@ -122,7 +145,7 @@ def decode(
     Args:
         source: of the images.
         indices: which ones, n of them.
-        out: uint8 (n, size, size, 3), or what has such a shape and takes `out[i] = pixels`.
+        out: uint8 (n, h, w, c), or what has such a shape and takes `out[i] = pixels`.
         strict: fail at an unreadable image.
         progress: show a bar where standard error is a terminal.
 
@@ -140,7 +163,7 @@ def decode(
             index = int(indices[row])
             try:
                 with source.open(index) as image:
-                    pixels = to_square(image, out.shape[1], source.crop)
+                    pixels = to_pixels(image, out.shape[1:], source.crop)
             except Exception as error:  # decoders meet damaged data with errors of every kind
                 reason = " ".join(str(error).split()) or type(error).__name__
                 failed.append(Unreadable(row, source.names[index], reason))

@@ -1,4 +1,4 @@
-"""The one entry to all images: a short text, a path or an array in, squares of RGB out."""
+"""The one entry to all images: a short text, a path or an array in, equal 8-bit images out."""
 
 import os
 import re
@@ -11,21 +11,23 @@ import jax
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from jaxlatent._boundary import as_array, as_choice, as_count
+from jaxlatent._boundary import as_array, as_choice, as_count, as_image_size
 from jaxlatent._random import as_seed
 from jaxlatent._rows import Rows, take
-from jaxlatent.data.arrays import open_array, read_array
+from jaxlatent.data.arrays import has_splits, open_array, open_array_file, open_split_npz
 from jaxlatent.data.cache import cache_folder, cached
 from jaxlatent.data.celeba import open_celeba
 from jaxlatent.data.decode import Unreadable, decode
 from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
 from jaxlatent.data.folder import open_folder, open_zip, state
-from jaxlatent.data.source import ImageSource, Labels
+from jaxlatent.data.shape import DEFAULT_SIZE, image_shape
+from jaxlatent.data.source import ImageSource, Labels, no_labels
 from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
-_Images = UInt8[np.ndarray | Rows, "n size size 3"]
+_Images = UInt8[np.ndarray | Rows, "n h w c"]
+_Size = int | tuple[int, int]
 _FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
@@ -33,7 +35,8 @@ _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedu
 class LoadOptions(TypedDict, total=False):
     """The options of `load_images`."""
 
-    image_size: int
+    image_size: _Size | None
+    channels: int | None
     split: str | None
     limit: int | None
     cache: _Path | Literal[False] | None
@@ -46,7 +49,8 @@ class LoadOptions(TypedDict, total=False):
 def load_images(
     spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
     *,
-    image_size: int = 64,
+    image_size: _Size | None = None,
+    channels: int | None = None,
     split: str | None = None,
     limit: int | None = None,
     cache: _Path | Literal[False] | None = None,
@@ -55,7 +59,7 @@ def load_images(
     data_dir: _Path | None = None,
     progress: bool = False,
 ) -> _Images:
-    """Loads images as equal squares of 8-bit RGB.
+    """Loads images as 8-bit RGB or grey, all of one size.
 
     Sources, by `spec`:
 
@@ -65,25 +69,30 @@ def load_images(
     - `"tfds:NAME[/CONFIG][:VERSION]"`: a data set prepared by TensorFlow Datasets as array_record,
       read without TensorFlow; celeb_a is cropped as above.
     - a folder or a .zip of images (png, jpg, webp, bmp, gif, tif) at any depth, in the order of the
-      paths.
+      paths; sub-folders that are no splits are classes.
     - a .npy or .npz (its `images`, `arr_0` or only array), or an array: (n, h, w, c) with c = 1, 3
       or 4, or (n, h, w); uint8, or floating point in [0, 1].
+    - a .npz of `x_train` and `x_test`, such arrays, as Keras's mnist.npz; with `y_train` and `y_test`,
+      integers (n,), for their classes.
 
-    Other than CelebA's, images are turned upright by EXIF and cropped to the centred square.
-    Resizing is anti-aliased. Grey becomes RGB, transparency is composited over white, 16-bit is
-    scaled to 8-bit; of an animation the first frame counts. An image of more than 50 million pixels, or
-    one in a .zip that unpacks to more than 200 MB, counts as unreadable.
+    Images are turned upright by EXIF; the largest centred part of the proportions asked for is kept.
+    Resizing is anti-aliased. Grey and colour become each other as `channels` says, transparency is
+    composited over white, 16-bit is scaled to 8-bit; of an animation the first frame counts. An image of
+    more than 50 million pixels, or one in a .zip that unpacks to more than 200 MB, counts as unreadable.
 
-    Splits: CelebA and TFDS bring their own, and a folder or .zip may hold sub-folders train,
-    validation (or val, valid) and test, and no others beside them: else they are classes. A validation
-    or test split that is lacking is taken out of the training images, 5 % each, by a hash of the
-    names: an image stays in its split whatever images come or go. Where that leaves a split without
+    Splits: CelebA, TFDS and a .npz of `x_train` bring their own, and a folder or .zip may hold sub-folders
+    train, validation (or val, valid) and test, and no others beside them: else they are classes. A
+    validation or test split that is lacking is taken out of the training images, 5 % each, by a hash of
+    the names: an image stays in its split whatever images come or go. Where that leaves a split without
     an image, it gets one of at least three. With CelebA's own files a lacking split is an error. Of
     procedural faces each split gives N others.
 
     Args:
         spec: where the images come from.
-        image_size: side of the images returned, in pixels.
+        image_size: of the images returned, in pixels: the side of squares, or (height, width). Where not
+            given, that of the data if all images have one, of 16 to 64 pixels, else 64. Of files, 256 are
+            looked at, which a hash of their names chooses.
+        channels: 3 for RGB, 1 for grey. Where not given, 1 if all images (of files: these 256) are grey.
         split: "train", "validation" or "test"; None for all images (procedural faces: train).
         limit: at most so many images of the split, unreadable ones counted; None: all. They are
             chosen by a hash of their names, of an array by that of their numbers, and stay in their
@@ -100,9 +109,10 @@ def load_images(
         progress: show a progress bar.
 
     Returns:
-        uint8 (n, image_size, image_size, 3): an array, perhaps a read-only memory map or a view of the
-        array given; or, of a file's or the cache's images some, an array-like that reads them as they are
-        asked for (`jaxlatent.data.Rows`), all of them for `np.asarray`. `load_labelled` gives labels, too.
+        uint8 (n, h, w, 3), or (n, h, w, 1) of grey images: an array, perhaps a read-only memory map or a
+        view of the array given; or, of a file's or the cache's images some, an array-like that reads them as
+        they are asked for (`jaxlatent.data.Rows`), all of them for `np.asarray`. `load_labelled` gives
+        labels, too.
 
     Raises:
         FileNotFoundError: if a path, one of CelebA's files or a prepared data set is missing.
@@ -113,6 +123,7 @@ def load_images(
     """
     options = LoadOptions(
         image_size=image_size,
+        channels=channels,
         split=split,
         limit=limit,
         cache=cache,
@@ -127,7 +138,7 @@ def load_images(
 def load_labelled(
     spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."], **options: Unpack[LoadOptions]
 ) -> tuple[_Images, Labels]:
-    """Loads images and what is known of each: CelebA's attributes, the factors of procedural faces.
+    """Loads images and what is known of each: attributes (CelebA's), factors (procedural faces) or classes.
 
     Args:
         spec: see `load_images`.
@@ -149,7 +160,7 @@ def _load(
 ) -> tuple[_Images, Labels | None]:
     split, limit, strict = options.get("split"), options.get("limit"), options.get("strict", False)
     data_dir, progress = options.get("data_dir"), options.get("progress", False)
-    image_size = as_count("image_size", options.get("image_size", 64), 1)
+    size, channels = _as_shape(options.get("image_size"), options.get("channels"))
     seed = as_seed(options.get("seed", 0))
     split = None if split is None else as_choice("split", split, SPLITS)
     limit = None if limit is None else as_count("limit", limit, 1)
@@ -158,11 +169,12 @@ def _load(
     if data_dir is not None and kind != "tfds":
         raise ValueError("data_dir: only for a spec tfds:NAME; leave it out")
     if kind == "synthetic":
-        return _synthetic(rest, image_size, split, limit, seed, labelled=labelled, progress=progress)
+        side = _synthetic_side(size, channels)
+        return _synthetic(rest, side, split, limit, seed, labelled=labelled, progress=progress)
 
     source = _open(spec, kind, rest, data_dir)
     if labelled and source.labels is None:
-        raise ValueError(f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have")
+        raise no_labels(source.title)
     everything = np.arange(len(source.names))
     chosen = everything if split is None else everything[np.asarray(source.partition()) == split]
     if not len(chosen):
@@ -171,10 +183,11 @@ def _load(
     # Before the long work, as the labels' files may be missing.
     labels = source.labels(chosen) if labelled and source.labels else None
     failures: list[Unreadable] = []
-    if source.pixels is not None and source.pixels.shape[1:3] == (image_size, image_size):
+    shape = image_shape(source, size, channels)
+    if source.pixels is not None and source.pixels.shape[1:] == shape:
         images = take(source.pixels, chosen)
     else:
-        images, failures = _decoded(source, chosen, image_size, folder, strict=strict, progress=progress)
+        images, failures = _decoded(source, chosen, shape, folder, strict=strict, progress=progress)
     if failures:
         if len(failures) == len(images):
             raise ValueError(
@@ -188,8 +201,27 @@ def _load(
         )
         readable = np.delete(np.arange(len(images)), [failure.index for failure in failures])
         images = take(images, readable)
-        labels = labels and _take_labels(labels, readable)
+        labels = labels and labels.take(readable)
     return images, labels
+
+
+def loaded_shape(
+    spec: _Path, *, image_size: _Size | None = None, channels: int | None = None
+) -> tuple[int, int, int]:
+    """Height, width and channels of what `load_images` gives for the same arguments; errors as there."""
+    size, channels = _as_shape(image_size, channels)
+    kind, rest = _kind(spec)
+    if kind == "synthetic":
+        side = _synthetic_side(size, channels)
+        return side, side, 3
+    return image_shape(_open(spec, kind, rest, None), size, channels)
+
+
+def _as_shape(size: _Size | None, channels: int | None) -> tuple[int | tuple[int, int] | None, int | None]:
+    """Size and channels as a user gives them, checked; None where not given."""
+    if channels is not None and as_count("channels", channels) not in (1, 3):
+        raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
+    return None if size is None else as_image_size("image_size", size), channels
 
 
 def _kind(spec: object) -> tuple[str, str]:
@@ -224,14 +256,15 @@ def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: 
     if suffix == ".zip":
         return open_zip(path, title)
     if suffix in (".npy", ".npz"):
-        return open_array(read_array(path), title, f"{path.resolve()}|{state(path)}")
+        opened = open_split_npz if suffix == ".npz" and has_splits(path) else open_array_file
+        return opened(path, title, f"{path.resolve()}|{state(path)}")
     raise ValueError(f"spec: cannot load {title!r}; expected {_FORMS}")
 
 
 def _decoded(
     source: ImageSource,
     chosen: Int[np.ndarray, " m"],
-    image_size: int,
+    shape: tuple[int, int, int],
     folder: Path | None,
     *,
     strict: bool,
@@ -240,18 +273,17 @@ def _decoded(
     """The chosen images, from the cache or else decoded (and cached)."""
     fill = partial(decode, source, strict=strict, progress=progress)
     if folder is None or source.fingerprint is None:
-        images = np.zeros((len(chosen), image_size, image_size, 3), np.uint8)
+        images = np.zeros((len(chosen), *shape), np.uint8)
         return images, fill(chosen, images)
-    return cached(folder, source, chosen, image_size, fill)
+    return cached(folder, source, chosen, shape, fill)
 
 
-def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:
-    return Labels(
-        labels.names,
-        labels.values[indices],
-        None if labels.identities is None else labels.identities[indices],
-        None if labels.files is None else tuple(labels.files[i] for i in indices),
-    )
+def _synthetic_side(size: int | tuple[int, int] | None, channels: int | None) -> int:
+    if isinstance(size, tuple) or channels == 1:
+        raise ValueError(
+            "image_size, channels: procedural faces are squares in RGB; leave out what asks for others"
+        )
+    return DEFAULT_SIZE if size is None else size
 
 
 def _synthetic(

@@ -4,6 +4,7 @@ import math
 import os
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -17,11 +18,12 @@ from jaxlatent._rows import Rows
 from jaxlatent.autoencoder.checkpoint import read_checkpoint, read_description, write_checkpoint
 from jaxlatent.autoencoder.conv import strided_conv
 from jaxlatent.autoencoder.network import to_unit_range
+from jaxlatent.autoencoder.padding import padded
 from jaxlatent.evaluation.features import extract
 
 _FORMAT = "jaxlatent classifier 1"
 
-Images = Shaped[Array | np.ndarray | Rows, "n h w 3"]
+Images = Shaped[Array | np.ndarray | Rows, "n h w c"]
 LabelValues = Shaped[Array | np.ndarray, "n k"]
 
 
@@ -41,17 +43,16 @@ class _Layer(nnx.Module):
 class Classifier(nnx.Module):
     """Strided convolutions, an average over the places, one linear layer."""
 
-    def __init__(self, filters: tuple[int, ...], outputs: int, rng: np.random.Generator):
-        channels = zip((3, *filters[:-1]), filters, strict=True)
+    def __init__(self, channels: int, filters: tuple[int, ...], outputs: int, rng: np.random.Generator):
         self.filters = filters
-        self.layers = nnx.List([_Layer(inputs, after, rng) for inputs, after in channels])
+        self.layers = nnx.List([_Layer(*widths, rng) for widths in pairwise((channels, *filters))])
         weights = rng.normal(scale=filters[-1] ** -0.5, size=(filters[-1], outputs))
         self.kernel = nnx.Param(jnp.asarray(weights, jnp.float32))
         self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
 
     def __call__(self, images: Array, *, train: bool = False) -> tuple[Array, Array]:
         """Gives the features and, in units of the standardised labels, the outputs."""
-        x = to_unit_range(images) - 0.5
+        x = padded(to_unit_range(images), len(self.filters)) - 0.5
         for layer in self.layers:
             x = layer(x, train=train)
         features = jnp.mean(x, axis=(1, 2))
@@ -63,14 +64,14 @@ class ClassifierFeatures:
     """Pooled activations of a classifier; from `fit_features`, `cached_features` or `load_classifier`.
 
     Attributes:
-        image_size: side in pixels of the images it takes.
+        image_shape: height, width and channels of the images it takes.
         attributes: whether its labels are attributes, present or absent; else continuous factors.
         center: subtracted from the factors in training, float32 (k,); 0 for attributes.
         scale: divided by then; 1 for attributes.
         digest: SHA-256 of key, images, labels and settings that it was fitted with, hexadecimal.
     """
 
-    image_size: int
+    image_shape: tuple[int, int, int]
     attributes: bool
     center: Float[np.ndarray, " k"]
     scale: Float[np.ndarray, " k"]
@@ -81,7 +82,7 @@ class ClassifierFeatures:
         """Gives the features of a batch, float32 (n, f); `jaxlatent.evaluation.extract` for many images.
 
         Raises:
-            ValueError, TypeError: if the images are not (n, h, w, 3) of the size fitted, uint8 or floats.
+            ValueError, TypeError: if the images are not (n, h, w, c) of the size fitted, uint8 or floats.
         """
         return self._run(images)[0]
 
@@ -132,7 +133,7 @@ class ClassifierFeatures:
         description = {
             "format": _FORMAT,
             "filters": self._network.filters,
-            "image_size": self.image_size,
+            "image_shape": self.image_shape,
             "attributes": self.attributes,
             "center": self.center.tolist(),
             "scale": self.scale.tolist(),
@@ -141,7 +142,7 @@ class ClassifierFeatures:
         write_checkpoint(path, nnx.split(self._network)[1], description)
 
     def _run(self, images: Images) -> tuple[Array, Array]:
-        images = as_images("images", images, self.image_size)
+        images = as_images("images", images, self.image_shape)
         return _apply(*nnx.split(self._network), jnp.asarray(images))
 
 
@@ -159,9 +160,13 @@ def load_classifier(path: str | os.PathLike[str]) -> ClassifierFeatures:
         raise ValueError(f"path: {path} holds no classifier; expected a folder of ClassifierFeatures.save")
     kept = read_description(path)
     center, scale = (np.array(kept[name], np.float32) for name in ("center", "scale"))
-    graphdef, state = nnx.split(Classifier(tuple(kept["filters"]), len(scale), np.random.default_rng(0)))
+    # Those of 0.1 have the side of RGB squares.
+    height, width, channels = kept.get("image_shape") or (*[kept["image_size"]] * 2, 3)
+    untrained = Classifier(channels, tuple(kept["filters"]), len(scale), np.random.default_rng(0))
+    graphdef, state = nnx.split(untrained)
     network = nnx.merge(graphdef, read_checkpoint(path, state))
-    return ClassifierFeatures(kept["image_size"], kept["attributes"], center, scale, kept["digest"], network)
+    shape = height, width, channels
+    return ClassifierFeatures(shape, kept["attributes"], center, scale, kept["digest"], network)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -52,8 +52,8 @@ class ClassifierConfig:
         batch_size: images a step, at least 1; at most the number of images is used.
         learning_rate: AdamW's peak learning rate; warmed up linearly, then lowered along a cosine to 0.
         weight_decay: AdamW's decoupled weight decay.
-        mirror: show each image mirrored left to right with probability 1/2; None mirrors where the labels
-            are attributes, as factors may tell left from right.
+        mirror: show each image mirrored left to right with probability 1/2; None mirrors RGB images whose
+            labels are attributes, as factors may tell left from right, and so may grey images.
 
     Raises:
         ValueError: if a field is out of range.
@@ -107,9 +107,8 @@ def fit_features(
 
     Args:
         key: one typed key, for the first weights, the order of the images and their mirroring.
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, h, 3), h a multiple of 2 to the number
-            of filters, n >= 1. Memory maps are read a few batches at a time, or once where they fit into an
-            accelerator's memory.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c), n >= 1. Memory maps are read
+            a few batches at a time, or once where they fit into an accelerator's memory.
         labels: (n, k), k >= 1: attributes as integers -1 and 1, or 0 and 1, or as booleans; or finite
             factors, floating point. `load_labelled` gives them as `labels.values`.
         config: network and training; default `ClassifierConfig()`.
@@ -123,10 +122,10 @@ def fit_features(
     config, key = config or ClassifierConfig(), as_key(key)
     images, labels = _as_data(images, labels, config)
     targets, center, scale, attributes = standardise(labels)
-    network = Classifier(config.filters, targets.shape[1], numpy_generator(key))
+    network = Classifier(images.shape[3], config.filters, targets.shape[1], numpy_generator(key))
     graphdef, *states = nnx.split(network, nnx.Param, ...)
     batch = min(config.batch_size, images.shape[0])
-    mirror = attributes if config.mirror is None else config.mirror
+    mirror = attributes and images.shape[3] == 3 if config.mirror is None else config.mirror
     loss = partial(_batch_loss, graphdef, attributes, mirror)
     steps = Steps.of(loss, config.training(), config.epochs * (images.shape[0] // batch))
     trainer = Trainer(steps, steps.start(*states), (images, targets), key, batch)
@@ -139,7 +138,8 @@ def fit_features(
             raise DivergenceError(f"{error}: lower learning_rate (now {config.learning_rate:g})") from error
     network = nnx.merge(graphdef, trainer.state.params, trainer.state.rest)
     digest = _digest(key, images, labels, config)
-    return ClassifierFeatures(images.shape[1], attributes, center, scale, digest, network)
+    _, height, width, channels = images.shape
+    return ClassifierFeatures((height, width, channels), attributes, center, scale, digest, network)
 
 
 def cached_features(
@@ -159,7 +159,7 @@ def cached_features(
     Args:
         folder: where the classifier is kept; made where it does not exist.
         key: as in `fit_features`, and so are the arguments after it.
-        images: (n, h, h, 3).
+        images: (n, h, w, c).
         labels: (n, k).
         config: network and training.
         progress: show a bar where standard error is a terminal.
@@ -186,7 +186,7 @@ def _batch_loss(
     mirror: bool,
     params: PyTree,
     rest: PyTree,
-    batch: tuple[Shaped[Array, "n h w 3"], Float[Array, "n k"]],
+    batch: tuple[Shaped[Array, "n h w c"], Float[Array, "n k"]],
     key: Key[Array, ""],
 ) -> tuple[Float[Array, ""], PyTree]:
     images, targets = batch
@@ -199,12 +199,6 @@ def _batch_loss(
 
 def _as_data(images: Any, labels: Any, config: ClassifierConfig) -> tuple[Images, np.ndarray]:
     images, labels = as_images("images", images, least=1), np.asarray(as_array("labels", labels))
-    divisor = 2 ** len(config.filters)
-    if images.shape[1] != images.shape[2] or images.shape[1] % divisor:
-        raise ValueError(
-            f"images: expected squares of a side divisible by {divisor} for {len(config.filters)} "
-            f"filters, got {images.shape}; load them at another size or take fewer filters"
-        )
     if labels.ndim != 2 or labels.shape[0] != images.shape[0] or not labels.shape[1]:
         raise ValueError(
             f"labels: expected shape ({images.shape[0]}, k), a row for each image, got {labels.shape}"

@@ -21,14 +21,14 @@ _BLOCK = 64  # images of one task of a thread
 
 
 def face_rate(
-    images: Shaped[Array | np.ndarray | Rows, "n h w 3"], *, neighbors: int = 5, progress: bool = False
+    images: Shaped[Array | np.ndarray | Rows, "n h w c"], *, neighbors: int = 5, progress: bool = False
 ) -> float:
     """Gives the share of the images in which a face is detected, in [0, 1]; see `faces_found`."""
     return float(faces_found(images, neighbors=neighbors, progress=progress).mean())
 
 
 def faces_found(
-    images: Shaped[Array | np.ndarray | Rows, "n h w 3"], *, neighbors: int = 5, progress: bool = False
+    images: Shaped[Array | np.ndarray | Rows, "n h w c"], *, neighbors: int = 5, progress: bool = False
 ) -> Bool[np.ndarray, " n"]:
     """Tells for each image whether a frontal, upright face of at least 0.3 of its shorter side is detected.
 
@@ -39,8 +39,8 @@ def faces_found(
     images at 64 pixels, in 0.05 of them upside down, and in none of 500 images of noise, white or smooth.
 
     Args:
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, 3), RGB, n >= 1. Sides below 128
-            pixels are enlarged to that.
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c), RGB or grey, n >= 1. Sides
+            below 128 pixels are enlarged to that.
         neighbors: so many neighbouring detections make a face, at least 0; more of them mean fewer faces, and
             fewer false ones.
         progress: show a bar where standard error is a terminal.
@@ -64,7 +64,7 @@ def faces_found(
         classifier = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / _CASCADE))
         found = []
         for image in to_uint8(np.asarray(images[start : start + _BLOCK]), np):
-            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            grey = image if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
             faces = classifier.detectMultiScale(grey, _STEP, neighbors, minSize=smallest)
             found.append(len(faces) > 0)

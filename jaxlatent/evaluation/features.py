@@ -1,6 +1,6 @@
 """Images as vectors of features, in which generated and real ones are compared.
 
-Features are any function from a batch of images, uint8 (b, h, w, 3), to floating-point numbers (b, f):
+Features are any function from a batch of images, uint8 (b, h, w, c), to floating-point numbers (b, f):
 `EncoderFeatures`, `ClassifierFeatures`, or a network of your own. Nothing is ever downloaded here, so weights
 of Inception, DINO or CLIP are yours to bring. With torchvision, for example, and a file of DINO's weights:
 
@@ -35,7 +35,7 @@ from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, encode
 from jaxlatent.generation.decoder import to_uint8
 
-Features = Callable[[UInt8[np.ndarray, "b h w 3"]], Any]
+Features = Callable[[UInt8[np.ndarray, "b h w c"]], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class EncoderFeatures:
 
     model: Autoencoder
 
-    def __call__(self, images: Shaped[Array | np.ndarray, "b h w 3"]) -> Float[Array, "b d"]:
+    def __call__(self, images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, "b d"]:
         """Gives the features of a batch.
 
         Raises:
@@ -62,7 +62,7 @@ class EncoderFeatures:
 
 def extract(
     features: Features,
-    images: Shaped[Array | np.ndarray | Rows, "n h w 3"],
+    images: Shaped[Array | np.ndarray | Rows, "n h w c"],
     *,
     batch_size: int = 256,
     progress: bool = False,
@@ -74,10 +74,10 @@ def extract(
     were, and features see the difference.
 
     Args:
-        features: a function from uint8 (batch_size, h, w, 3), NumPy, to floating-point numbers
+        features: a function from uint8 (batch_size, h, w, c), NumPy, to floating-point numbers
             (batch_size, f), a NumPy or JAX array or a PyTorch tensor; each row must depend on its own image
             alone.
-        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, 3), n >= 1. Memory maps are read a
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c), n >= 1. Memory maps are read a
             batch at a time.
         batch_size: images at once, at least 1.
         progress: show a bar where standard error is a terminal.

@@ -37,10 +37,10 @@ class Seen:
     features: Float[np.ndarray, "n f"]
     random: Float[np.ndarray, "n g"]
     small: Float32[np.ndarray, "n p"]
-    first: UInt8[np.ndarray, "m h w 3"]
+    first: UInt8[np.ndarray, "m h w c"]
 
     @classmethod
-    def of(cls, features: Features, blocks: Iterable[UInt8[np.ndarray, "b h w 3"]]) -> "Seen":
+    def of(cls, features: Features, blocks: Iterable[UInt8[np.ndarray, "b h w c"]]) -> "Seen":
         """Looks at images that come in blocks."""
         found, random, small, first = [], [], [], []
         kept = 0
@@ -94,9 +94,9 @@ class References:
         cls,
         model: Autoencoder,
         features: Features,
-        training_images: Shaped[np.ndarray | Rows, "t h w 3"],
+        training_images: Shaped[np.ndarray | Rows, "t h w c"],
         z: Float[Array | np.ndarray, "t d"],
-        unseen_images: Shaped[np.ndarray | Rows, "m h w 3"],
+        unseen_images: Shaped[np.ndarray | Rows, "m h w c"],
         count: int,
     ) -> "References":
         """Measures them.
@@ -104,17 +104,17 @@ class References:
         Args:
             model: the autoencoder.
             features: a function of images.
-            training_images: (t, h, w, 3), t >= 24.
+            training_images: (t, h, w, c), t >= 24.
             z: their z-points, (t, d).
-            unseen_images: of the same law and not among them, (m, h, w, 3), m >= 24.
+            unseen_images: of the same law and not among them, (m, h, w, c), m >= 24.
             count: images of a sampler, >= 24; n is the smallest of `count`, t and m.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
         """
-        count, size = as_count("count", count, LEAST), model.config.image_size
-        training_images = as_images("training_images", training_images, size, least=LEAST)
-        unseen_images = as_images("unseen_images", unseen_images, size, least=LEAST)
+        count, shape = as_count("count", count, LEAST), model.config.image_shape
+        training_images = as_images("training_images", training_images, shape, least=LEAST)
+        unseen_images = as_images("unseen_images", unseen_images, shape, least=LEAST)
         z = as_vectors("z", z, model.config.latent_dim)
         if len(z) != len(training_images):
             raise ValueError(f"z: expected a row for each of {len(training_images)} images, got {len(z)}")
@@ -148,12 +148,12 @@ def _blocks(
         yield to_uint8(block, np) if block.ndim == 4 else block
 
 
-def _decoded(model: Autoencoder, z: Float[Array | np.ndarray, " b *latent"]) -> UInt8[np.ndarray, "b h w 3"]:
+def _decoded(model: Autoencoder, z: Float[Array | np.ndarray, " b *latent"]) -> UInt8[np.ndarray, "b h w c"]:
     return to_uint8(np.asarray(decode(model, z)), np)
 
 
-def _averaged(images: UInt8[np.ndarray, "b h w 3"]) -> Float32[np.ndarray, "b p"]:
-    b, h, w, _ = images.shape
+def _averaged(images: UInt8[np.ndarray, "b h w c"]) -> Float32[np.ndarray, "b p"]:
+    b, h, w, c = images.shape
     pixels = jnp.asarray(images).astype(jnp.float32) / jnp.float32(255)
-    small = jax.image.resize(pixels, (b, min(h, _SMALL), min(w, _SMALL), 3), "linear", antialias=True)
+    small = jax.image.resize(pixels, (b, min(h, _SMALL), min(w, _SMALL), c), "linear", antialias=True)
     return np.asarray(small).reshape(b, -1)

@@ -73,7 +73,7 @@ class Row:
     seed: int | None = None
     unseen: str = ""
     model: str = ""
-    images: UInt8[np.ndarray, "m h w 3"] | None = None
+    images: UInt8[np.ndarray, "m h w c"] | None = None
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Requests:
         shape = self.space.image_shape
         if self.space.encode is None or shape is None:
             raise ValueError("image: there is no encoder here, so no image can be brought")
-        pixels = await to_thread.run_sync(read_image, content, shape[0])
+        pixels = await to_thread.run_sync(read_image, content, shape)
         vector = await self.turns.take("", "encode", partial(self.space.encoded, pixels))
         return Response(pack({}, {"vector": vector, "image": pixels}), media_type="application/octet-stream")
 

@@ -12,8 +12,6 @@ from jaxtyping import Float16
 
 from jaxlatent.autoencoder.network import Autoencoder
 
-_FIELDS = ("image_size", "latent_dim", "filters", "kernel_size", "activation", "norm")
-
 
 def describe_decoder(model: Autoencoder) -> tuple[dict[str, Any], Float16[np.ndarray, " n"]]:
     """Gives what `page/network.js` needs to decode as the model does, up to rounding.
@@ -27,8 +25,8 @@ def describe_decoder(model: Autoencoder) -> tuple[dict[str, Any], Float16[np.nda
 
     Returns:
         The description, of plain values, and the array, float16 (n,), little-endian. The description has
-        the fields of the configuration but for `dtype`, and `layers`, from the latent vector to the image. A
-        layer has its `name`; the `channels` of its result; `kernel`, of shape (d, h * w * channels) or
+        what there is to know of the configuration, and `layers`, from the latent vector to the image. A layer
+        has its `name`; the `channels` of its result; `kernel`, of shape (d, h * w * channels) or
         (s, s, channels in, channels out); `bias`; and with group norm a `norm` of `groups`, `epsilon`,
         `scale` and `bias`. For each of these there are its `shape`, its `dtype` (float16 or float32) and its
         `offset` in the array.
@@ -38,7 +36,7 @@ def describe_decoder(model: Autoencoder) -> tuple[dict[str, Any], Float16[np.nda
     """
     weights = _Weights()
     layers = []
-    for name in ("from_latent", "up4", "up3", "up2", "up1"):
+    for name in ("from_latent", *model.up_names):
         layer = getattr(model, name)
         norm = getattr(layer, "norm", None)
         kernel, bias = _affine(getattr(layer, "conv", layer))
@@ -46,7 +44,7 @@ def describe_decoder(model: Autoencoder) -> tuple[dict[str, Any], Float16[np.nda
             kernel, bias = _with_averages(kernel, bias, norm)
         described = {
             "name": name,
-            "channels": model.config.filters[3] if name == "from_latent" else bias.size,
+            "channels": model.config.filters[-1] if name == "from_latent" else bias.size,
             "kernel": weights.add(f"{name}.kernel", kernel),
             "bias": weights.add(f"{name}.bias", bias),
         }
@@ -58,8 +56,16 @@ def describe_decoder(model: Autoencoder) -> tuple[dict[str, Any], Float16[np.nda
                 "bias": weights.add(f"{name}.norm.bias", _float64(norm.bias)),
             }
         layers.append(described)
-    config = model.config.to_dict()
-    return {field: config[field] for field in _FIELDS} | {"layers": layers}, np.concatenate(weights.parts)
+    config = model.config
+    description = {
+        "image_shape": list(config.image_shape),
+        "innermost": list(config.innermost),
+        "latent_dim": config.latent_dim,
+        "kernel_size": config.kernel_size,
+        "activation": config.activation,
+        "layers": layers,
+    }
+    return description, np.concatenate(weights.parts)
 
 
 def _float64(parameter: Any) -> np.ndarray:

@@ -154,7 +154,7 @@ def explore(
         z: z-points, floating point (n, d) or (n, c, h, w), n >= 10.
         images: what the z-points were made of, uint8 or in [0, 1], row by row.
         labels: who has which attribute, present where above 0: (n, m), (n,) each by name, or `Labels`.
-        encode: maps images, uint8 (1, h, w, 3), to vectors, so that a person can bring an image.
+        encode: maps images, uint8 (1, h, w, c), to vectors, so that a person can bring an image.
         unseen: z-points of images that the autoencoder was not trained on, for telling copies.
         title: of the page.
         host: see `Explorer`.

@@ -5,24 +5,24 @@ import io
 import numpy as np
 from jaxtyping import UInt8
 
-from jaxlatent.data.decode import open_image, to_square
+from jaxlatent.data.decode import open_image, to_pixels
 
 #: Of a file, in bytes.
 LARGEST = 20_000_000
 
 
-def read_image(content: bytes, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Decodes the centred square of an image file.
+def read_image(content: bytes, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "h w c"]:
+    """Decodes an image file as `load_images` does.
 
     Args:
         content: of the file.
-        size: side of the result in pixels.
+        shape: height, width and channels of the result.
 
     Raises:
         ValueError: if it is no image, or one of more than 50 million pixels; only the header of such is read.
     """
     try:
-        return to_square(open_image(io.BytesIO(content)), size)
+        return to_pixels(open_image(io.BytesIO(content)), shape)
     except Exception as error:  # decoders meet damaged data with errors of every kind
         reason = " ".join(str(error).split()) or type(error).__name__
         if "cannot identify image file" in reason:

@@ -28,7 +28,7 @@ _SHARD_SIZE = 8192
 def encode_to(
     path: str | os.PathLike[str],
     model: "Autoencoder",
-    images: str | os.PathLike[str] | Shaped[np.ndarray | Rows, "n h w 3"] | Any,
+    images: str | os.PathLike[str] | Shaped[np.ndarray | Rows, "n h w c"] | Any,
     *,
     split: str | None = "train",
     batch_size: int = 256,
@@ -42,7 +42,7 @@ def encode_to(
     Args:
         path: the .npy file, float32 (n, d); one that is there already is replaced in the end.
         model: from `fit_autoencoder` or `load_model`.
-        images: uint8 or floating point in [0, 1], (n, h, w, 3) of the model's size: an array, a memory map or
+        images: uint8 or floating point in [0, 1], (n, h, w, c) of the model's size: an array, a memory map or
             anything that has a shape and a dtype and gives arrays for slices, as h5py's and zarr's arrays do;
             or a source as `load_images` takes it, whose images are then kept in its cache on disk.
         split: of a source, "train", "validation" or "test"; None for all images. Arrays are encoded whole.
@@ -66,11 +66,14 @@ def encode_to(
         raise ValueError(f"path: expected a name that ends in .npy, got {path}")
     batch_size = as_count("batch_size", batch_size, 1)
     if isinstance(images, (str, os.PathLike)):
-        images = load_images(images, image_size=model.config.image_size, split=split, progress=progress)
+        config = model.config
+        images = load_images(
+            images, image_size=config.image_size, channels=config.channels, split=split, progress=progress
+        )
     elif isinstance(images, np.ndarray) or hasattr(images, "detach"):
         images = as_array("images", images)
     # Of what is read by slices, `encode` converts each.
-    as_images("images", images[0:1], model.config.image_size, least=1)
+    as_images("images", images[0:1], model.config.image_shape, least=1)
     n, dimension = images.shape[0], model.config.latent_dim
 
     def compute(shards: Iterable[Shard]) -> Iterator[Part]:

@@ -15,7 +15,7 @@ from jaxlatent import evaluation, report
 from jaxlatent._boundary import as_choice, as_count
 from jaxlatent._random import seed_key
 from jaxlatent._rows import Rows
-from jaxlatent.autoencoder import Autoencoder
+from jaxlatent.autoencoder import Autoencoder, AutoencoderConfig
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.evaluation.comparison import specs
 from jaxlatent.evaluation.features import Features
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 FeatureName = Literal["classifier", "encoder"]
 UnseenSplit = Literal["test", "validation"]
 
+# Images that are asked whether they show faces.
+_LOOKED_AT = 200
 _COLUMNS, _ON_PAGE, _GAP = 8, 2, 2
 _TABLE, _POINTS = "evaluation.csv", "tradeoff.csv"
 _GRIDS, _PLOT = "pictures/evaluation", "pictures/tradeoff.png"
@@ -72,7 +74,7 @@ def evaluate_run(
     unseen, taken = untouched_images(run, asked, split, min(count, len(training)))
     function, described = _features(run, asked, model, training, features)
     if faces is None:
-        faces = _can_detect(unseen[:1])
+        faces = _show_faces(unseen[:_LOOKED_AT])
     log.info("comparing with %d images that the autoencoder was not trained on: %s", len(unseen), taken)
     log.info("decoding, and measuring in the features, what all rows are compared with")
     start = time.monotonic()
@@ -206,11 +208,11 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     points = run.path(_POINTS)
     traded = evaluation.read_records(points, evaluation.TradeoffPoint) if points.exists() else []
     grids = {}
+    height, _, _ = AutoencoderConfig.from_dict(run.config()["autoencoder"]).image_shape
     for row in rows:
         with Image.open(run.path(f"{_GRIDS}/{slug(row.title)}.png")) as image:
             pixels = np.asarray(image)
-        side = (pixels.shape[1] + _GAP) // _COLUMNS
-        grids[row.title] = pixels[: _ON_PAGE * side - _GAP]
+        grids[row.title] = pixels[: _ON_PAGE * (height + _GAP) - _GAP]
     return Evaluated(rows, traded, grids)
 
 
@@ -283,10 +285,13 @@ def _features(
     return evaluation.EncoderFeatures(model), {"name": "encoder", "sha256": run.digest("model")}
 
 
-def _can_detect(images: np.ndarray | Rows) -> bool:
+def _show_faces(images: np.ndarray | Rows) -> bool:
+    """Whether a face is detected in most of the images."""
     try:
-        evaluation.face_rate(images)
+        rate = evaluation.face_rate(images)
     except ImportError as error:
         log.info("faces are not counted; %s", error)
         return False
-    return True
+    if rate < 1 / 2:
+        log.info("faces are not counted; %.0f %% of the images show one", 100 * rate)
+    return rate >= 1 / 2

@@ -36,9 +36,10 @@ from jaxlatent import storage
 from jaxlatent._boundary import as_count
 from jaxlatent._files import atomic_path
 from jaxlatent._rows import Rows
-from jaxlatent.autoencoder import Autoencoder, load_model
+from jaxlatent.autoencoder import Autoencoder, AutoencoderConfig, load_model
 from jaxlatent.data import Labels, load_images, load_labelled
 from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.data.load import LoadOptions
 from jaxlatent.data.splits import CHOICE
 from jaxlatent.run.origin import Origin, StaleError, command
 from jaxlatent.sampling import Sampler, Spec
@@ -158,13 +159,7 @@ class RunFolder:
 
     def images(self, asked: Mapping[str, Any], split: str, limit: int | None = None) -> np.ndarray | Rows:
         """The images that a training asked for, of one split; at most `limit`, else as many as it did."""
-        return load_images(
-            asked["data"],
-            image_size=asked["autoencoder"]["image_size"],
-            split=split,
-            limit=limit or asked["limit"],
-            progress=self.progress,
-        )
+        return load_images(asked["data"], **self._options(asked, split, limit or asked["limit"]))
 
     def labelled_images(self, asked: Mapping[str, Any]) -> tuple[np.ndarray | Rows, Labels]:
         """The images of the train split that a training asked for, and their labels.
@@ -172,11 +167,16 @@ class RunFolder:
         Raises:
             ValueError: if the data have no labels; see `jaxlatent.load_labelled`.
         """
-        return load_labelled(
-            asked["data"],
-            image_size=asked["autoencoder"]["image_size"],
-            split="train",
-            limit=asked["limit"],
+        return load_labelled(asked["data"], **self._options(asked, "train", asked["limit"]))
+
+    def _options(self, asked: Mapping[str, Any], split: str, limit: int | None) -> LoadOptions:
+        """How to load images that the network of a training takes."""
+        config = AutoencoderConfig.from_dict(asked["autoencoder"])
+        return LoadOptions(
+            image_size=config.image_size,
+            channels=config.channels,
+            split=split,
+            limit=limit,
             progress=self.progress,
         )
 

@@ -29,6 +29,7 @@ from jaxlatent.autoencoder import (
 )
 from jaxlatent.autoencoder.train import check_same
 from jaxlatent.data.fingerprint import fingerprint
+from jaxlatent.data.load import loaded_shape
 from jaxlatent.data.splits import CHOICE
 from jaxlatent.evaluation.features import Features
 from jaxlatent.generation import encode_to, generate
@@ -80,7 +81,8 @@ class Run(RunFolder):
 
         Args:
             data: see `jaxlatent.load_images`.
-            config: the network; or some of its fields, the others have their defaults.
+            config: the network; or some of its fields. Size and channels are else those that `load_images`
+                gives without being asked for any, the others have their defaults.
             training: how to train it; or some of its fields.
             limit: at most so many training images.
             seed: of the weights, the order of the images and their mirroring; 0 where not given.
@@ -313,7 +315,7 @@ class Run(RunFolder):
             count: images of each sampler, at least 24. Measures that depend on their number take as many of
                 every set as there are training images and unseen ones.
             features: "classifier", trained on the data's labels and kept in features/; "encoder"; or any
-                function from a batch of images, uint8 (b, h, w, 3), to floating-point numbers (b, f), with
+                function from a batch of images, uint8 (b, h, w, c), to floating-point numbers (b, f), with
                 weights of Inception or DINO say: see `jaxlatent.evaluation.features`. Where not given, the
                 classifier if the data have labels, else the encoder.
             split: "test" or "validation", of the unseen images.
@@ -431,7 +433,10 @@ def _asked(
         ("training", training, TrainConfig),
     ):
         fields = given.to_dict() if isinstance(given, (AutoencoderConfig, TrainConfig)) else given or {}
-        records[name] = record.from_dict({**kept.get(name, {}), **fields}).to_dict()
+        fields = {**kept.get(name, {}), **fields}
+        if record is AutoencoderConfig and not kept:
+            fields = _for_data(fields, data)
+        records[name] = record.from_dict(fields).to_dict()
     return {
         "data": kept["data"] if data is None else _absolute(data),
         "limit": kept.get("limit") if limit is None else as_count("limit", limit, 1),
@@ -441,6 +446,15 @@ def _asked(
         "choice": CHOICE,
         "versions": library_versions(),
     }
+
+
+def _for_data(fields: dict[str, Any], data: str | None) -> dict[str, Any]:
+    """The fields of a new network, with the size and channels of the data where they are not given."""
+    asked = {name: fields[name] for name in ("image_size", "channels") if name in fields}
+    if data is None or len(asked) == 2:
+        return fields
+    height, width, channels = loaded_shape(data, **asked)
+    return {**fields, "image_size": (height, width), "channels": channels}
 
 
 def _settings(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,15 +27,47 @@ def test_jax_arrays():
     np.testing.assert_array_equal(load_images(jnp.asarray(PIXELS), image_size=16), PIXELS)
 
 
-def test_grey_and_alpha():
+def test_grey_stays_grey_unless_rgb_is_asked_for():
     grey = PIXELS[..., :1]
-    expected = np.repeat(grey, 3, axis=-1)
-    np.testing.assert_array_equal(load_images(grey, image_size=16), expected)
-    np.testing.assert_array_equal(load_images(grey[..., 0], image_size=16), expected)
+    for given in (grey, grey[..., 0]):
+        images = load_images(given, image_size=16)
+        np.testing.assert_array_equal(images, grey)
+        assert np.shares_memory(images, grey)
+        rgb = load_images(given, image_size=16, channels=3)
+        np.testing.assert_array_equal(rgb, np.repeat(grey, 3, axis=-1))
+    floats = load_images((grey / 255).astype(np.float32), image_size=16)
+    np.testing.assert_array_equal(floats, grey)
+
+
+def test_colours_become_their_luma_where_grey_is_asked_for():
+    luma = PIXELS @ np.array([0.299, 0.587, 0.114])
+    grey = load_images(PIXELS, channels=1)
+    assert grey.shape == (40, 16, 16, 1)
+    assert np.abs(grey[..., 0] - luma).max() < 1
+
+
+def test_transparency_is_laid_on_white():
+    grey = PIXELS[..., :1]
     clear = np.concatenate([PIXELS, np.zeros_like(grey)], -1)
     assert (load_images(clear, image_size=16) == 255).all()
     opaque = np.concatenate([PIXELS, np.full_like(grey, 255)], -1)
     np.testing.assert_array_equal(load_images(opaque, image_size=16), PIXELS)
+
+
+def test_small_images_of_one_size_keep_it():
+    for height, width in ((16, 16), (28, 28), (64, 48)):
+        assert load_images(np.zeros((3, height, width, 3), np.uint8)).shape == (3, height, width, 3)
+    for height, width in ((15, 15), (65, 65), (16, 65)):
+        assert load_images(np.zeros((3, height, width), np.uint8)).shape == (3, 64, 64, 1)
+
+
+def test_the_centre_of_other_proportions_is_kept():
+    tall = np.zeros((2, 30, 10), np.uint8)
+    tall[:, 5:25] = 200
+    images = load_images(tall, image_size=(8, 4))
+    assert images.shape == (2, 8, 4, 1)
+    assert (images == 200).all()
+    assert (load_images(tall.swapaxes(1, 2), image_size=(4, 8), channels=3) == 200).all()
 
 
 def test_other_sizes_are_cropped_and_resized():

@@ -178,7 +178,7 @@ def test_a_killed_process_marks_nothing_that_is_half_written(folder, tmp_path, d
 def test_entries_say_what_they_hold(folder, tmp_path):
     load_images(folder, image_size=4, cache=tmp_path / "c", limit=2)
     (entry,) = entries(tmp_path / "c")
-    assert (entry.source, entry.image_size, entry.images, entry.decoded) == (str(folder), 4, 6, 2)
+    assert (entry.source, entry.image_shape, entry.images, entry.decoded) == (str(folder), (4, 4, 3), 6, 2)
     assert 0 < entry.size < 100_000
     clear(tmp_path / "c")
     assert entries(tmp_path / "c") == []
@@ -200,12 +200,12 @@ def test_the_longest_unused_goes_first(folder, tmp_path, monkeypatch):
     for moment, size in enumerate((430, 431, 430, 432)):
         load_images(folder, image_size=size, cache=tmp_path / "c")
         for entry in entries(tmp_path / "c"):
-            if entry.image_size == size:
+            if entry.image_shape == (size, size, 3):
                 os.utime(entry.path, (moment + 10, moment + 10))
-    assert {entry.image_size for entry in entries(tmp_path / "c")} == {430, 432}
+    assert {entry.image_shape[0] for entry in entries(tmp_path / "c")} == {430, 432}
     monkeypatch.setenv("JAXLATENT_CACHE_GB", "0")
     load_images(folder, image_size=433, cache=tmp_path / "c")
-    assert [entry.image_size for entry in entries(tmp_path / "c")] == [433], "that in use stays"
+    assert [entry.image_shape[0] for entry in entries(tmp_path / "c")] == [433], "that in use stays"
     monkeypatch.setenv("JAXLATENT_CACHE_GB", "many")
     with pytest.raises(ValueError, match="JAXLATENT_CACHE_GB: expected a number of gigabytes, got 'many'"):
         load_images(folder, image_size=434, cache=tmp_path / "c")

@@ -49,39 +49,43 @@ def png(width, height, row=b"", depth=1):
 @pytest.mark.parametrize("kind", FILES)
 def test_files_of_each_kind(kind):
     expected = np.asarray(Image.open(io.BytesIO(FILES[kind])).convert("RGB"))
-    found = read_image(FILES[kind], 24)
+    found = read_image(FILES[kind], (24, 24, 3))
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, expected)
 
 
 def test_the_centred_square_is_taken_upright():
     wide = Image.fromarray(np.concatenate([PICTURE, PICTURE[::-1], PICTURE], axis=1))
-    np.testing.assert_array_equal(read_image(saved(wide, "PNG"), 24), PICTURE[::-1])
+    np.testing.assert_array_equal(read_image(saved(wide, "PNG"), (24, 24, 3)), PICTURE[::-1])
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by a quarter
     turned = saved(Image.fromarray(PICTURE), "PNG", exif=exif)
-    np.testing.assert_array_equal(read_image(turned, 24), np.rot90(PICTURE, -1))
-    assert read_image(FILES["PNG"], 7).shape == (7, 7, 3)
+    np.testing.assert_array_equal(read_image(turned, (24, 24, 3)), np.rot90(PICTURE, -1))
+    assert read_image(FILES["PNG"], (7, 7, 3)).shape == (7, 7, 3)
     for shape in ((1, 1, 3), (1, 3000, 3), (3000, 1, 3)):
         content = saved(Image.fromarray(np.full(shape, 9, np.uint8)), "PNG")
-        np.testing.assert_array_equal(read_image(content, 8), np.full((8, 8, 3), 9))
+        np.testing.assert_array_equal(read_image(content, (8, 8, 3)), np.full((8, 8, 3), 9))
 
 
 def test_modes_of_pixels():
     shades = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
-    grey = read_image(saved(Image.fromarray(shades), "PNG"), 8)
+    grey = read_image(saved(Image.fromarray(shades), "PNG"), (8, 8, 3))
     np.testing.assert_allclose(grey, np.repeat(shades[..., None] / 257, 3, axis=2), atol=1)
     clear = Image.fromarray(np.dstack([PICTURE, np.zeros((24, 24), np.uint8)]), "RGBA")
-    assert (read_image(saved(clear, "PNG"), 24) == 255).all()
+    assert (read_image(saved(clear, "PNG"), (24, 24, 3)) == 255).all()
     for mode in ("1", "L", "LA", "P", "CMYK"):
         kind = "TIFF" if mode == "CMYK" else "PNG"
-        assert read_image(saved(Image.fromarray(PICTURE).convert(mode), kind), 24).shape == (24, 24, 3)
+        assert read_image(saved(Image.fromarray(PICTURE).convert(mode), kind), (24, 24, 3)).shape == (
+            24,
+            24,
+            3,
+        )
 
 
 def test_an_animation_gives_its_first_frame():
     frames = [Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in range(0, 250, 5)]
     content = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert not read_image(content, 8).any()
+    assert not read_image(content, (8, 8, 3)).any()
 
 
 @settings(deadline=None)
@@ -93,7 +97,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(kind, data):
     cut = data.draw(st.integers(0, len(content)))
     line = "image: "
     try:
-        assert read_image(bytes(content[:cut]), 8).shape == (8, 8, 3)
+        assert read_image(bytes(content[:cut]), (8, 8, 3)).shape == (8, 8, 3)
     except ValueError as error:
         line = str(error)
     assert line.startswith("image: ")
@@ -103,7 +107,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(kind, data):
 @given(st.binary(max_size=400))
 def test_random_bytes_are_refused(content):
     with pytest.raises(ValueError, match=r"image: is no image that can be read; give a PNG, JPEG or WebP$"):
-        read_image(content, 8)
+        read_image(content, (8, 8, 3))
 
 
 def test_kinds_that_pillow_reads_with_the_help_of_programs_are_refused():
@@ -112,7 +116,7 @@ def test_kinds_that_pillow_reads_with_the_help_of_programs_are_refused():
     icon = saved(Image.fromarray(PICTURE), "ICO", sizes=[(24, 24)])
     for content in (eps, icon):
         with pytest.raises(ValueError, match="image: is no image that can be read"):
-            read_image(content, 8)
+            read_image(content, (8, 8, 3))
 
 
 BOMBS = {
@@ -134,7 +138,7 @@ def peak():
 before, lines = peak(), []
 for path in sys.argv[1:]:
     try:
-        read_image(Path(path).read_bytes(), 64)
+        read_image(Path(path).read_bytes(), (64, 64, 3))
     except ValueError as error:
         lines.append(str(error))
 print(json.dumps([peak() - before, lines]))

@@ -14,7 +14,7 @@ export class FaceView {
     this.store = store;
     this.info = info;
     this.canvas = el("canvas", { id: "face-canvas", class: "large", role: "img", "aria-label": `The ${info.thing}` });
-    this.canvas.width = this.canvas.height = 64;
+    [this.canvas.height, this.canvas.width] = info.image ?? [64, 64];
     this.status = el("p", { id: "status", class: "status", "aria-live": "polite" });
     this.pull = el("button", { id: "pull", hidden: true, onclick: () => this.stay(true) }, "Pull back inside");
     this.undo = el("button", { id: "undo", onclick: () => store.undo(), title: "Undo (U)" }, "Undo");

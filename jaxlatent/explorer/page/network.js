@@ -27,21 +27,21 @@ export class Network {
    * @param {Uint16Array} weights the array from there, as its bits
    */
   constructor(description, weights) {
-    const { image_size, latent_dim, kernel_size, activation, layers } = description;
+    const { image_shape, innermost, latent_dim, kernel_size, activation, layers } = description;
     let length = 0;
     const take = (count) => {
       const at = length;
       length += Math.ceil(count / 16) * 16; // whole cache lines
       return at;
     };
-    /** Height and width of an image in pixels. */
-    this.size = image_size;
+    /** Height, width and channels of an image. */
+    this.shape = image_shape;
     this.activation = NETWORK_ACTIVATIONS[activation];
     this.latent = { at: take(latent_dim), length: latent_dim };
     let input = null;
     this.layers = layers.map(({ channels }, i) => {
       // Shifted, as a power is never an integer to V8, and typed arrays are slower at addresses that are not.
-      const map = createFeatureMap((image_size / 16) << i, channels, take);
+      const map = createFeatureMap(innermost[0] << i, innermost[1] << i, channels, take);
       const products = input ? upProducts(input, map, kernel_size) : denseProducts(this.latent, map);
       for (const product of products) product.b = take(product.panels * panelLength(product));
       input = map;
@@ -64,7 +64,7 @@ export class Network {
   /**
    * Decodes one latent vector.
    * @param {Float32Array} z of the model's length
-   * @param {Uint8ClampedArray} pixels (size * size * 4): RGBA, written
+   * @param {Uint8ClampedArray} pixels (height * width * channels), written
    */
   decode(z, pixels) {
     const { floats, latent, layers } = this;
@@ -78,17 +78,17 @@ export class Network {
       if (norm) normalizeFeatureGroups(floats, map, norm);
       if (map !== image) activateFeatureMap(floats, map, this.activation);
     }
-    writeImagePixels(floats, image, pixels);
+    writeImagePixels(floats, image, this.shape, pixels);
   }
 }
 
-/** A square feature map with a border of one pixel; channels are padded with zeros to a multiple of four. */
-function createFeatureMap(side, channels, take) {
+/** A feature map with a border of one pixel; channels are padded with zeros to a multiple of four. */
+function createFeatureMap(height, width, channels, take) {
   const step = Math.ceil(channels / 4) * 4;
-  const line = (side + 2) * step;
-  const length = (side + 2) * line;
+  const line = (width + 2) * step;
+  const length = (height + 2) * line;
   const start = take(length);
-  return { side, channels, step, line, start, length, first: start + line + step };
+  return { height, width, channels, step, line, start, length, first: start + line + step };
 }
 
 /**
@@ -99,19 +99,19 @@ function createFeatureMap(side, channels, take) {
  * the input's padding.
  */
 function denseProducts(latent, map) {
-  const { side, channels, step } = map;
-  const kernelRows = Array.from({ length: latent.length }, (_, k) => k * side * side * channels);
+  const { height, width, channels, step } = map;
+  const kernelRows = Array.from({ length: latent.length }, (_, k) => k * height * width * channels);
   const from = { a: latent.at, aStep: 0, aLine: 0, aRow: 0, lines: 1, depth: latent.length };
   const to = { cStep: 0, cRow: 0, rows: 1, columns: 1, panels: step / 4, channels };
-  return Array.from({ length: side * side }, (_, pixel) => {
-    const c = map.first + Math.floor(pixel / side) * map.line + (pixel % side) * step;
+  return Array.from({ length: height * width }, (_, pixel) => {
+    const c = map.first + Math.floor(pixel / width) * map.line + (pixel % width) * step;
     return { ...from, ...to, c, kernelRows, column: pixel * channels };
   });
 }
 
 /** One product for each parity of row and column of the map `output`, twice as high and wide as `input`. */
 function upProducts(input, output, size) {
-  const { side, step, line } = input;
+  const { height, width, step, line } = input;
   const { channels } = output;
   const to = { cStep: 2 * output.step, cRow: 2 * output.line, panels: output.step / 4, channels };
   const parities = [[0, 0], [0, 1], [1, 0], [1, 1]];
@@ -127,7 +127,7 @@ function upProducts(input, output, size) {
     const a = input.first + down.first * line + right.first * step;
     const c = output.first + p * output.line + q * output.step;
     const [lines, depth] = [down.taps.length, right.taps.length * step];
-    const from = { aStep: step, aLine: line, aRow: line, lines, depth, rows: side, columns: side };
+    const from = { aStep: step, aLine: line, aRow: line, lines, depth, rows: height, columns: width };
     return { ...from, ...to, a, c, kernelRows, column: 0 };
   });
 }
@@ -194,7 +194,7 @@ function activateFeatureMap(floats, { start, length }, activation) {
 /** Group norm: adjacent channels to mean 0 and variance 1 over all pixels; then scale and bias of each. */
 function normalizeFeatureGroups(floats, map, { groups, epsilon, scale, bias }) {
   const width = map.channels / groups;
-  const count = map.side * map.side * width;
+  const count = map.height * map.width * width;
   for (let from = 0; from < map.channels; from += width) {
     let [sum, squares] = [0, 0];
     forEachFeaturePixel(map, (at) => {
@@ -213,17 +213,20 @@ function normalizeFeatureGroups(floats, map, { groups, epsilon, scale, bias }) {
   }
 }
 
-function writeImagePixels(floats, map, pixels) {
+/** The image is the centre of the last map. */
+function writeImagePixels(floats, map, [height, width, channels], pixels) {
+  const top = Math.floor((map.height - height) / 2);
+  const left = Math.floor((map.width - width) / 2);
+  const centre = { ...map, height, width, first: map.first + top * map.line + left * map.step };
   let to = 0;
-  forEachFeaturePixel(map, (at) => {
+  forEachFeaturePixel(centre, (at) => {
     // A clamped array rounds what it is given.
-    for (let channel = 0; channel < 3; channel++) pixels[to++] = 255 / (1 + Math.exp(-floats[at + channel]));
-    pixels[to++] = 255;
+    for (let channel = 0; channel < channels; channel++) pixels[to++] = 255 / (1 + Math.exp(-floats[at + channel]));
   });
 }
 
-function forEachFeaturePixel({ side, step, line, first }, visit) {
-  for (let i = 0; i < side; i++) {
-    for (let j = 0; j < side; j++) visit(first + i * line + j * step);
+function forEachFeaturePixel({ height, width, step, line, first }, visit) {
+  for (let i = 0; i < height; i++) {
+    for (let j = 0; j < width; j++) visit(first + i * line + j * step);
   }
 }

@@ -166,10 +166,10 @@ export class OfflineSpace {
   }
 
   decode(z) {
-    const side = this.network.size;
-    const data = new Uint8ClampedArray(side * side * 4);
+    const { shape } = this.network;
+    const data = new Uint8ClampedArray(shape.reduce((a, b) => a * b));
     this.network.decode(Float32Array.from(z), data);
-    return { data, shape: [side, side, 4] };
+    return { data, shape };
   }
 
   face(state) {

@@ -18,15 +18,15 @@ function workerPause() {
 
 async function workerFaces(space, question) {
   const vectors = space.vectors(question);
-  const side = space.network.size;
-  const images = new Uint8ClampedArray(vectors.length * side * side * 4);
+  const size = space.network.shape.reduce((a, b) => a * b);
+  const images = new Uint8ClampedArray(vectors.length * size);
   const all = new Float32Array(vectors.length * space.d);
   for (let i = 0; i < vectors.length; i += 1) {
     all.set(vectors[i], i * space.d);
-    images.set(space.decode(vectors[i]).data, i * side * side * 4);
+    images.set(space.decode(vectors[i]).data, i * size);
     await workerPause();
   }
-  return { images: { data: images, shape: [vectors.length, side, side, 4] }, vectors: { data: all, shape: [vectors.length, space.d] } };
+  return { images: { data: images, shape: [vectors.length, ...space.network.shape] }, vectors: { data: all, shape: [vectors.length, space.d] } };
 }
 
 let workerQueue = Promise.resolve();

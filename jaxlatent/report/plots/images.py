@@ -20,7 +20,7 @@ _LETTERS_PER_INCH, _LINE_INCHES = 10.5, 0.2
 
 
 def image_grid(
-    images: Shaped[Array | np.ndarray, "n h w 3"], columns: int = 8, *, gap: int = 2
+    images: Shaped[Array | np.ndarray, "n h w c"], columns: int = 8, *, gap: int = 2
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Lays images out in rows on white, `gap` pixels apart.
 
@@ -47,7 +47,7 @@ def image_grid(
 
 
 def plot_images(
-    images: Shaped[Array | np.ndarray, "n h w 3"],
+    images: Shaped[Array | np.ndarray, "n h w c"],
     title: str = "",
     *,
     columns: int = 8,
@@ -65,7 +65,7 @@ def plot_images(
 
 
 def plot_comparison(
-    groups: Mapping[str, Shaped[Array | np.ndarray, "_ h w 3"]], title: str = "", *, columns: int = 8
+    groups: Mapping[str, Shaped[Array | np.ndarray, "_ h w c"]], title: str = "", *, columns: int = 8
 ) -> "Figure":
     """Grids of images below one another, each under its own name.
 

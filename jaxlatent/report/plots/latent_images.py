@@ -21,7 +21,7 @@ _GAP = 2
 
 
 def plot_traversals(
-    images: Shaped[Array | np.ndarray, "rows columns h w 3"],
+    images: Shaped[Array | np.ndarray, "rows columns h w c"],
     values: Sequence[float] | Float[np.ndarray, " columns"],
     names: Sequence[str],
     *,
@@ -39,7 +39,7 @@ def plot_traversals(
         ValueError: if `values` or `names` do not fit the images.
     """
     pixels = np.asarray(as_array("images", images))
-    rows, columns, height, width, _ = pixels.shape
+    rows, columns, height, width, channels = pixels.shape
     if len(values) != columns or len(names) != rows:
         raise ValueError(
             f"values, names: expected {columns} values and {rows} names, as images has, got {len(values)} "
@@ -48,7 +48,9 @@ def plot_traversals(
     ax = new_axes(
         _IMAGE_INCHES * columns + 1.6, _IMAGE_INCHES * rows * height / width + 0.6, ax, layout="compressed"
     )
-    ax.imshow(image_grid(pixels.reshape(-1, height, width, 3), columns, gap=_GAP), interpolation="nearest")
+    ax.imshow(
+        image_grid(pixels.reshape(-1, height, width, channels), columns, gap=_GAP), interpolation="nearest"
+    )
     ticks = [f"{value:+.2g} σ".replace("-", "−") if value else "0" for value in values]
     ax.set_xticks((width + _GAP) * np.arange(columns) + width / 2, ticks)
     ax.set_yticks((height + _GAP) * np.arange(rows) + height / 2, names)
@@ -58,7 +60,7 @@ def plot_traversals(
 
 
 def plot_path(
-    images: Shaped[Array | np.ndarray, "n h w 3"],
+    images: Shaped[Array | np.ndarray, "n h w c"],
     places: Float[Array | np.ndarray, "n 2"],
     *,
     points: Float[Array | np.ndarray, "m 2"] | None = None,
@@ -121,7 +123,7 @@ def plot_path(
 
 
 def plot_sweep(
-    images: Mapping[tuple[int, float], Shaped[Array | np.ndarray, "_ h w 3"]],
+    images: Mapping[tuple[int, float], Shaped[Array | np.ndarray, "_ h w c"]],
     title: str = "",
     *,
     columns: int = 2,

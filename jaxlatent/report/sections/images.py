@@ -54,8 +54,8 @@ class Pictured:
 
     model: Autoencoder
     history: History
-    training: Shaped[np.ndarray, "n h w 3"]
-    validation: Shaped[np.ndarray, "m h w 3"]
+    training: Shaped[np.ndarray, "n h w c"]
+    validation: Shaped[np.ndarray, "m h w c"]
     source: str
     samplers: Mapping[str, Sampler] = field(default_factory=dict)
     explore: str = ""
@@ -128,16 +128,16 @@ def faces(data: Latents, seen: Pictured) -> Section:
     )
 
 
-def _unit_range(images: Shaped[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n h w 3"]:
+def _unit_range(images: Shaped[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c"]:
     return np.asarray(images, np.float32) / (255 if images.dtype == np.uint8 else 1)
 
 
-def _detail(images: Float[np.ndarray, "n h w 3"]) -> float:
+def _detail(images: Float[np.ndarray, "n h w c"]) -> float:
     """How much pixels side by side differ."""
     return float(np.sqrt(np.mean([np.square(np.diff(images, axis=axis)).mean() for axis in (1, 2)])))
 
 
-def _block(images: Shaped[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "height width 3"]:
+def _block(images: Shaped[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "height width 3"]:
     """Some images, each pixel a square, so that a browser does not smooth small images away."""
     side = max(1, round(_SIDE / images.shape[1]))
     large = images[:_BLOCK].repeat(side, axis=1).repeat(side, axis=2)
@@ -214,7 +214,7 @@ def sweep_counts(most: int) -> list[int]:
 
 def sweep_images(
     cells: list[SweepCell], model: Autoencoder, key: jax.Array
-) -> dict[tuple[int, float], Shaped[np.ndarray, "n h w 3"]]:
+) -> dict[tuple[int, float], Shaped[np.ndarray, "n h w c"]]:
     """Some decoded vectors of each cell of a sweep, for `plot_sweep`."""
     vectors = jnp.concatenate([cell.sampler.sample(key, _CELL_IMAGES) for cell in cells])
     decoded = np.asarray(decode(model, vectors))
