@@ -22,8 +22,8 @@ def random_features(images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Arra
     that network has learned. Convolutions that were never trained tell images apart by their edges and
     textures, and serve where pretrained features know nothing of the data: M. F. Naeem et al., "Reliable
     fidelity and diversity metrics for generative models", ICML 2020, section 5. The filters of the first
-    layer sum to zero, so that an even area gives no response, however bright. The weights are always the
-    same.
+    layer sum to zero and nothing is padded, so that an even area gives no response, however bright. The
+    weights are always the same. Sides of 15 pixels are the shortest.
 
     Raises:
         ValueError, TypeError: if the images are not (b, h, w, c), uint8 or floating point in [0, 1].
@@ -46,7 +46,7 @@ def _kernels(channels: int) -> list[Float32[np.ndarray, "3 3 c o"]]:
 def _responses(kernels: list[Array], images: Shaped[Array, "b h w c"]) -> Float[Array, "b f"]:
     x, means = to_unit_range(images), []
     for kernel in kernels:
-        x = lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        x = lax.conv_general_dilated(x, kernel, (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
         x = jax.nn.relu(x)
         means.append(jnp.mean(x, axis=(1, 2)))
     return jnp.concatenate(means, axis=1)
