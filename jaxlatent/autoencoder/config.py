@@ -20,6 +20,7 @@ ACTIVATIONS = ("relu", "leaky_relu", "gelu", "silu", "elu")
 NORMS = ("none", "batch", "group")
 DTYPES = ("float32", "bfloat16")
 LOSSES = ("mse", "bce", "mse+ssim", "mse+contrast")
+INITS = ("random", "pca")
 KERNEL_SIZES = (3, 4, 5)
 CHANNELS = (1, 3)
 
@@ -138,6 +139,9 @@ class TrainConfig(_Record):
     """How the network is fitted.
 
     Attributes:
+        init: the first weights: random, or pca, with which the network starts as a linear map close to the
+            principal component analysis of the images, and needs a fraction of the epochs. pca needs a
+            network without norm and with another activation than elu.
         epochs: passes over the images, at least 1.
         batch_size: images a step, at least 1; at most the number of images is used.
         learning_rate: AdamW's peak learning rate; warmed up linearly, then lowered along a cosine to 0.
@@ -157,6 +161,7 @@ class TrainConfig(_Record):
         TypeError: if a count is not an integer.
     """
 
+    init: str = "random"
     epochs: int = 10
     batch_size: int = 32
     learning_rate: float = 1e-3
@@ -170,6 +175,7 @@ class TrainConfig(_Record):
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        convert_fields(self, as_choice, "init", choices=INITS)
         convert_fields(self, as_count, "epochs", "batch_size", minimum=1)
         convert_fields(self, as_positive, "learning_rate")
         convert_fields(self, as_number, "warmup")

@@ -72,13 +72,13 @@ def _correlate(x: Array, y: Array, kernel: Array) -> Array:
     return lax.platform_dependent(x, y, kernel, cpu=_correlate_cpu, default=_correlate_xla)
 
 
-def _padding(size: int) -> tuple[int, int]:
+def same_padding(size: int) -> tuple[int, int]:
     """Padding SAME of a kernel of `size` at stride 2 for even sides: before, after."""
     return (size - 2) // 2, (size - 1) // 2
 
 
 def _down_xla(x: Array, kernel: Array) -> Array:
-    pads = (_padding(kernel.shape[0]),) * 2
+    pads = (same_padding(kernel.shape[0]),) * 2
     return lax.conv_general_dilated(x, kernel, (2, 2), pads, dimension_numbers=_DIMENSIONS)
 
 
@@ -98,7 +98,7 @@ def _down_cpu(x: Array, kernel: Array) -> Array:
     # Two neighbouring pixels become one of twice the channels, which is a reshape without a copy.
     n, H, W, c = x.shape
     size = kernel.shape[0]
-    before, after = _padding(size)
+    before, after = same_padding(size)
     pairs = -(-size // 2)
     if before:
         x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (0, 0, 0), (before, before, 0), (0, 0, 0)))
@@ -128,7 +128,7 @@ def _up_class(y: Array, kernel: Array, p: int, q: int) -> Array:
     y[i + (p + b - s) / 2] over the taps s with an even numerator.
     """
     size = kernel.shape[0]
-    before, _ = _padding(size)
+    before, _ = same_padding(size)
     pads = []
     for parity in (p, q):
         first = (before + parity) % 2
@@ -141,7 +141,7 @@ def _up_class(y: Array, kernel: Array, p: int, q: int) -> Array:
 def _up_merged(y: Array, kernel: Array) -> Array:
     """Gives all four classes at once, (n, h, w, 4c): wasteful in products, but with longer vectors."""
     size, _, c, o = kernel.shape
-    before, _ = _padding(size)
+    before, _ = same_padding(size)
     window = -(-(size + before) // 2)
     fill = (before, 2 * window - size - before)
     taps = jnp.pad(kernel, (fill, fill, (0, 0), (0, 0))).reshape(window, 2, window, 2, c, o)
@@ -177,7 +177,7 @@ def _patches(x: Array, size: int) -> Array:
     """
     n, H, W, c = x.shape
     h, w = H // 2, W // 2
-    before, _ = _padding(size)
+    before, _ = same_padding(size)
     front = before + before % 2
     windows = -(-(front - before + size) // 2)
     pads = (front, 2 * (windows - 1) - front, 0)

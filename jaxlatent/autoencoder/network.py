@@ -108,18 +108,18 @@ class _Block(nnx.Module):
         return _activate(x, self.activation)
 
 
-_SLOPE = 0.1
+SLOPE = 0.1
 
 
 @jax.custom_vjp
 def _leaky_relu(x: Array) -> Array:
     """Keeps its result for the gradient, not its argument: the next layer keeps that in any case."""
-    return jax.nn.leaky_relu(x, _SLOPE)
+    return jax.nn.leaky_relu(x, SLOPE)
 
 
 _leaky_relu.defvjp(
     lambda x: (_leaky_relu(x),) * 2,
-    lambda y, g: (jnp.where(y >= 0, g, _SLOPE * g),),
+    lambda y, g: (jnp.where(y >= 0, g, SLOPE * g),),
 )
 
 

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Key, PyTree, Shaped
 from jaxlatent._boundary import as_images, as_key
 from jaxlatent._files import remove_temporaries
 from jaxlatent._progress import progress_bar
+from jaxlatent._random import numpy_generator
 from jaxlatent._rows import Rows
 from jaxlatent._signals import stop_on_signal
 from jaxlatent.autoencoder.checkpoint import (
@@ -35,6 +36,7 @@ from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.history import EpochRecord, History
 from jaxlatent.autoencoder.losses import reconstruction_losses
 from jaxlatent.autoencoder.network import Autoencoder, make_autoencoder, to_unit_range
+from jaxlatent.autoencoder.pca_init import start_as_pca
 from jaxlatent.autoencoder.trainer import (
     NotFiniteError,
     Steps,
@@ -221,7 +223,10 @@ class _Run:
         batch = min(train.batch_size, images.shape[0])
         steps = images.shape[0] // batch
         self.program = make_program(config, train, steps * train.epochs, len(training_devices(batch)))
-        model = make_autoencoder(jax.random.fold_in(key, 0), config)
+        first = jax.random.fold_in(key, 0)
+        model = make_autoencoder(first, config)
+        if train.init == "pca":
+            start_as_pca(model, images, numpy_generator(first))
         _, *states = nnx.split(model, nnx.Param, ...)
         start = self.program.steps.start(*states)
         self.trainer = Trainer(self.program.steps, start, (images,), key, batch)

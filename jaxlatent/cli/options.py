@@ -10,13 +10,14 @@ from typing import Any, get_args
 import click
 
 from jaxlatent._random import MAX_SEED
-from jaxlatent.autoencoder.config import ACTIVATIONS, CHANNELS, DTYPES, KERNEL_SIZES, LOSSES, NORMS
+from jaxlatent.autoencoder.config import ACTIVATIONS, CHANNELS, DTYPES, INITS, KERNEL_SIZES, LOSSES, NORMS
 from jaxlatent.sampling.spec import DEFAULT
 
 _CHOICES = {
     "activation": ACTIVATIONS,
     "norm": NORMS,
     "dtype": DTYPES,
+    "init": INITS,
     "loss": LOSSES,
     "kernel_size": tuple(str(size) for size in KERNEL_SIZES),
     "channels": tuple(str(count) for count in CHANNELS),
