@@ -75,6 +75,8 @@ class AutoencoderConfig(_Record):
         dtype: float32 or bfloat16 (activations and products; parameters stay float32). bfloat16 is
             meant for accelerators: it is slower on most CPUs.
         channels: 3 for RGB images, 1 for grey ones.
+        variational: the network is a VAE, to compare plain autoencoders with: its encoder also gives the
+            spread of each number of a latent vector, and its training draws them.
 
     Raises:
         ValueError: if a field is out of range.
@@ -89,6 +91,7 @@ class AutoencoderConfig(_Record):
     norm: str = "none"
     dtype: str = "float32"
     channels: int = 3
+    variational: bool = False
 
     def __post_init__(self) -> None:
         convert_fields(self, as_image_size, "image_size", minimum=16, maximum=512)
@@ -98,6 +101,7 @@ class AutoencoderConfig(_Record):
         convert_fields(self, as_choice, "activation", choices=ACTIVATIONS)
         convert_fields(self, as_choice, "norm", choices=NORMS)
         convert_fields(self, as_choice, "dtype", choices=DTYPES)
+        convert_fields(self, as_flag, "variational")
         if self.kernel_size not in KERNEL_SIZES:
             raise ValueError(f"kernel_size: expected 3, 4 or 5, got {self.kernel_size}")
         if self.channels not in CHANNELS:
@@ -151,6 +155,9 @@ class TrainConfig(_Record):
         ssim_weight: with mse+ssim, the loss is mse + ssim_weight * (1 - SSIM) / 2.
         contrast_weight: with mse+contrast, the loss is mse + contrast_weight * the mean squared difference
             of the local standard deviations (Gaussian windows of 11 x 11 pixels, sigma 1.5).
+        kl_weight: of a variational network, the loss has kl_weight times the divergence of the latent vectors
+            from the prior N(0, I), in nats a value of the image. It is twice the variance of the noise that
+            a Gaussian decoder supposes in its images: 0.01 is a noise of 0.07 of their range.
         mirror: show each image mirrored left to right with probability 1/2; None mirrors RGB images and no
             grey ones, many of which are writing or scans.
         gradient_clip: largest global norm of a gradient; None does not clip.
@@ -170,6 +177,7 @@ class TrainConfig(_Record):
     loss: str = "mse"
     ssim_weight: float = 0.1
     contrast_weight: float = 5.0
+    kl_weight: float = 0.01
     mirror: bool | None = None
     gradient_clip: float | None = 1.0
     patience: int | None = None
@@ -181,7 +189,7 @@ class TrainConfig(_Record):
         convert_fields(self, as_number, "warmup")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup: expected a share of the steps in [0, 1), got {self.warmup}")
-        convert_fields(self, as_nonnegative, "weight_decay", "ssim_weight", "contrast_weight")
+        convert_fields(self, as_nonnegative, "weight_decay", "ssim_weight", "contrast_weight", "kl_weight")
         convert_fields(self, as_choice, "loss", choices=LOSSES)
         if self.mirror is not None:
             convert_fields(self, as_flag, "mirror")

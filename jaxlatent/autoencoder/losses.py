@@ -58,6 +58,14 @@ def _contrast(images: Float[Array, "n h w c"]) -> Float[Array, "n r s c"]:
     return jnp.sqrt(jax.nn.relu(variance) + 0.01**2)
 
 
+def kl_divergence(mean: Float[Array, "n d"], log_variance: Float[Array, "n d"]) -> Float[Array, " n"]:
+    """Kullback-Leibler divergence (nats) of N(mean, variance) from N(0, I), one number a vector.
+
+    D. P. Kingma, M. Welling, Auto-encoding variational Bayes, ICLR 2014, appendix B.
+    """
+    return jnp.sum(jnp.square(mean) + jnp.exp(log_variance) - 1 - log_variance, axis=1) / 2
+
+
 def _blur(images: Float[Array, "n h w c"]) -> Float[Array, "n r s c"]:
     """Weighted mean in the Gaussian window at all its places within the image."""
     rows, columns = (jnp.asarray(_blur_matrix(side)) for side in images.shape[1:3])

@@ -145,6 +145,8 @@ class Autoencoder(nnx.Module):
         for i, (fewer, more) in enumerate(pairwise(widths), 1):
             setattr(self, f"down{i}", _Block(fewer, more, config, transposed=False, rngs=rngs))
         self.to_latent = _Linear(size, config.latent_dim, rngs=rngs)
+        if config.variational:
+            self.to_log_variance = _Linear(size, config.latent_dim, rngs=rngs)
         self.from_latent = _Linear(config.latent_dim, size, rngs=rngs)
         for i in range(len(config.filters), 1, -1):
             block = _Block(widths[i], widths[i - 1], config, transposed=True, rngs=rngs)
@@ -158,10 +160,20 @@ class Autoencoder(nnx.Module):
 
     def encode(self, images: Shaped[Array, "n h w c"], *, train: bool = False) -> Float[Array, "n d"]:
         """Maps images, uint8 or float32 in [0, 1], to latent vectors, float32."""
+        return self.to_latent(self._code(images, train)).astype(jnp.float32)
+
+    def posterior(
+        self, images: Shaped[Array, "n h w c"], *, train: bool = False
+    ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
+        """Maps images to the means, as `encode`, and log variances of a VAE's latent vectors, float32."""
+        code = self._code(images, train)
+        return tuple(layer(code).astype(jnp.float32) for layer in (self.to_latent, self.to_log_variance))
+
+    def _code(self, images: Shaped[Array, "n h w c"], train: bool) -> Float[Array, "n f"]:
         x = padded(to_unit_range(images), len(self.config.filters)).astype(self.config.dtype)
         for i in range(1, len(self.config.filters) + 1):
             x = getattr(self, f"down{i}")(x, train=train)
-        return self.to_latent(x.reshape(x.shape[0], -1)).astype(jnp.float32)
+        return x.reshape(x.shape[0], -1)
 
     def decode_logits(self, z: Float[Array, " n *latent"], *, train: bool = False) -> Float[Array, "n h w c"]:
         """Maps latent vectors to images before the sigmoid, float32."""

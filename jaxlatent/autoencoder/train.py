@@ -34,7 +34,7 @@ from jaxlatent.autoencoder.checkpoint import (
 )
 from jaxlatent.autoencoder.config import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.history import EpochRecord, History
-from jaxlatent.autoencoder.losses import reconstruction_losses
+from jaxlatent.autoencoder.losses import kl_divergence, reconstruction_losses
 from jaxlatent.autoencoder.network import Autoencoder, make_autoencoder, to_unit_range
 from jaxlatent.autoencoder.pca_init import start_as_pca
 from jaxlatent.autoencoder.trainer import (
@@ -176,10 +176,25 @@ def _batch_loss(
     x = to_unit_range(mirror_half(images, key) if config.mirrors(images.shape[3]) else images)
     model = nnx.merge(graphdef, params, rest, copy=True)
     losses = []
-    for part in jnp.split(x, _parts(x.shape[0], model.config.norm, on_one_cpu)):
-        logits = model.decode_logits(model.encode(part, train=True), train=True)
-        losses.append(reconstruction_losses(part, logits, config)[0])
+    for i, part in enumerate(jnp.split(x, _parts(x.shape[0], model.config.norm, on_one_cpu))):
+        losses.append(_losses(model, config, part, jax.random.fold_in(key, i))[0])
     return jnp.mean(jnp.concatenate(losses)), nnx.state(model, nnx.Not(nnx.Param))
+
+
+def _losses(
+    model: Autoencoder, config: TrainConfig, x: Float[Array, "n h w c"], key: Key[Array, ""] | None
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Loss and squared error of each image; in training there is a key, with which a VAE draws."""
+    train = key is not None
+    if not model.config.variational:
+        z, divergence = model.encode(x, train=train), jnp.zeros(len(x))
+    else:
+        z, log_variance = model.posterior(x, train=train)
+        divergence = kl_divergence(z, log_variance)
+        if key is not None:
+            z += jnp.exp(log_variance / 2) * jax.random.normal(key, z.shape, z.dtype)
+    losses, errors = reconstruction_losses(x, model.decode_logits(z, train=train), config)
+    return losses + config.kl_weight * divergence / x[0].size, errors
 
 
 def _parts(count: int, norm: str, on_one_cpu: bool) -> int:
@@ -201,7 +216,7 @@ def _evaluate(
     """Gives the sums of loss and of squared error over the valid images of a batch, outside training."""
     model = nnx.merge(graphdef, state.params, state.rest)
     x = to_unit_range(images)
-    losses, errors = reconstruction_losses(x, model.decode_logits(model.encode(x)), config)
+    losses, errors = _losses(model, config, x, None)
     return jnp.sum(jnp.where(valid, losses, 0)), jnp.sum(jnp.where(valid, errors, 0))
 
 
