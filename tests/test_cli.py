@@ -279,6 +279,12 @@ def test_more_epochs_and_moved_data_go_on(run, data, tmp_path, capsys):
     assert "moved.npy holds other images than those of the training" in capsys.readouterr().err
 
 
+def test_a_preset_stands_for_options_and_gives_way_to_others(data, tmp_path):
+    assert call("train", "--data", data, "--out", tmp_path / "run", *TINY, "--preset", "fast") == 0
+    training = json.loads((tmp_path / "run" / "config.json").read_text())["training"]
+    assert training == jl.TrainConfig.preset("fast", epochs=2, batch_size=16).to_dict()
+
+
 def test_restart_in_place(run, tmp_path, capsys):
     folder = shutil.copytree(run, tmp_path / "run")
     assert call("train", "--out", folder, "--restart", "--learning-rate", "0.002", "--epochs", "1") == 0

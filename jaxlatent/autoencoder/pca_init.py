@@ -48,7 +48,7 @@ class _Blocks(NamedTuple):
         components = eigh(blocks.T @ blocks)[1][:, ::-1][:, :most]
         return cls(mean, components.reshape(2, 2, len(mean), -1))
 
-    def transform(self, x: Float32[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n h/2 w/2 k"]:
+    def transform(self, x: Float32[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n h//2 w//2 k"]:
         """Gives each block's components."""
         return _cut(x - self.mean) @ self.components.reshape(-1, self.components.shape[3])
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from jaxlatent.autoencoder import AutoencoderConfig, TensorBoard, TrainConfig
+from jaxlatent.autoencoder.config import PRESETS
 from jaxlatent.cli.console import open_run, typed
 from jaxlatent.cli.options import (
     Numbers,
@@ -35,6 +36,12 @@ from jaxlatent.sampling.spec import DEFAULT, SOURCE
 _DEMO_DATA = "synthetic:6000"
 # In so short a training, many large steps; the squared error alone blurs mouths and glasses away.
 _DEMO_TRAINING = TrainConfig(epochs=6, batch_size=16, learning_rate=3e-3, loss="mse+contrast")
+
+# Of each preset, the options that it stands for.
+_PRESETS = "; ".join(
+    f"{name} is " + " ".join(f"--{field.replace('_', '-')} {value}" for field, value in fields.items())
+    for name, fields in PRESETS.items()
+)
 
 
 @click.command()
@@ -99,12 +106,20 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     is_flag=True,
     help="Also write the course of the training to training/tensorboard in RUN.",
 )
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    default=None,
+    show_default="the defaults of the options",
+    help="How to train, but for the options that are given: " + _PRESETS + ".",
+)
 @seed_option
 @config_options(AutoencoderConfig)
 @config_options(TrainConfig)
 @click.pass_context
 def train(
     ctx: click.Context,
+    preset: str | None,
     data: str | None,
     out: Path,
     limit: int | None,
@@ -118,6 +133,7 @@ def train(
     if data is None and not (resume or restart):
         raise click.UsageError("--data: name the images of a new run; --resume and --restart know theirs")
     config, training = given_fields(ctx, AutoencoderConfig), given_fields(ctx, TrainConfig)
+    training = (PRESETS[preset] if preset else {}) | training
     run = open_run(out)
     run.train(
         data,

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig
         TrainConfig(),
         TrainConfig(gradient_clip=None, patience=3, loss="mse+ssim"),
         TrainConfig(loss="mse+contrast", contrast_weight=2.5),
+        TrainConfig.preset("sharp", detail_weight=2.0),
     ],
 )
 def test_survives_json(config):
@@ -61,6 +63,8 @@ def test_autoencoder_config_names_the_field_that_is_wrong(field, value):
         ("ssim_weight", -0.1),
         ("contrast_weight", -1.0),
         ("contrast_weight", float("nan")),
+        ("detail_weight", -1.0),
+        ("init", "zeros"),
         ("gradient_clip", 0.0),
         ("patience", 0),
     ],
@@ -112,3 +116,14 @@ def test_a_stage_that_has_nothing_to_halve_is_refused():
 def test_grey_images_are_mirrored_only_if_asked_for():
     assert [TrainConfig().mirrors(channels) for channels in (1, 3)] == [False, True]
     assert [TrainConfig(mirror=flag).mirrors(1) for flag in (False, True)] == [False, True]
+
+
+def test_a_preset_gives_way_to_what_is_asked_for():
+    fast = TrainConfig.preset("fast")
+    assert (fast.init, fast.loss) == ("pca", "mse+detail")
+    assert fast.epochs < TrainConfig.preset("sharp").epochs
+    assert TrainConfig.preset("fast", loss="mse") == replace(fast, loss="mse")
+    with pytest.raises(ValueError, match="preset: expected one of fast, sharp, got 'best'"):
+        TrainConfig.preset("best")
+    with pytest.raises(ValueError, match="epochs: "):
+        TrainConfig.preset("fast", epochs=0)

@@ -9,6 +9,7 @@ from jaxlatent.autoencoder.config import LOSSES
 from jaxlatent.autoencoder.losses import (
     contrast_error,
     cross_entropy,
+    detail_error,
     reconstruction_losses,
     squared_error,
     ssim,
@@ -69,6 +70,58 @@ def test_gradient_of_contrast_is_finite_where_images_are_flat():
     assert jnp.isfinite(jax.grad(lambda x: contrast_error(IMAGES, x).sum())(flat)).all()
 
 
+def details_by_definition(image):
+    """The details of an image (h, w, c) in float64, one array (h - 1, w - 1, c) for each direction."""
+    kernels = np.array([[[1, -1], [1, -1]], [[1, 1], [-1, -1]], [[1, -1], [-1, 1]]]) / 2
+    views = np.lib.stride_tricks.sliding_window_view(image, (2, 2), axis=(0, 1))
+    return [np.einsum("hwcij,ij->hwc", views, kernel) for kernel in kernels]
+
+
+def strength_by_definition(detail):
+    """Root mean squares in Gaussian windows about every second place, window by window."""
+    h, w, _ = detail.shape
+    places = np.mgrid[:h, :w]
+    result = []
+    for centre in np.ndindex(h // 2, w // 2):
+        away = places - (2 * np.array(centre) + 1)[:, None, None]
+        window = np.exp(-np.sum(away**2, axis=0) / (2 * 1.5**2))[..., None]
+        result.append(np.sqrt((window * detail**2).sum((0, 1)) / window.sum() + 1e-4))
+    return np.array(result)
+
+
+def test_detail_error_equals_its_definition():
+    expected = []
+    for a, b in zip(
+        np.asarray(IMAGES, np.float64), np.asarray(jax.nn.sigmoid(LOGITS), np.float64), strict=True
+    ):
+        total = 0
+        for _ in range(3):
+            strengths = ([strength_by_definition(x) for x in details_by_definition(y)] for y in (a, b))
+            total += np.mean(np.square(np.subtract(*strengths)))
+            a, b = (x[: len(x) // 2 * 2, : x.shape[1] // 2 * 2] for x in (a, b))
+            a, b = ((x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4 for x in (a, b))
+        expected.append(total)
+    np.testing.assert_allclose(detail_error(IMAGES, jax.nn.sigmoid(LOGITS)), expected, rtol=1e-4)
+
+
+def test_detail_counts_by_its_direction_and_fineness_where_contrast_does_not():
+    noise = np.random.default_rng(0).normal(size=(3, 64, 64, 1))
+    across = sum(np.roll(noise, shift, axis=2) for shift in range(4)) / 4
+    again, *others = across[1:2], across[:1].swapaxes(1, 2), noise[2:] / 2
+    first, again, *others = (jnp.asarray(0.5 + 0.1 * x, jnp.float32) for x in (across[:1], again, *others))
+    for other in others:
+        assert detail_error(first, other) > 2 * detail_error(first, again)
+        assert contrast_error(first, other) < 1.5 * contrast_error(first, again)
+
+
+@pytest.mark.parametrize("shape", [(2, 17, 30, 1), (2, 16, 16, 3)], ids=str)
+def test_detail_error_of_small_and_odd_sizes_is_zero_for_equal_images(shape):
+    images = jnp.ones(shape) * jnp.linspace(0, 1, shape[2])[:, None]
+    np.testing.assert_array_equal(detail_error(images, images), 0)
+    flat = jnp.full(shape, 0.7)
+    assert jnp.isfinite(jax.grad(lambda x: detail_error(images, x).sum())(flat)).all()
+
+
 def test_cross_entropy_equals_optax_and_bears_large_logits():
     expected = optax.sigmoid_binary_cross_entropy(LOGITS, IMAGES).mean((1, 2, 3))
     np.testing.assert_allclose(cross_entropy(IMAGES, LOGITS), expected, rtol=1e-6)
@@ -84,8 +137,9 @@ def test_the_configured_loss_is_used_and_mse_always_given(loss):
         "bce": cross_entropy(IMAGES, LOGITS),
         "mse+ssim": mse + 0.3 * (1 - ssim(IMAGES, output)) / 2,
         "mse+contrast": mse + 2.0 * contrast_error(IMAGES, output),
+        "mse+detail": mse + 4.0 * detail_error(IMAGES, output),
     }[loss]
-    train = TrainConfig(loss=loss, ssim_weight=0.3, contrast_weight=2.0)
+    train = TrainConfig(loss=loss, ssim_weight=0.3, contrast_weight=2.0, detail_weight=4.0)
     losses, errors = reconstruction_losses(IMAGES, LOGITS, train)
     np.testing.assert_allclose(losses, expected, rtol=1e-6)
     np.testing.assert_allclose(errors, np.mean((IMAGES - output) ** 2, (1, 2, 3)), rtol=1e-5)
