@@ -10,6 +10,7 @@ from jaxlatent.cli.tables import print_table
 from jaxlatent.report.sections.evaluation import comparison_table
 from jaxlatent.run.evaluation import FeatureName, UnseenSplit
 from jaxlatent.sampling import SAMPLERS
+from jaxlatent.sampling.spec import RIVALS
 
 
 @click.command()
@@ -20,7 +21,16 @@ from jaxlatent.sampling import SAMPLERS
     show_default=True,
     help="What to compare, between commas: all, or NAME[:OPTION=VALUE]..., such as "
     "pairwise:fact=0.8:n_components=50; the options are those of the sampler's fit. Names: "
-    f"{', '.join(SAMPLERS)}. The fitted samplers of RUN are always compared too, and a naive box.",
+    f"{', '.join(SAMPLERS)}; and what learns, for comparison, with the extra `rivals`: "
+    f"{', '.join(RIVALS)}, as flow:budget=60 (seconds), or rivals for all. The fitted samplers of RUN are "
+    "always compared too, and a naive box.",
+)
+@click.option(
+    "--vectors",
+    multiple=True,
+    metavar="TITLE=FILE",
+    help="Latent vectors of any other program, a .npy file (n, d), to be measured as a sampler's; the first "
+    "of them, as many as of each sampler. Can be given several times.",
 )
 @click.option(
     "--count",
@@ -62,6 +72,7 @@ from jaxlatent.sampling import SAMPLERS
 def evaluate(
     run: Path,
     samplers: str,
+    vectors: tuple[str, ...],
     count: int,
     features: FeatureName | None,
     split: UnseenSplit,
@@ -77,6 +88,7 @@ def evaluate(
     """
     rows = open_run(run).evaluate(
         samplers.split(","),
+        vectors=_titled(vectors),
         count=count,
         features=features,
         split=split,
@@ -85,3 +97,15 @@ def evaluate(
         seed=seed,
     )
     print_table(comparison_table(rows))
+
+
+def _titled(vectors: tuple[str, ...]) -> dict[str, str]:
+    titled: dict[str, str] = {}
+    for text in vectors:
+        title, _, file = text.partition("=")
+        if not (title and file):
+            raise click.UsageError(f"--vectors: expected TITLE=FILE, got {text!r}")
+        if title in titled:
+            raise click.UsageError(f"--vectors: {title!r} is given twice; give one another title")
+        titled[title] = file
+    return titled

@@ -15,9 +15,14 @@ from jaxlatent._progress import progress_bar
 from jaxlatent.evaluation.copy_test import CopyReference, alike_below, duplicates
 from jaxlatent.evaluation.measures import Measures
 from jaxlatent.evaluation.references import References
+from jaxlatent.evaluation.rivals import Entry, Rival, installed_rivals
 from jaxlatent.evaluation.rows import Row
+from jaxlatent.evaluation.vectors import GivenVectors
 from jaxlatent.sampling import SAMPLERS, Sampler, Spec
 from jaxlatent.sampling.spec import CUBE, SOURCE
+
+#: What a row can measure.
+Compared = Spec | Sampler | Rival | GivenVectors
 
 #: Titles of the rows that measure no sampler.
 NULL, FLOOR = "training against unseen images", "reconstructed training images"
@@ -56,8 +61,8 @@ def specs(texts: Sequence[str], most: int) -> list[Spec]:
     """Reads several; each once, in their order.
 
     Args:
-        texts: of `Spec.parse`, or "all" for `ALL`, where numbers of components above `most` are left out
-            and so become all there are.
+        texts: of samplers or rivals, as `Spec.parse` reads them; "all" for `ALL`, where numbers of components
+            above `most` are left out and so become all there are; or "rivals" for those that are installed.
         most: number of components in which the z-points vary.
 
     Raises:
@@ -65,15 +70,18 @@ def specs(texts: Sequence[str], most: int) -> list[Spec]:
     """
     found: list[Spec] = []
     for text in texts:
-        found += [Spec.parse(each).within(most) for each in ALL] if text == "all" else [Spec.parse(text)]
+        if text == "all":
+            found += [Entry.parse(each).within(most) for each in ALL]
+        else:
+            found += installed_rivals() if text == "rivals" else [Entry.parse(text)]
     if not found:
-        raise ValueError(f"samplers: expected all, or some of {', '.join(SAMPLERS)}, got none")
+        raise ValueError(f"samplers: expected all, rivals, or some of {', '.join(SAMPLERS)}, got none")
     return list(dict.fromkeys(found))
 
 
 def compare(
     references: References,
-    samplers: Mapping[str, Spec | Sampler],
+    samplers: Mapping[str, Compared],
     z: Float[Array | np.ndarray, "t d"],
     key: jax.Array,
     *,
@@ -106,7 +114,7 @@ def compare(
 
     Args:
         references: from `References.of`.
-        samplers: titles of the rows, and what is measured: samplers, or how to fit them.
+        samplers: titles of the rows, and what is measured: samplers, or how to fit them, or vectors.
         z: z-points that these are fitted to, (t, d).
         key: a typed key, `jax.random.key(seed)`.
         faces: measure how often a face is detected, which needs OpenCV.
@@ -123,7 +131,7 @@ def compare(
     key, z = as_key(key), as_vectors("z", z)
     draw, measure = jax.random.split(key)
     naive = Spec.parse(NAIVE)
-    asked: dict[str, Spec | Sampler] = {naive.title: naive, **samplers}
+    asked: dict[str, Compared] = {naive.title: naive, **samplers}
     rows: list[Row] = []
     failed: dict[str, Exception] = {}
     total = 2 + len(asked)
@@ -182,7 +190,7 @@ class _Measured:
     def floor(self) -> Row:
         return self.measures.row(FLOOR, self.references.rebuilt_training, self.faces)
 
-    def of_sampler(self, title: str, asked: Spec | Sampler, z: Float[Array | np.ndarray, "t d"]) -> Row:
+    def of_sampler(self, title: str, asked: Compared, z: Float[Array | np.ndarray, "t d"]) -> Row:
         count, n = self.references.count, self.references.n
         start = time.perf_counter()
         sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
@@ -201,5 +209,5 @@ class _Measured:
             closer=test.probability_closer,
             duplicates=duplicates(seen.small[:n], threshold=self.alike_below).share,
             fit_seconds=fitted - start if is_spec else None,
-            vectors_per_second=rate,
+            vectors_per_second=None if isinstance(asked, GivenVectors) else rate,
         )

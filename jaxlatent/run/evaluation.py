@@ -17,9 +17,10 @@ from jaxlatent._random import seed_key
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, AutoencoderConfig
 from jaxlatent.data.fingerprint import fingerprint
-from jaxlatent.evaluation.comparison import specs
+from jaxlatent.evaluation.comparison import FLOOR, NAIVE, NULL, Compared, specs
 from jaxlatent.evaluation.features import Features
 from jaxlatent.evaluation.references import LEAST
+from jaxlatent.evaluation.vectors import GivenVectors, given_vectors
 from jaxlatent.generation.digest import identity
 from jaxlatent.report.document import slug
 from jaxlatent.report.sections.evaluation import Evaluated, plot_tradeoff
@@ -45,6 +46,7 @@ def evaluate_run(
     run: RunFolder,
     samplers: Sequence[str],
     *,
+    vectors: Mapping[str, Any] | None,
     count: int,
     features: FeatureName | Features | None,
     split: UnseenSplit,
@@ -55,6 +57,7 @@ def evaluate_run(
     """Measures samplers on a run; see `Run.evaluate`."""
     count, key = as_count("count", count, LEAST), seed_key(seed)
     z, asked, model = run.latents(), run.config(), run.model()
+    given = given_vectors(vectors, z.shape[1])
     most = fit_frame(z).n_components
     own: dict[str, str] = {}
     fitted: dict[str, Sampler] = {}
@@ -65,10 +68,13 @@ def evaluate_run(
             own[title] = name
         except StaleError as error:
             log.warning("a sampler is left out: %s", error)
-    named: dict[str, Spec | Sampler] = {
+    named: dict[str, Compared] = {
         spec.title: spec for spec in specs(samplers, most) if str(spec) not in own.values()
     }
     named |= fitted
+    if double := given.keys() & {*named, NULL, FLOOR, Spec.parse(NAIVE).title}:
+        raise ValueError(f"vectors: {min(double)!r} is the title of another row; give them another one")
+    named |= given
     training = run.training_images()
     as_choice("split", split, get_args(UnseenSplit))
     unseen, taken = untouched_images(run, asked, split, min(count, len(training)))
@@ -89,7 +95,7 @@ def evaluate_run(
         "seed": seed,
     }
     del training, unseen  # hundreds of megabytes
-    table = _TableOfRun(run, ",".join(samplers), own, options, start)
+    table = _TableOfRun(run, ",".join(samplers), own, given, options, start)
     known = table.known()
     rows = evaluation.compare(
         references, named, z, key, faces=faces, known=known, note=table.note, progress=run.progress
@@ -109,12 +115,23 @@ class _TableOfRun:
     """The table of an evaluation as it grows in the run folder."""
 
     def __init__(
-        self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any], start: float
+        self,
+        run: RunFolder,
+        samplers: str,
+        own: Mapping[str, str],
+        given: Mapping[str, GivenVectors],
+        options: Mapping[str, Any],
+        start: float,
     ):
         self.run, self.own, self.options, self.start = run, own, options, start
-        self.step: tuple[str, ...] = ("evaluate", "--samplers", samplers, "--count", str(options["count"]))
-        if options["split"] == "validation":
-            self.step += ("--split", "validation")
+        self.vectors = {title: each.digest for title, each in given.items()}
+        files = [f"--vectors={title}={each.source or 'FILE.npy'}" for title, each in given.items()]
+        chosen = ["--split", "validation"] if options["split"] == "validation" else []
+        self.step = (
+            *("evaluate", "--samplers", samplers, "--count", str(options["count"])),
+            *chosen,
+            *files,
+        )
         self.rows: list[evaluation.Row] = []
 
     def known(self) -> dict[str, evaluation.Row]:
@@ -134,6 +151,7 @@ class _TableOfRun:
         for row in evaluation.read_records(self.run.path(_TABLE), evaluation.Row):
             result = sampler_result(self.own[row.title]) if row.title in self.own else LATENTS
             same = origin.inputs.get(result) == self.run.digest(result)
+            same &= origin.options.get("vectors", {}).get(row.title) == self.vectors.get(row.title)
             if same and self._grid(row).exists():
                 kept[row.title] = row
         if kept:
@@ -184,7 +202,8 @@ class _TableOfRun:
         titles = {row.title for row in rows}
         own = [sampler_result(name) for title, name in self.own.items() if title in titles]
         inputs = ("model", "images", LATENTS, *own)
-        self.run.record(_TABLE, self.step, *inputs, **self.options, complete=complete)
+        vectors = {title: digest for title, digest in self.vectors.items() if title in titles}
+        self.run.record(_TABLE, self.step, *inputs, **self.options, vectors=vectors, complete=complete)
 
     def _grid(self, row: evaluation.Row) -> Path:
         return self.run.path(f"{_GRIDS}/{slug(row.title)}.png")

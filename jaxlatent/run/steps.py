@@ -291,6 +291,7 @@ class Run(RunFolder):
         self,
         samplers: Sequence[str] = ("all",),
         *,
+        vectors: Mapping[str, jax.Array | np.ndarray | str | os.PathLike[str]] | None = None,
         count: int = 10_000,
         features: FeatureName | Features | None = None,
         split: UnseenSplit = "test",
@@ -311,7 +312,11 @@ class Run(RunFolder):
         what was chosen.
 
         Args:
-            samplers: each as `jaxlatent.sampling.Spec.parse` reads it, "pairwise:fact=0.8" say, or "all".
+            samplers: each as `jaxlatent.sampling.Spec.parse` reads it, "pairwise:fact=0.8" say, or "all"; a
+                rival that learns, as "flow:budget=60" (see `jaxlatent.evaluation.rivals`), or "rivals".
+            vectors: titles, and latent vectors that other programs have drawn, (n, d), as arrays or as .npy
+                files; the first are measured, as many as of each sampler. The run keeps no copy, only a
+                digest, by which vectors that have changed are measured anew.
             count: images of each sampler, at least 24. Measures that depend on their number take as many of
                 every set as there are training images and unseen ones.
             features: "classifier", trained on the data's labels and kept in features/; "encoder"; or any
@@ -327,13 +332,14 @@ class Run(RunFolder):
             The rows of the comparison, see `jaxlatent.evaluation.compare`.
 
         Raises:
-            ValueError: if a sampler is not known, or there are fewer than 24 images that the autoencoder
-                was not trained on.
+            ValueError: if a sampler is not known, vectors are of another width, or there are fewer than 24
+                images that the autoencoder was not trained on.
             ImportError: if faces are asked for and OpenCV is missing.
         """
         return evaluate_run(
             self,
             samplers,
+            vectors=vectors,
             count=count,
             features=features,
             split=split,

@@ -1,8 +1,10 @@
 """Samplers by name, NAME[:OPTION=VALUE]...: a line of text that says which one, and how it is fitted."""
 
+import dataclasses
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -40,6 +42,9 @@ SAMPLERS: dict[str, type[Sampler]] = {
     "cluster-recombination": ClusterRecombinationSampler,
 }
 
+#: Named as samplers are, but only an evaluation fits them: see `jaxlatent.evaluation.rivals`.
+RIVALS = ("flow", "diffusion", "kde", "copula")
+
 #: What a run fits where nothing else is asked for: of all samplers, the one whose images are the most like
 #: the data's (docs/study.md).
 DEFAULT = "cluster-recombination"
@@ -58,6 +63,9 @@ class Spec:
         options: keyword arguments of the sampler's `fit`, in their order in the text.
     """
 
+    #: Every name, and what has the `fit`.
+    _known: ClassVar[Mapping[str, Any]] = SAMPLERS
+
     name: str
     options: tuple[tuple[str, int | float | str], ...] = ()
 
@@ -69,9 +77,10 @@ class Spec:
             ValueError: if the name, an option or a value is not known; the message lists what is.
         """
         name, *parts = text.strip().split(":")
-        if name not in SAMPLERS:
-            raise ValueError(f"sampler: expected one of {', '.join(SAMPLERS)}, got {name!r}")
-        known = _options(name)
+        if name not in cls._known:
+            which = f"{name!r}, which only `evaluate` takes" if name in RIVALS else repr(name)
+            raise ValueError(f"sampler: expected one of {', '.join(cls._known)}, got {which}")
+        known = _options(cls._known[name].fit)
         options: dict[str, int | float | str] = {}
         for part in parts:
             option, sign, value = part.partition("=")
@@ -96,8 +105,11 @@ class Spec:
         Raises:
             TypeError, ValueError: as the sampler's own `fit`; the message begins with the text of this.
         """
+        return self._fit(z)
+
+    def _fit(self, z: Float[Array | np.ndarray, " n *latent"]) -> Any:
         try:
-            return SAMPLERS[self.name].fit(z, **dict(self.options))  # type: ignore[attr-defined]
+            return self._known[self.name].fit(z, **dict(self.options))
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self}: {error}") from error
 
@@ -105,16 +117,16 @@ class Spec:
         """The same for z-points of `most` components: with all of them where more are asked for."""
         asked = dict(self.options).get("n_components", 0)
         if isinstance(asked, int) and asked > most:
-            return Spec(self.name, tuple(each for each in self.options if each[0] != "n_components"))
+            kept = tuple(each for each in self.options if each[0] != "n_components")
+            return dataclasses.replace(self, options=kept)
         return self
 
     def __str__(self) -> str:
         return ":".join([self.name, *(f"{option}={value}" for option, value in self.options)])
 
 
-def _options(name: str) -> dict[str, "_Kind"]:
-    """The options that can be written as text, with their types."""
-    fit = SAMPLERS[name].fit  # type: ignore[attr-defined]
+def _options(fit: Any) -> dict[str, "_Kind"]:
+    """The options of a `fit` that can be written as text, with their types."""
     hints = get_type_hints(fit)
     kinds: dict[str, Any] = {}
     for parameter in inspect.signature(fit).parameters.values():
