@@ -1,5 +1,6 @@
 """What samplers are compared with: images, their reconstructions, and what is kept of them."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -18,9 +19,9 @@ from jaxlatent.generation.decoder import to_uint8
 #: Images from which a Fréchet distance can be extrapolated.
 LEAST = 24
 
-_BLOCK = 1024
+_BLOCK_BYTES = 2**26
 _SMALL = 16  # pixels, of the images whose copies are looked for
-_KEPT = 2000
+_KEPT, _KEPT_BYTES = 2000, 2**27
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Seen:
         features: (n, f).
         random: `random_features`, (n, g).
         small: the images averaged down to 16 x 16 pixels and flattened, in [0, 1].
-        first: at most 2,000 of them, uint8.
+        first: at most 2,000 of them, or 128 MB, uint8.
     """
 
     features: Float[np.ndarray, "n f"]
@@ -48,8 +49,11 @@ class Seen:
             found.append(extract(features, images))
             random.append(extract(random_features, images))
             small.append(_averaged(images))
-            first.append(images[: _KEPT - kept])
-            kept += len(first[-1])
+            most = min(_KEPT, _KEPT_BYTES // images[0].size)
+            if kept < most:
+                # Copied, as a view would keep all of the block.
+                first.append(images[: most - kept].copy())
+                kept += len(first[-1])
         return cls(*(np.concatenate(parts) for parts in (found, random, small, first)))
 
     def leading(self, n: int) -> "Seen":
@@ -122,29 +126,34 @@ class References:
         # At random, so that the first n are as good as any.
         rows = np.random.default_rng(0).permutation(len(training_images))[:count]
         others = np.linspace(0, len(unseen_images) - 1, n).astype(np.int64)
+        unseen, training = _blocks(model, unseen_images, others), _blocks(model, training_images, rows)
+        rebuilt = (_decoded(model, encode(model, x)) for x in _blocks(model, unseen_images, others))
         return cls(
             model,
             features,
             count,
-            Seen.of(features, _blocks(unseen_images, others)),
-            Seen.of(features, (_decoded(model, encode(model, x)) for x in _blocks(unseen_images, others))),
-            Seen.of(features, _blocks(training_images, rows)),
-            Seen.of(features, (_decoded(model, x) for x in _blocks(z, rows))),
-            np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(z)]),
+            Seen.of(features, unseen),
+            Seen.of(features, rebuilt),
+            Seen.of(features, training),
+            Seen.of(features, (_decoded(model, x) for x in _blocks(model, z, rows))),
+            np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(model, z)]),
         )
 
     def look(self, z: Float[Array | np.ndarray, " n *latent"]) -> Seen:
         """Decodes vectors and looks at the images."""
-        return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(z)))
+        return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(self.model, z)))
 
 
 def _blocks(
-    array: Shaped[Array | np.ndarray | Rows, "n ..."], rows: Int[np.ndarray, " m"] | None = None
+    model: Autoencoder,
+    array: Shaped[Array | np.ndarray | Rows, "n ..."],
+    rows: Int[np.ndarray, " m"] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Rows of an array, all where none are named; images as uint8."""
+    """Rows of an array, all where none are named, as many at a time as decode to 64 MB; images as uint8."""
     rows = np.arange(len(array)) if rows is None else rows
-    for start in range(0, len(rows), _BLOCK):
-        block = np.asarray(array[rows[start : start + _BLOCK]])
+    size = max(1, _BLOCK_BYTES // (4 * math.prod(model.config.image_shape)))
+    for start in range(0, len(rows), size):
+        block = np.asarray(array[rows[start : start + size]])
         yield to_uint8(block, np) if block.ndim == 4 else block
 
 

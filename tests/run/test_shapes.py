@@ -95,7 +95,7 @@ def test_weights_survive_safetensors(run, tmp_path):
 
 
 def test_the_classes_make_the_features_of_the_evaluation(run, monkeypatch):
-    config = evaluation.ClassifierConfig(filters=(4, 8), epochs=3)
+    config = evaluation.ClassifierConfig(filters=(4, 8), epochs=30, batch_size=32, learning_rate=1e-2)
     cached = evaluation.cached_features
     monkeypatch.setattr(evaluation, "cached_features", lambda *a, **k: cached(*a, **k, config=config))
     rows = run.evaluate(["box"], count=40, tradeoff=False)
