@@ -167,7 +167,8 @@ class Autoencoder(nnx.Module):
     ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
         """Maps images to the means, as `encode`, and log variances of a VAE's latent vectors, float32."""
         code = self._code(images, train)
-        return tuple(layer(code).astype(jnp.float32) for layer in (self.to_latent, self.to_log_variance))
+        mean, log_variance = self.to_latent(code), self.to_log_variance(code)
+        return mean.astype(jnp.float32), log_variance.astype(jnp.float32)
 
     def _code(self, images: Shaped[Array, "n h w c"], train: bool) -> Float[Array, "n f"]:
         x = padded(to_unit_range(images), len(self.config.filters)).astype(self.config.dtype)

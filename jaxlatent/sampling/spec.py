@@ -43,7 +43,7 @@ SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 #: Named as samplers are, but only an evaluation fits them: see `jaxlatent.evaluation.rivals`.
-RIVALS = ("flow", "diffusion", "kde", "copula")
+RIVALS = ("flow", "diffusion", "kde", "copula", "prior")
 
 #: What a run fits where nothing else is asked for: of all samplers, the one whose images are the most like
 #: the data's (docs/study.md).

@@ -15,6 +15,7 @@ from jaxlatent.evaluation.rivals.copula import CopulaRival
 from jaxlatent.evaluation.rivals.diffusion import DiffusionRival
 from jaxlatent.evaluation.rivals.flow import FlowRival
 from jaxlatent.evaluation.rivals.kernel_density import KernelDensityRival
+from jaxlatent.evaluation.rivals.prior import PriorRival
 from jaxlatent.evaluation.rivals.rival import REMEDY as REMEDY
 from jaxlatent.evaluation.rivals.rival import Rival as Rival
 from jaxlatent.evaluation.rivals.rival import missing as missing
@@ -23,7 +24,7 @@ from jaxlatent.sampling.spec import RIVALS
 
 log = logging.getLogger(__name__)
 
-#: What `rivals` stands for, as far as it is installed.
+#: What `rivals` stands for, as far as it is installed; the prior is that of a VAE alone.
 ALL_RIVALS = (
     "kde:bandwidth=scott",
     "kde:bandwidth=likelihood",
@@ -34,7 +35,9 @@ ALL_RIVALS = (
     "diffusion:budget=60",
 )
 
-_FITTED = dict(zip(RIVALS, (FlowRival, DiffusionRival, KernelDensityRival, CopulaRival), strict=True))
+_FITTED = dict(
+    zip(RIVALS, (FlowRival, DiffusionRival, KernelDensityRival, CopulaRival, PriorRival), strict=True)
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Entry(Spec):
 
     _known: ClassVar[Mapping[str, Any]] = {**SAMPLERS, **_FITTED}
 
-    def fit(self, z: Float[Array | np.ndarray, "n d"]) -> Sampler | Rival:  # type: ignore[override]
+    def fit(self, z: Float[Array | np.ndarray, "n d"]) -> Sampler | Rival | PriorRival:  # type: ignore[override]
         """See `Spec.fit`."""
         return self._fit(z)
 

@@ -199,3 +199,11 @@ def test_keys_and_numbers(fitted):
     assert found.sample(jax.random.key(0), 0).shape == (0, D)
     with pytest.raises(ValueError, match="n: expected at least 0"):
         found.sample(jax.random.key(0), -1)
+
+
+def test_prior_is_standard_normal_whatever_the_points():
+    prior = Entry.parse("prior").fit(np.full((30, 4), 7.0, np.float32))
+    drawn = np.asarray(prior.sample(jax.random.key(0), 20_000))
+    assert drawn.shape == (20_000, 4)
+    assert np.abs(drawn.mean(axis=0)).max() < 5 / np.sqrt(20_000)
+    np.testing.assert_allclose(np.cov(drawn.T), np.eye(4), atol=5 * np.sqrt(2 / 20_000))
