@@ -146,7 +146,7 @@ def compared(name: str, run: Run, chosen: Sequence[Spec], features: Features, co
     rows = read_records(table, Row) if table.exists() else []
     texts = [str(spec) for spec in chosen]
     first = name == FIRST
-    measured = {(row.spec, row.n) for row in rows}
+    measured = {(row.spec, row.n_limit) for row in rows}
     if not measured.issuperset((text, count) for text in texts) or first > points.exists():
         # Detection takes as long as all else, and differs little between the networks.
         rows = run.evaluate(
