@@ -15,8 +15,8 @@ from jaxlatent.latent.sharded import Vectors
 
 _LAYERS, _WIDTH = 6, 256
 # Of the splines: knots, and the interval outside which they are the identity, in standard deviations.
-_KNOTS, _INTERVAL = 8, 5
-_LEARNING_RATE, _BATCH = 1e-3, 256
+_KNOTS, _INTERVAL = 4, 5
+_LEARNING_RATE, _BATCH, _WEIGHT_DECAY = 1e-3, 256, 2.0
 
 
 class FlowRival(Rival):
@@ -37,7 +37,7 @@ class FlowRival(Rival):
         z: Float[Vectors, "n d"],
         *,
         budget: float = 60.0,
-        n_components: int = 64,
+        n_components: int = 128,
         steps: int | None = None,
         seed: int = 0,
     ) -> "FlowRival":
@@ -82,7 +82,16 @@ class FlowRival(Rival):
                 return jnp.mean(gaussian - whole(params).log_prob(y))
 
         found = train(
-            loss, loss, params, data, held_out, limits, key, learning_rate=_LEARNING_RATE, batch_size=_BATCH
+            loss,
+            loss,
+            params,
+            data,
+            held_out,
+            limits,
+            key,
+            learning_rate=_LEARNING_RATE,
+            batch_size=_BATCH,
+            weight_decay=_WEIGHT_DECAY,
         )
 
         @jax.jit

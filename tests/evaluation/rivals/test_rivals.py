@@ -199,9 +199,7 @@ def test_rivals_are_samplers_by_name_for_an_evaluation_only():
     assert str(Entry.parse("gaussian:temperature=0.8")) == "gaussian:temperature=0.8"
     with pytest.raises(ValueError, match=r"expected one of box, .*, got 'flow', which only `evaluate` takes"):
         Spec.parse("flow:budget=60")
-    with pytest.raises(
-        ValueError, match=r"flow has the options budget, n_components, steps, seed; got 'width'"
-    ):
+    with pytest.raises(ValueError, match=r"options budget, n_components, steps, seed; got 'width'"):
         Entry.parse("flow:width=3")
 
 
