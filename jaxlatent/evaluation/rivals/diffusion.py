@@ -16,7 +16,7 @@ from jaxlatent.evaluation.rivals.training import Budget, train
 from jaxlatent.latent.sharded import Vectors
 
 _WIDTH, _FREQUENCIES = 1024, 32
-_LEARNING_RATE, _BATCH = 7e-4, 128
+_LEARNING_RATE, _BATCH = 1e-3, 256
 # Noise is log-normal in the training, in units of the z-points' root mean variance; in the draws it falls
 # over this range, in so many steps of Heun's method, by EDM's rule.
 _NOISE_MEAN, _NOISE_DEVIATION = 0.7, 1.2
