@@ -96,9 +96,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="passes of a training over the images")
     parser.add_argument("--only", default=",".join(NETWORKS), help="networks, between commas")
     parser.add_argument("--samplers", help="these alone, between commas; as of `jaxlatent evaluate`")
-    parser.add_argument(
-        "--rivals", action="store_true", help="also what others would fit, half an hour"
-    )
+    parser.add_argument("--rivals", action="store_true", help="also what others would fit, half an hour")
     asked = parser.parse_args()
     names = asked.only.split(",")
     if not set(names) <= NETWORKS.keys():
