@@ -53,11 +53,12 @@ def main() -> None:
     order = np.random.default_rng(asked.seed).permutation(len(y))
     held_out, training = np.split(y[order], [len(y) // 20])
     begun = time.monotonic()
-    trained(training, held_out, 1, asked)
+    flow = trained(training, held_out, 1, asked)
     epoch = time.monotonic() - begun
-    epochs = max(1, int((asked.budget - (time.monotonic() - start)) / epoch))
-    flow = trained(training, held_out, epochs, asked)
-    print(f"{epochs} epochs, {time.monotonic() - start:.1f} s")
+    epochs = int((asked.budget - (time.monotonic() - start)) / epoch)
+    if epochs > 1:
+        flow = trained(training, held_out, epochs, asked)
+    print(f"{max(epochs, 1)} epochs, {time.monotonic() - start:.1f} s")
     torch.manual_seed(asked.seed)
     with torch.no_grad():
         sizes = [min(_BATCH, asked.count - first) for first in range(0, asked.count, _BATCH)]
