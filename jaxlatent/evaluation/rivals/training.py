@@ -68,6 +68,7 @@ def train(
     *,
     learning_rate: float,
     batch_size: int,
+    weight_decay: float = 0.0,
 ) -> Trained:
     """Minimizes a loss by Adam as long as the budget lasts, and keeps the averaged parameters that are best.
 
@@ -86,8 +87,13 @@ def train(
         key: of the batches, and of what the losses draw.
         learning_rate: the highest.
         batch_size: drawn with replacement.
+        weight_decay: the part of each parameter that a step takes away, in learning rates.
     """
-    optimizer = optax.chain(optax.clip_by_global_norm(_CLIP), optax.scale_by_adam(b2=0.99))
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(_CLIP),
+        optax.scale_by_adam(b2=0.99),
+        optax.add_decayed_weights(weight_decay),
+    )
     steps_key, look_key = jax.random.split(key)
 
     # Arrays that a program closes over would be compiled into it.
@@ -98,7 +104,7 @@ def train(
         batch = data[jax.random.randint(batch_key, (batch_size,), 0, len(data))]
         gradient = jax.grad(loss)(params, batch, key)
         with jax.numpy_dtype_promotion("standard"):  # optax takes a power of a float by an integer
-            updates, memory = optimizer.update(gradient, memory)
+            updates, memory = optimizer.update(gradient, memory, params)
         params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
         averaged = jax.tree.map(lambda a, p: kept * a + (1 - kept) * p, averaged, params)
         return params, averaged, memory
