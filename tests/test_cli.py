@@ -281,8 +281,9 @@ def test_more_epochs_and_moved_data_go_on(run, data, tmp_path, capsys):
 
 def test_a_preset_stands_for_options_and_gives_way_to_others(data, tmp_path):
     assert call("train", "--data", data, "--out", tmp_path / "run", *TINY, "--preset", "fast") == 0
-    training = json.loads((tmp_path / "run" / "config.json").read_text())["training"]
-    assert training == jl.TrainConfig.preset("fast", epochs=2, batch_size=16).to_dict()
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["autoencoder"]["kernel_size"] == 4
+    assert config["training"] == jl.TrainConfig.preset("fast", epochs=2, batch_size=16).to_dict()
 
 
 def test_restart_in_place(run, tmp_path, capsys):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from jaxlatent.autoencoder import AutoencoderConfig, TensorBoard, TrainConfig
-from jaxlatent.autoencoder.config import PRESETS
+from jaxlatent.autoencoder.config import PRESETS, preset_fields
 from jaxlatent.cli.console import open_run, typed
 from jaxlatent.cli.options import (
     Numbers,
@@ -132,8 +132,10 @@ def train(
     """Trains the autoencoder; checkpoints, history and reconstructions go into the run folder."""
     if data is None and not (resume or restart):
         raise click.UsageError("--data: name the images of a new run; --resume and --restart know theirs")
-    config, training = given_fields(ctx, AutoencoderConfig), given_fields(ctx, TrainConfig)
-    training = (PRESETS[preset] if preset else {}) | training
+    config, training = (
+        (preset_fields(record, preset) if preset else {}) | given_fields(ctx, record)
+        for record in (AutoencoderConfig, TrainConfig)
+    )
     run = open_run(out)
     run.train(
         data,
