@@ -34,8 +34,8 @@ from jaxlatent.sampling.spec import DEFAULT, SOURCE
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"
-# In so short a training, many large steps; the squared error alone blurs mouths and glasses away.
-_DEMO_TRAINING = TrainConfig(epochs=6, batch_size=16, learning_rate=3e-3, loss="mse+contrast")
+_DEMO_NETWORK = preset_fields(AutoencoderConfig, "fast")
+_DEMO_TRAINING = TrainConfig.preset("fast", epochs=3, learning_rate=1e-3)
 
 # Of each preset, the options that it stands for.
 _PRESETS = "; ".join(
@@ -60,7 +60,7 @@ _PRESETS = "; ".join(
 def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     """The whole job on procedural faces, in minutes on a CPU; leaves pictures to look at."""
     run = open_run(out)
-    run.train(data, training=replace(_DEMO_TRAINING, epochs=epochs), seed=seed, resume=True)
+    run.train(data, _DEMO_NETWORK, replace(_DEMO_TRAINING, epochs=epochs), seed=seed, resume=True)
     run.encode()
     # The one fitted last is that of the steps that follow.
     for sampler in (Spec.parse(SOURCE).within(fit_frame(run.latents()).n_components), Spec.parse(DEFAULT)):
