@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import partial
 from html import unescape
 
 import jax
@@ -469,7 +468,7 @@ def test_demo(tmp_path, capsys, monkeypatch, calls):
     reported = []
     # Of the real one, only the sizes are others.
     network = {"image_size": 32, "filters": (4, 4, 8, 24)}
-    monkeypatch.setattr(steps, "AutoencoderConfig", partial(jl.AutoencoderConfig, **network))
+    monkeypatch.setattr(steps, "_DEMO_NETWORK", steps._DEMO_NETWORK | network)
     monkeypatch.setattr(
         report, "build", lambda folder, *_, **__: reported.append(folder) or folder / "a.html"
     )
