@@ -1,7 +1,7 @@
-"""A look at an array that may be larger than memory."""
+"""How much of many images is in memory at once."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,13 @@ import numpy as np
 # Beyond so many bytes, as many are looked at, spread over all.
 _BYTES = 2**30
 _BLOCK_BYTES = 2**24
+# In a batch for a network, where nobody says how many.
+_IMAGES, _PIXELS = 256, 256 * 64 * 64
+
+
+def images_at_once(shape: Sequence[int]) -> int:
+    """How many images of a shape (h, w, c) a network works on: 256, of more than 64 x 64 pixels fewer."""
+    return max(1, min(_IMAGES, _PIXELS // (shape[0] * shape[1])))
 
 
 def spread_blocks(rows: Any) -> Iterator[np.ndarray]:

@@ -362,7 +362,9 @@ def test_steps_in_the_wrong_order_name_the_right_one(tmp_path, capsys):
     [
         (["train", "--data", "no-such-folder", "--out", "{tmp}/r"], 1, "no-such-folder"),
         (["train", "--data", "synthetic:0", "--out", "{tmp}/r"], 1, "synthetic:0"),
-        (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--image-size", "40"], 1, "multiple of 16"),
+        (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--image-size", "8"], 1, "at least 16"),
+        (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--image-size", "8,9"], 2, "HEIGHTxWIDTH"),
+        (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--channels", "1"], 1, "squares in RGB"),
         (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--filters", "a,b"], 2, "whole numbers"),
         (["train", "--data", "synthetic:9", "--out", "{tmp}/r", "--patience", "x"], 2, "number or none"),
         (["train", "--out", "{tmp}/r"], 2, "--data"),
@@ -665,7 +667,7 @@ def test_cache(tmp_path, monkeypatch, capsys):
     jl.load_images(tmp_path / "wide.npy", image_size=4, limit=2)
     assert call("cache") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith(f"{tmp_path}/wide.npy: 2 of 5 images at 4 pixels")
+    assert lines[0].endswith(f"{tmp_path}/wide.npy: 2 of 5 images, 4 x 4 pixels, RGB")
     assert lines[1].endswith(f"MB of at most 7.5 GB in {tmp_path}/c; --clear removes all")
     assert call("cache", "--clear") == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith(f" MB from {tmp_path}/c")

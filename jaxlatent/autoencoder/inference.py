@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from jaxlatent._blocks import images_at_once
 from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent._rows import Rows
@@ -20,7 +21,7 @@ def encode(
     model: Autoencoder,
     images: Shaped[Array | np.ndarray | Rows, "n h w c"],
     *,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Float[Array, "n d"]:
     """Maps images to latent vectors.
@@ -31,7 +32,7 @@ def encode(
     Args:
         model: from `fit_autoencoder` or `load_model`.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c) of the model's size.
-        batch_size: images at once.
+        batch_size: images at once; 256 where not given, of more than 64 x 64 pixels fewer.
         progress: show a bar where standard error is a terminal.
 
     Returns:
@@ -50,7 +51,7 @@ def decode(
     model: Autoencoder,
     z: Float[Array | np.ndarray, " n *latent"],
     *,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Float[Array, "n h w c"]:
     """Maps latent vectors to images, batched as in `encode`; inside `jax.jit`, all at once.
@@ -58,7 +59,7 @@ def decode(
     Args:
         model: from `fit_autoencoder` or `load_model`.
         z: floating point (n, d); converted to float32.
-        batch_size: vectors at once.
+        batch_size: vectors at once, as there.
         progress: show a bar where standard error is a terminal.
 
     Returns:
@@ -114,11 +115,12 @@ def _in_batches(
     model: Autoencoder,
     rows: Array | np.ndarray | Rows,
     item: tuple[int, ...],
-    batch_size: int,
+    batch_size: int | None,
     name: str,
     progress: bool,
 ) -> Array:
-    batch_size = as_count("batch_size", batch_size, 1)
+    fitting = images_at_once(model.config.image_shape)
+    batch_size = fitting if batch_size is None else as_count("batch_size", batch_size, 1)
     graphdef, state = nnx.split(model)
     n = rows.shape[0]
     result = np.empty((n, *item), np.float32)

@@ -8,7 +8,7 @@ from jaxlatent.cli.console import open_run
 from jaxlatent.cli.options import run_argument, seed_option
 from jaxlatent.cli.tables import print_table
 from jaxlatent.report.sections.evaluation import comparison_table
-from jaxlatent.run.evaluation import FeatureName
+from jaxlatent.run.evaluation import FeatureName, UnseenSplit
 from jaxlatent.sampling import SAMPLERS
 
 
@@ -27,8 +27,8 @@ from jaxlatent.sampling import SAMPLERS
     type=click.IntRange(24),
     default=10_000,
     show_default=True,
-    help="Images of every set that is compared: those of each sampler's vectors, training images and unseen "
-    "ones. Where the data have fewer, all sets are as large as the smallest.",
+    help="Images of each sampler's vectors. Measures that depend on their number take as many of every set "
+    "as there are training images and unseen ones.",
 )
 @click.option(
     "--features",
@@ -39,6 +39,14 @@ from jaxlatent.sampling import SAMPLERS
     "data and kept in RUN, or the encoder's latent vectors.",
 )
 @click.option(
+    "--split",
+    type=click.Choice(["test", "validation"]),
+    default="test",
+    show_default=True,
+    help="Which images the autoencoder was not trained on are compared with: choose samplers and their "
+    "dials on validation images, and report what the test images say.",
+)
+@click.option(
     "--tradeoff/--no-tradeoff",
     default=True,
     show_default=True,
@@ -47,7 +55,7 @@ from jaxlatent.sampling import SAMPLERS
 @click.option(
     "--faces/--no-faces",
     default=None,
-    show_default="where OpenCV is installed",
+    show_default="where OpenCV is installed and most unseen images show one",
     help="Count the images in which a face is detected.",
 )
 @seed_option
@@ -56,6 +64,7 @@ def evaluate(
     samplers: str,
     count: int,
     features: FeatureName | None,
+    split: UnseenSplit,
     tradeoff: bool,
     faces: bool | None,
     seed: int,
@@ -67,6 +76,12 @@ def evaluate(
     stopped.
     """
     rows = open_run(run).evaluate(
-        samplers.split(","), count=count, features=features, tradeoff=tradeoff, faces=faces, seed=seed
+        samplers.split(","),
+        count=count,
+        features=features,
+        split=split,
+        tradeoff=tradeoff,
+        faces=faces,
+        seed=seed,
     )
     print_table(comparison_table(rows))

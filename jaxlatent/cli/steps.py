@@ -76,7 +76,8 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     "--data",
     default=None,
     show_default="needed for a new run",
-    help="Images: synthetic:N, celeba:DIR, tfds:NAME, a folder, a .zip, a .npy or a .npz file.",
+    help="Images: synthetic:N, celeba:DIR, tfds:NAME, a folder, a .zip, a .npy or a .npz file, such as "
+    "mnist.npz.",
 )
 @click.option(
     "--out",

@@ -7,14 +7,16 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 from PIL import Image
 
 from jaxlatent.data.decode import MOST_BYTES, open_image
-from jaxlatent.data.source import ImageSource
+from jaxlatent.data.source import ImageSource, Labels, no_labels
 from jaxlatent.data.splits import partition, split_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -37,6 +39,7 @@ def open_folder(folder: Path, title: str) -> ImageSource:
         open=lambda i: open_image(folder / names[i]),
         partition=partial(_partition, title, names),
         fingerprint=f"{folder.resolve()}|{listing.hexdigest()}",
+        labels=partial(_labels, title, names),
     )
 
 
@@ -64,6 +67,7 @@ def open_zip(path: Path, title: str) -> ImageSource:
         open=member,
         partition=partial(_partition, title, names),
         fingerprint=f"{path.resolve()}|{state(path)}",
+        labels=partial(_labels, title, names),
     )
 
 
@@ -114,28 +118,66 @@ def state(path: "Path | os.DirEntry[str]") -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _partition(title: str, names: Sequence[str]) -> np.ndarray:
-    """By sub-folders train, validation (or val, valid) and test where there are no others, else by the names.
+@dataclass(frozen=True)
+class _Layout:
+    """What the folders say of the images in them.
 
-    Folders that all images have in common do not count: a .zip often holds one folder that holds it
-    all. Images beside the splits' folders are of no split.
+    Attributes:
+        splits: the split of each image; None where no folders are named so.
+        classes: the sub-folder that each image is in, below those of splits; "" where in none.
+        mistaken: names of folders that would be splits, if there were no others beside them.
+        beside: the first of these others.
+    """
+
+    splits: list[str] | None
+    classes: list[str]
+    mistaken: list[str]
+    beside: str = ""
+
+
+def _layout(names: Sequence[str]) -> _Layout:
+    """Finds splits and classes in the paths.
+
+    Folders that all images have in common do not count: a .zip often holds one folder that holds it all.
+    Folders train, validation (or val, valid) and test are splits where there are no others beside them, and
+    the folders in them are classes; else all are classes. Images beside the splits' folders are of no split.
     """
     folder_of = [name.rpartition("/")[0] for name in names]
     parts = {folder: folder.split("/") if folder else [] for folder in set(folder_of)}
     first, last = min(parts.values()), max(parts.values())
     # In the order of lists, all that these two begin with alike, every one between them does, too.
     shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    words = {each[shared] for each in parts.values() if len(each) > shared}
-    splits = {word: split_of(word) for word in words}
-    others = sorted(word for word in words if not splits[word])
+
+    def of_images(depth: int) -> list[str]:
+        """The folder at this depth that each image is in."""
+        word = {folder: each[depth] if len(each) > depth else "" for folder, each in parts.items()}
+        return [word[folder] for folder in folder_of]
+
+    words = of_images(shared)
+    found = set(words) - {""}
+    others = sorted(word for word in found if not split_of(word))
     if others:
-        found = sorted(words.difference(others))
-        if len(found) > 1:
-            warnings.warn(
-                f"{title}: the folders {', '.join(found)} are taken for classes, not for splits, as "
-                f"{others[0]} lies beside them; load each on its own, or move it elsewhere",
-                stacklevel=2,
-            )
-        return partition(names)
-    split = {folder: splits[each[shared]] if len(each) > shared else "" for folder, each in parts.items()}
-    return partition(names, [split[folder] for folder in folder_of])
+        return _Layout(None, words, sorted(found.difference(others)), others[0])
+    return _Layout([split_of(word) for word in words], of_images(shared + 1), [])
+
+
+def _partition(title: str, names: Sequence[str]) -> np.ndarray:
+    """By the folders' names, else by the images' names."""
+    layout = _layout(names)
+    if len(layout.mistaken) > 1:
+        warnings.warn(
+            f"{title}: the folders {', '.join(layout.mistaken)} are taken for classes, not for splits, as "
+            f"{layout.beside} lies beside them; load each on its own, or move it elsewhere",
+            stacklevel=2,
+        )
+    return partition(names, layout.splits)
+
+
+def _labels(title: str, names: Sequence[str], rows: Int[np.ndarray, " m"]) -> Labels:
+    """The classes by folders, if there are several and all images of the splits are in one."""
+    layout = _layout(names)
+    splits = layout.splits or ["train"] * len(names)
+    classes = sorted({each for each, split in zip(layout.classes, splits, strict=True) if split})
+    if len(classes) < 2 or "" in classes:
+        raise no_labels(title)
+    return Labels.of_classes([layout.classes[i] for i in rows], classes)

@@ -11,23 +11,22 @@ import jax
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from jaxlatent._boundary import as_array, as_choice, as_count, as_image_size
+from jaxlatent._boundary import as_array, as_choice, as_count
 from jaxlatent._random import as_seed
 from jaxlatent._rows import Rows, take
-from jaxlatent.data.arrays import open_array, read_array
+from jaxlatent.data.arrays import has_splits, open_array, open_array_file, open_split_npz
 from jaxlatent.data.cache import cache_folder, cached
 from jaxlatent.data.celeba import open_celeba
 from jaxlatent.data.decode import Unreadable, decode
 from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
 from jaxlatent.data.folder import open_folder, open_zip, state
-from jaxlatent.data.shape import DEFAULT_SIZE, image_shape
-from jaxlatent.data.source import ImageSource, Labels
+from jaxlatent.data.shape import DEFAULT_SIZE, Size, as_shape, image_shape
+from jaxlatent.data.source import ImageSource, Labels, no_labels
 from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
 _Images = UInt8[np.ndarray | Rows, "n h w c"]
-_Size = int | tuple[int, int]
 _FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
@@ -35,7 +34,7 @@ _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedu
 class LoadOptions(TypedDict, total=False):
     """The options of `load_images`."""
 
-    image_size: _Size | None
+    image_size: Size | None
     channels: int | None
     split: str | None
     limit: int | None
@@ -49,7 +48,7 @@ class LoadOptions(TypedDict, total=False):
 def load_images(
     spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
     *,
-    image_size: _Size | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -69,19 +68,21 @@ def load_images(
     - `"tfds:NAME[/CONFIG][:VERSION]"`: a data set prepared by TensorFlow Datasets as array_record,
       read without TensorFlow; celeb_a is cropped as above.
     - a folder or a .zip of images (png, jpg, webp, bmp, gif, tif) at any depth, in the order of the
-      paths.
+      paths; sub-folders that are no splits are classes.
     - a .npy or .npz (its `images`, `arr_0` or only array), or an array: (n, h, w, c) with c = 1, 3
       or 4, or (n, h, w); uint8, or floating point in [0, 1].
+    - a .npz of `x_train` and `x_test`, such arrays, as Keras's mnist.npz; with `y_train` and `y_test`,
+      integers (n,), for their classes.
 
     Images are turned upright by EXIF; the largest centred part of the proportions asked for is kept.
     Resizing is anti-aliased. Grey and colour become each other as `channels` says, transparency is
     composited over white, 16-bit is scaled to 8-bit; of an animation the first frame counts. An image of
     more than 50 million pixels, or one in a .zip that unpacks to more than 200 MB, counts as unreadable.
 
-    Splits: CelebA and TFDS bring their own, and a folder or .zip may hold sub-folders train,
-    validation (or val, valid) and test, and no others beside them: else they are classes. A validation
-    or test split that is lacking is taken out of the training images, 5 % each, by a hash of the
-    names: an image stays in its split whatever images come or go. Where that leaves a split without
+    Splits: CelebA, TFDS and a .npz of `x_train` bring their own, and a folder or .zip may hold sub-folders
+    train, validation (or val, valid) and test, and no others beside them: else they are classes. A
+    validation or test split that is lacking is taken out of the training images, 5 % each, by a hash of
+    the names: an image stays in its split whatever images come or go. Where that leaves a split without
     an image, it gets one of at least three. With CelebA's own files a lacking split is an error. Of
     procedural faces each split gives N others.
 
@@ -136,7 +137,7 @@ def load_images(
 def load_labelled(
     spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."], **options: Unpack[LoadOptions]
 ) -> tuple[_Images, Labels]:
-    """Loads images and what is known of each: CelebA's attributes, the factors of procedural faces.
+    """Loads images and what is known of each: attributes (CelebA's), factors (procedural faces) or classes.
 
     Args:
         spec: see `load_images`.
@@ -158,7 +159,7 @@ def _load(
 ) -> tuple[_Images, Labels | None]:
     split, limit, strict = options.get("split"), options.get("limit"), options.get("strict", False)
     data_dir, progress = options.get("data_dir"), options.get("progress", False)
-    size, channels = _as_shape(options.get("image_size"), options.get("channels"))
+    size, channels = as_shape(options.get("image_size"), options.get("channels"))
     seed = as_seed(options.get("seed", 0))
     split = None if split is None else as_choice("split", split, SPLITS)
     limit = None if limit is None else as_count("limit", limit, 1)
@@ -172,7 +173,7 @@ def _load(
 
     source = _open(spec, kind, rest, data_dir)
     if labelled and source.labels is None:
-        raise ValueError(f"{source.title}: has no labels; synthetic:N, celeba:DIR and tfds:celeb_a have")
+        raise no_labels(source.title)
     everything = np.arange(len(source.names))
     chosen = everything if split is None else everything[np.asarray(source.partition()) == split]
     if not len(chosen):
@@ -199,27 +200,20 @@ def _load(
         )
         readable = np.delete(np.arange(len(images)), [failure.index for failure in failures])
         images = take(images, readable)
-        labels = labels and _take_labels(labels, readable)
+        labels = labels and labels.take(readable)
     return images, labels
 
 
 def loaded_shape(
-    spec: _Path, *, image_size: _Size | None = None, channels: int | None = None
+    spec: _Path, *, image_size: Size | None = None, channels: int | None = None
 ) -> tuple[int, int, int]:
     """Height, width and channels of what `load_images` gives for the same arguments; errors as there."""
-    size, channels = _as_shape(image_size, channels)
+    size, channels = as_shape(image_size, channels)
     kind, rest = _kind(spec)
     if kind == "synthetic":
         side = _synthetic_side(size, channels)
         return side, side, 3
     return image_shape(_open(spec, kind, rest, None), size, channels)
-
-
-def _as_shape(size: _Size | None, channels: int | None) -> tuple[int | tuple[int, int] | None, int | None]:
-    """Size and channels as a user gives them, checked; None where not given."""
-    if channels is not None and as_count("channels", channels) not in (1, 3):
-        raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
-    return None if size is None else as_image_size("image_size", size), channels
 
 
 def _kind(spec: object) -> tuple[str, str]:
@@ -254,7 +248,8 @@ def _open(spec: _Path | np.ndarray | jax.Array, kind: str, rest: str, data_dir: 
     if suffix == ".zip":
         return open_zip(path, title)
     if suffix in (".npy", ".npz"):
-        return open_array(read_array(path), title, f"{path.resolve()}|{state(path)}")
+        opened = open_split_npz if suffix == ".npz" and has_splits(path) else open_array_file
+        return opened(path, title, f"{path.resolve()}|{state(path)}")
     raise ValueError(f"spec: cannot load {title!r}; expected {_FORMS}")
 
 
@@ -273,15 +268,6 @@ def _decoded(
         images = np.zeros((len(chosen), *shape), np.uint8)
         return images, fill(chosen, images)
     return cached(folder, source, chosen, shape, fill)
-
-
-def _take_labels(labels: Labels, indices: Int[np.ndarray, " n"]) -> Labels:
-    return Labels(
-        labels.names,
-        labels.values[indices],
-        None if labels.identities is None else labels.identities[indices],
-        None if labels.files is None else tuple(labels.files[i] for i in indices),
-    )
 
 
 def _synthetic_side(size: int | tuple[int, int] | None, channels: int | None) -> int:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from jaxlatent.data.splits import SPLITS, partition, split_of
 def open_tfds(name: str, data_dir: str | os.PathLike[str] | None, title: str) -> ImageSource:
     """The `image` feature of a prepared data set, split by split: train, validation, test, others.
 
-    Nothing is downloaded. Attributes that are all boolean, as CelebA's are, become labels.
+    Nothing is downloaded. Attributes that are all boolean, as CelebA's are, become labels, and so do the
+    classes of a feature `label`.
 
     Args:
         name: TFDS's `NAME[/CONFIG][:VERSION]`.
@@ -75,10 +77,14 @@ def open_tfds(name: str, data_dir: str | os.PathLike[str] | None, title: str) ->
         return data[place]
 
     listing = sorted((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in folder.iterdir())
-    labelled = features.get("attributes")
-    is_labelled = isinstance(labelled, tfds.features.FeaturesDict) and all(
-        feature.np_dtype == np.bool_ for feature in labelled.values()
-    )
+    attributes, label = features.get("attributes"), features.get("label")
+    labels = None
+    if isinstance(attributes, tfds.features.FeaturesDict) and all(
+        feature.np_dtype == np.bool_ for feature in attributes.values()
+    ):
+        labels = partial(_labels, example)
+    elif isinstance(label, tfds.features.ClassLabel):
+        labels = partial(_classes, example, label.names)
     return ImageSource(
         title=title,
         names=names,
@@ -86,8 +92,14 @@ def open_tfds(name: str, data_dir: str | os.PathLike[str] | None, title: str) ->
         partition=partial(partition, names, given),
         fingerprint=f"{folder.resolve()}|{listing}",
         crop=celeba.CROP if builder.name == "celeb_a" else None,
-        labels=partial(_labels, example) if is_labelled else None,
+        labels=labels,
     )
+
+
+def _classes(
+    example: Callable[[int], dict[str, Any]], names: list[str], indices: Int[np.ndarray, " m"]
+) -> Labels:
+    return Labels.of_classes(np.array([example(int(i))["label"] for i in indices]), names)
 
 
 def _labels(example: Any, indices: Int[np.ndarray, " m"]) -> Labels:

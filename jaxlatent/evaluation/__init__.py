@@ -20,6 +20,7 @@ from jaxlatent.evaluation.kernel import subset_kernel_distances as subset_kernel
 from jaxlatent.evaluation.latents import latent_statistics as latent_statistics
 from jaxlatent.evaluation.manifold import manifold_metrics as manifold_metrics
 from jaxlatent.evaluation.neighbours import nearest_distances as nearest_distances
+from jaxlatent.evaluation.random_features import random_features as random_features
 from jaxlatent.evaluation.references import References as References
 from jaxlatent.evaluation.rows import Row as Row
 from jaxlatent.evaluation.rows import TradeoffPoint as TradeoffPoint

@@ -87,7 +87,7 @@ class ClassifierFeatures:
         return self._run(images)[0]
 
     def predict(
-        self, images: Images, *, batch_size: int = 256, progress: bool = False
+        self, images: Images, *, batch_size: int | None = None, progress: bool = False
     ) -> Float[np.ndarray, "n k"]:
         """Gives the labels as the classifier sees them, float32 (n, k).
 
@@ -97,7 +97,7 @@ class ClassifierFeatures:
         return outputs * self.scale + self.center
 
     def skill(
-        self, images: Images, labels: LabelValues, *, batch_size: int = 256, progress: bool = False
+        self, images: Images, labels: LabelValues, *, batch_size: int | None = None, progress: bool = False
     ) -> Float[np.ndarray, " k"]:
         """Measures how well each label is recognised on labelled images, float64 (k,).
 

@@ -93,8 +93,8 @@ def compare(
     Every set of every row has the same number of images, `references.n`: Fréchet distances, precision,
     recall, density, coverage (k = 5) and the share of duplicates depend on it, and two rows of other
     numbers would differ where their laws do not. `frechet_limit` is the Fréchet distance extrapolated to
-    infinitely many images, and the kernel and energy distances have no bias: these can be compared with those
-    of other numbers, too, within their errors.
+    infinitely many images, from all `references.count` of a sampler, and the kernel and energy distances have
+    no bias: these can be compared with those of other numbers, too, within their errors.
 
     The copy test compares decoded vectors with reconstructions of unseen images, by their distances to the
     reconstructions of all training images. For that images are averaged down to 16 x 16 pixels, so that
@@ -183,7 +183,7 @@ class _Measured:
         return self.measures.row(FLOOR, self.references.rebuilt_training, self.faces)
 
     def of_sampler(self, title: str, asked: Spec | Sampler, z: Float[Array | np.ndarray, "t d"]) -> Row:
-        count = self.references.n
+        count, n = self.references.count, self.references.n
         start = time.perf_counter()
         sampler = jax.block_until_ready(asked.fit(z)) if isinstance(asked, Spec) else asked
         fitted = time.perf_counter()
@@ -192,14 +192,14 @@ class _Measured:
         drawn = sampler.sample(self.draw, count).block_until_ready()
         rate = count / (time.perf_counter() - compiled)
         seen = self.references.look(drawn)
-        test = self.copies.compare(seen.small)
+        test = self.copies.compare(seen.small[:n])
         is_spec = isinstance(asked, Spec)
         return dataclasses.replace(
             self.measures.row(title, seen, self.faces),
             spec=str(asked) if is_spec else "",
             copy_p=test.p,
             closer=test.probability_closer,
-            duplicates=duplicates(seen.small, threshold=self.alike_below).share,
+            duplicates=duplicates(seen.small[:n], threshold=self.alike_below).share,
             fit_seconds=fitted - start if is_spec else None,
             vectors_per_second=rate,
         )

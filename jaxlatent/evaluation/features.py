@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Shaped, UInt8
 
+from jaxlatent._blocks import images_at_once
 from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent._rows import Rows
@@ -64,7 +65,7 @@ def extract(
     features: Features,
     images: Shaped[Array | np.ndarray | Rows, "n h w c"],
     *,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Float[np.ndarray, "n f"]:
     """Gives the features of any number of images.
@@ -79,7 +80,7 @@ def extract(
             alone.
         images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c), n >= 1. Memory maps are read a
             batch at a time.
-        batch_size: images at once, at least 1.
+        batch_size: images at once, at least 1; 256 where not given, of more than 64 x 64 pixels fewer.
         progress: show a bar where standard error is a terminal.
 
     Returns:
@@ -89,8 +90,9 @@ def extract(
         ValueError: if the images have another shape, or what `features` gives has, or is not finite.
         TypeError: if either has another dtype.
     """
-    batch_size = as_count("batch_size", batch_size, 1)
     images = as_images("images", images, least=1)
+    fitting = images_at_once(images.shape[1:])
+    batch_size = fitting if batch_size is None else as_count("batch_size", batch_size, 1)
     n = images.shape[0]
     result: np.ndarray | None = None
     with progress_bar("features", n, "images", enabled=progress) as advance:

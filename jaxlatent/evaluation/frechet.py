@@ -1,11 +1,11 @@
 """Fréchet distance of two sets of features, and what it would be without the bias of small samples."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Float64
-from scipy.linalg import svdvals
 
 from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._random import numpy_generator
@@ -39,9 +39,9 @@ def frechet_distance(
     |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), the FID if the features are those of Inception:
     D. C. Dowson, B. V. Landau, "The Fréchet distance between multivariate normal distributions", J.
     Multivariate Analysis 12, 1982; M. Heusel et al., "GANs trained by a two time-scale update rule converge
-    to a local Nash equilibrium", NeurIPS 2017. With S = R R^T the trace of the root is the sum of the
-    singular values of R_a^T R_b. So only symmetric eigendecompositions are needed, there is no imaginary
-    part, and fewer vectors than features do no harm to the precision.
+    to a local Nash equilibrium", NeurIPS 2017. With S_b = R R^T the trace of the root is the sum of the
+    roots of the eigenvalues of R^T S_a R. So only symmetric eigendecompositions are needed, there is no
+    imaginary part, and fewer vectors than features do no harm to the precision.
 
     The distance of samples is too large: by c / n, with c unknown and growing with f. Compare only
     distances measured with the same numbers of vectors on both sides, beside the distance of real against
@@ -61,7 +61,7 @@ def frechet_distance(
     """
     left, right = _moments("a", a), _moments("b", b)
     _check_width(left.mean.size, right.mean.size)
-    return _distance(left, right)
+    return _distance(left, _Law.of(right))
 
 
 class FrechetReference:
@@ -77,25 +77,32 @@ class FrechetReference:
 
     def __init__(self, b: Float[Array | np.ndarray, "m f"], *, key: jax.Array):
         self.key = as_key(key)
-        self.groups = _groups("b", b, self.key)
+        self.b = as_vectors("b", b, least=2 * _GROUPS)
+        self.parts = [_Law.of(part) for part in _parts(_groups("b", self.b, self.key))]
 
     def limit(self, a: Float[Array | np.ndarray, "n f"]) -> FrechetLimit:
         """Extrapolates the distance to other vectors, see `frechet_infinity`."""
-        left, right = _groups("a", a, self.key), self.groups
-        _check_width(left[0].mean.size, right[0].mean.size)
-        by_size = [
-            np.mean([_distance(_merged(p), _merged(q)) for p, q in _cut(left, right, parts)])
-            for parts in _PARTS
-        ]
-        without = [
-            _distance(_merged(left[:i] + left[i + 1 :]), _merged(right[:i] + right[i + 1 :]))
-            for i in range(_GROUPS)
-        ]
+        a = as_vectors("a", a, least=2 * _GROUPS)
+        _check_width(a.shape[1], self.b.shape[1])
+        n, m = len(a), len(self.b)
+        if n < m:
+            return FrechetReference(a, key=self.key).limit(self.b)
+        count = -(-n // m)
+        starts = np.linspace(0, n - m, count).astype(np.int64)
+        distances = np.mean([self._distances(a[start : start + m]) for start in starts], axis=0)
+        by_size, without = distances[:-_GROUPS], distances[-_GROUPS:]
+        means = [part.mean() for part in np.split(by_size, np.cumsum(_PARTS)[:-1])]
         return FrechetLimit(
-            distance=float(np.polynomial.Polynomial.fit(_PARTS, by_size, 1)(0)),
+            distance=float(np.polynomial.Polynomial.fit(_PARTS, means, 1)(0)),
             standard_error=float(np.sqrt((_GROUPS - 1) * np.var(without))),
-            finite=float(by_size[0]),
+            finite=float(means[0]),
         )
+
+    def _distances(self, a: Float[Array | np.ndarray, "m f"]) -> list[float]:
+        return [
+            _distance(part, law)
+            for part, law in zip(_parts(_groups("a", a, self.key)), self.parts, strict=True)
+        ]
 
 
 def frechet_infinity(
@@ -110,7 +117,11 @@ def frechet_infinity(
     which real vectors there were. Where n is not several times f the parts are too small for a straight
     line, and the result comes out too small.
 
-    Takes 44 eigendecompositions (f, f): under a second at f = 256, minutes at f = 2,048.
+    It is a straight line only where both sides are equally large. (At f = 256, 10,000 vectors against 1,000
+    gave -0.038 +- 0.001 where 0 was right.) So the larger set is cut into blocks as large as the smaller one,
+    which overlap where its number is no multiple, and their results are averaged.
+
+    Takes 22 eigendecompositions (f, f) a block: about a second for ten blocks at f = 256.
 
     Args:
         a: features, floating point (n, f), n >= 24. Where n = m, pairs (a row of `a` and the same of `b`,
@@ -138,19 +149,28 @@ def _moments(name: str, features: Float[Array | np.ndarray, "n f"] | Moments) ->
     return features
 
 
-def _distance(a: Moments, b: Moments) -> float:
-    difference = a.mean - b.mean
-    total = np.trace(a.covariance) + np.trace(b.covariance)
-    shared = svdvals(_root(a).T @ _root(b)).sum()
+class _Law(NamedTuple):
+    """Moments, and a root R of the covariance: R R^T."""
+
+    moments: Moments
+    root: Float64[np.ndarray, "f rank"]
+
+    @classmethod
+    def of(cls, found: Moments) -> "_Law":
+        rank = min(found.count - 1, found.mean.size)
+        values, vectors = np.linalg.eigh(found.covariance)
+        # What rounding leaves in the other directions would count with its root.
+        return cls(found, vectors[:, -rank:] * np.sqrt(np.maximum(values[-rank:], 0)))
+
+
+def _distance(a: Moments, b: _Law) -> float:
+    difference = a.mean - b.moments.mean
+    covariance = a.covariance
+    total = np.trace(covariance) + np.trace(b.moments.covariance)
+    rank = min(a.count - 1, b.root.shape[1])
+    values = np.linalg.eigvalsh(b.root.T @ covariance @ b.root)[-rank:]
+    shared = np.sqrt(np.maximum(values, 0)).sum()
     return max(0.0, float(difference @ difference + total - 2 * shared))
-
-
-def _root(a: Moments) -> Float64[np.ndarray, "f rank"]:
-    """R with R R^T = the covariance."""
-    rank = min(a.count - 1, a.mean.size)
-    values, vectors = np.linalg.eigh(a.covariance)
-    # What rounding leaves in the other directions would count with its root.
-    return vectors[:, -rank:] * np.sqrt(np.maximum(values[-rank:], 0))
 
 
 def _groups(name: str, features: Float[Array | np.ndarray, "n f"], key: jax.Array) -> list[Moments]:
@@ -167,6 +187,10 @@ def _merged(groups: list[Moments]) -> Moments:
     return whole
 
 
-def _cut(left: list[Moments], right: list[Moments], parts: int) -> list[tuple[list[Moments], list[Moments]]]:
-    size = _GROUPS // parts
-    return [(left[i : i + size], right[i : i + size]) for i in range(0, _GROUPS, size)]
+def _parts(groups: list[Moments]) -> list[Moments]:
+    """All, the halves, the thirds, the quarters; and all without each of the groups."""
+    parts = []
+    for count in _PARTS:
+        size = _GROUPS // count
+        parts += [_merged(groups[i : i + size]) for i in range(0, _GROUPS, size)]
+    return parts + [_merged(groups[:i] + groups[i + 1 :]) for i in range(_GROUPS)]

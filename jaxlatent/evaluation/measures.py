@@ -27,9 +27,10 @@ class Measures:
     """
 
     def __init__(self, target: Seen, unseen: Seen, key: jax.Array):
-        n = len(target.features)
+        self.n = n = len(target.features)
         self.target, self.key = target.features, key
         self.limit = FrechetReference(self.target, key=key)
+        self.random_limit = FrechetReference(target.random, key=key)
         self.unseen = moments(unseen.features)
         # Subsets of nearly all vectors would be one and the same.
         size = min(_SUBSET_SIZE, n // 2)
@@ -38,11 +39,11 @@ class Measures:
         self.energy = EnergyReference(self.target)
 
     def row(self, title: str, seen: Seen, faces: bool) -> Row:
-        """Measures as many images as the target has.
+        """Measures as many images as the target has, and the limit of infinitely many with all.
 
         Args:
             title: of the row.
-            seen: the images.
+            seen: the images, at least as many as the target has.
             faces: measure how often a face is detected, too.
         """
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
@@ -50,17 +51,22 @@ class Measures:
         # Its many small decompositions take thirty times as long on two threads of OpenBLAS.
         with threadpool_limits(1):
             limit = self.limit.limit(seen.features)
+            random = self.random_limit.limit(seen.random)
+            total, seen = len(seen.features), seen.leading(self.n)
             to_unseen = frechet_distance(seen.features, self.unseen)
         kernel = self.kernel.compare(seen.features)
         told = classifier_two_sample_test(seen.features, self.target, key=self.key)
         return Row(
             title=title,
             spec="",
-            n=len(seen.features),
+            n=self.n,
+            n_limit=total,
             frechet=limit.finite,
             frechet_limit=limit.distance,
             frechet_error=limit.standard_error,
             frechet_unseen=to_unseen,
+            random_limit=random.distance,
+            random_error=random.standard_error,
             kernel=kernel.mean,
             kernel_deviation=kernel.deviation,
             **dataclasses.asdict(self.manifold.compare(seen.features)),

@@ -1,5 +1,6 @@
 """What samplers are compared with: images, their reconstructions, and what is kept of them."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,14 +13,15 @@ from jaxlatent._boundary import as_count, as_images, as_vectors
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, decode, encode
 from jaxlatent.evaluation.features import Features, extract
+from jaxlatent.evaluation.random_features import random_features
 from jaxlatent.generation.decoder import to_uint8
 
 #: Images from which a Fréchet distance can be extrapolated.
 LEAST = 24
 
-_BLOCK = 1024
+_BLOCK_BYTES = 2**26
 _SMALL = 16  # pixels, of the images whose copies are looked for
-_KEPT = 2000
+_KEPT, _KEPT_BYTES = 2000, 2**27
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,45 +30,58 @@ class Seen:
 
     Attributes:
         features: (n, f).
+        random: `random_features`, (n, g).
         small: the images averaged down to 16 x 16 pixels and flattened, in [0, 1].
-        first: at most 2,000 of them, uint8.
+        first: at most 2,000 of them, or 128 MB, uint8.
     """
 
     features: Float[np.ndarray, "n f"]
+    random: Float[np.ndarray, "n g"]
     small: Float32[np.ndarray, "n p"]
     first: UInt8[np.ndarray, "m h w c"]
 
     @classmethod
     def of(cls, features: Features, blocks: Iterable[UInt8[np.ndarray, "b h w c"]]) -> "Seen":
         """Looks at images that come in blocks."""
-        found, small, first = [], [], []
+        found, random, small, first = [], [], [], []
         kept = 0
         for images in blocks:
             found.append(extract(features, images))
+            random.append(extract(random_features, images))
             small.append(_averaged(images))
-            first.append(images[: _KEPT - kept])
-            kept += len(first[-1])
-        return cls(np.concatenate(found), np.concatenate(small), np.concatenate(first))
+            most = min(_KEPT, _KEPT_BYTES // images[0].size)
+            if kept < most:
+                # Copied, as a view would keep all of the block.
+                first.append(images[: most - kept].copy())
+                kept += len(first[-1])
+        return cls(*(np.concatenate(parts) for parts in (found, random, small, first)))
+
+    def leading(self, n: int) -> "Seen":
+        """The first n images."""
+        return Seen(self.features[:n], self.random[:n], self.small[:n], self.first[:n])
 
 
 @dataclass(frozen=True, eq=False)
 class References:
     """What every sampler is compared with; measured once.
 
-    Most measures depend on the numbers of images, so that only equal ones can be compared: all sets have n.
+    Most measures depend on the numbers of images, so that only equal ones compare: n of every set. The
+    distance in the limit of infinite n does not, and takes all `count` images of a sampler.
 
     Attributes:
         model: the autoencoder.
         features: a function of images, see `jaxlatent.evaluation.features`.
+        count: number of images of a sampler; at least n.
         unseen: n images that the autoencoder was not trained on.
         rebuilt: their reconstructions.
-        training: n training images, evenly taken.
+        training: at most `count` training images, at random; at least n.
         rebuilt_training: their reconstructions.
         small_training: reconstructions of all training images, as `Seen.small`.
     """
 
     model: Autoencoder
     features: Features
+    count: int
     unseen: Seen
     rebuilt: Seen
     training: Seen
@@ -75,7 +90,7 @@ class References:
 
     @property
     def n(self) -> int:
-        """The number of images in every set that is compared, also of each sampler."""
+        """The number of images of every set that measures at equal numbers are taken of."""
         return len(self.unseen.features)
 
     @classmethod
@@ -96,7 +111,7 @@ class References:
             training_images: (t, h, w, c), t >= 24.
             z: their z-points, (t, d).
             unseen_images: of the same law and not among them, (m, h, w, c), m >= 24.
-            count: the most images of a set, >= 24; n is the smallest of `count`, t and m.
+            count: images of a sampler, >= 24; n is the smallest of `count`, t and m.
 
         Raises:
             TypeError, ValueError: if an argument is out of range; the message names it.
@@ -108,31 +123,37 @@ class References:
         if len(z) != len(training_images):
             raise ValueError(f"z: expected a row for each of {len(training_images)} images, got {len(z)}")
         n = min(count, len(training_images), len(unseen_images))
-        rows, others = (
-            np.linspace(0, len(x) - 1, n).astype(np.int64) for x in (training_images, unseen_images)
-        )
+        # At random, so that the first n are as good as any.
+        rows = np.random.default_rng(0).permutation(len(training_images))[:count]
+        others = np.linspace(0, len(unseen_images) - 1, n).astype(np.int64)
+        unseen, training = _blocks(model, unseen_images, others), _blocks(model, training_images, rows)
+        rebuilt = (_decoded(model, encode(model, x)) for x in _blocks(model, unseen_images, others))
         return cls(
             model,
             features,
-            Seen.of(features, _blocks(unseen_images, others)),
-            Seen.of(features, (_decoded(model, encode(model, x)) for x in _blocks(unseen_images, others))),
-            Seen.of(features, _blocks(training_images, rows)),
-            Seen.of(features, (_decoded(model, x) for x in _blocks(z, rows))),
-            np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(z)]),
+            count,
+            Seen.of(features, unseen),
+            Seen.of(features, rebuilt),
+            Seen.of(features, training),
+            Seen.of(features, (_decoded(model, x) for x in _blocks(model, z, rows))),
+            np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(model, z)]),
         )
 
     def look(self, z: Float[Array | np.ndarray, " n *latent"]) -> Seen:
         """Decodes vectors and looks at the images."""
-        return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(z)))
+        return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(self.model, z)))
 
 
 def _blocks(
-    array: Shaped[Array | np.ndarray | Rows, "n ..."], rows: Int[np.ndarray, " m"] | None = None
+    model: Autoencoder,
+    array: Shaped[Array | np.ndarray | Rows, "n ..."],
+    rows: Int[np.ndarray, " m"] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Rows of an array, all where none are named; images as uint8."""
+    """Rows of an array, all where none are named, as many at a time as decode to 64 MB; images as uint8."""
     rows = np.arange(len(array)) if rows is None else rows
-    for start in range(0, len(rows), _BLOCK):
-        block = np.asarray(array[rows[start : start + _BLOCK]])
+    size = max(1, _BLOCK_BYTES // (4 * math.prod(model.config.image_shape)))
+    for start in range(0, len(rows), size):
+        block = np.asarray(array[rows[start : start + size]])
         yield to_uint8(block, np) if block.ndim == 4 else block
 
 

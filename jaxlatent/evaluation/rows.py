@@ -19,8 +19,11 @@ class Row:
         n: number of images, and of those that they are compared with.
         frechet: Fréchet distance to the reconstructions of unseen images, in squared units of the features.
         frechet_limit: the same, extrapolated to infinitely many images; may be below 0 by chance.
+        n_limit: number of images that it was extrapolated from, at least n.
         frechet_error: standard error of `frechet_limit`.
         frechet_unseen: Fréchet distance to the unseen images themselves.
+        random_limit: as `frechet_limit`, in the features of random convolutions, see `random_features`.
+        random_error: its standard error.
         kernel: kernel distance (KID) to the reconstructions, mean over subsets; not multiplied by 1,000.
         kernel_deviation: its standard deviation over the subsets.
         precision: share of the images that lie among the reconstructions, in [0, 1].
@@ -47,8 +50,11 @@ class Row:
     n: int
     frechet: float
     frechet_limit: float
+    n_limit: int
     frechet_error: float
     frechet_unseen: float
+    random_limit: float
+    random_error: float
     kernel: float
     kernel_deviation: float
     precision: float

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from jaxlatent import processes
+from jaxlatent._blocks import images_at_once
 from jaxlatent._boundary import as_array, as_count, as_images
 from jaxlatent._rows import Rows
 from jaxlatent.data.fingerprint import fingerprint
@@ -31,7 +32,7 @@ def encode_to(
     images: str | os.PathLike[str] | Shaped[np.ndarray | Rows, "n h w c"] | Any,
     *,
     split: str | None = "train",
-    batch_size: int = 256,
+    batch_size: int | None = None,
     progress: bool = False,
 ) -> Float[np.ndarray, "n d"]:
     """Maps images to latent vectors as `encode` does, into a .npy file, with constant memory.
@@ -46,7 +47,7 @@ def encode_to(
             anything that has a shape and a dtype and gives arrays for slices, as h5py's and zarr's arrays do;
             or a source as `load_images` takes it, whose images are then kept in its cache on disk.
         split: of a source, "train", "validation" or "test"; None for all images. Arrays are encoded whole.
-        batch_size: images at once.
+        batch_size: images at once; where not given as in `encode`.
         progress: show a bar where standard error is a terminal.
 
     Returns:
@@ -64,7 +65,8 @@ def encode_to(
     path = Path(path)
     if path.suffix != ".npy":
         raise ValueError(f"path: expected a name that ends in .npy, got {path}")
-    batch_size = as_count("batch_size", batch_size, 1)
+    fitting = images_at_once(model.config.image_shape)
+    batch_size = fitting if batch_size is None else as_count("batch_size", batch_size, 1)
     if isinstance(images, (str, os.PathLike)):
         config = model.config
         images = load_images(

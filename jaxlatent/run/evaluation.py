@@ -32,7 +32,10 @@ from jaxlatent.sampling.fitting.region import fit_frame
 log = logging.getLogger(__name__)
 
 FeatureName = Literal["classifier", "encoder"]
+UnseenSplit = Literal["test", "validation"]
 
+# Images that are asked whether they show faces.
+_LOOKED_AT = 200
 _COLUMNS, _ON_PAGE, _GAP = 8, 2, 2
 _TABLE, _POINTS = "evaluation.csv", "tradeoff.csv"
 _GRIDS, _PLOT = "pictures/evaluation", "pictures/tradeoff.png"
@@ -44,6 +47,7 @@ def evaluate_run(
     *,
     count: int,
     features: FeatureName | Features | None,
+    split: UnseenSplit,
     tradeoff: bool,
     faces: bool | None,
     seed: int,
@@ -66,19 +70,21 @@ def evaluate_run(
     }
     named |= fitted
     training = run.training_images()
-    unseen, split = untouched_images(run, asked, min(count, len(training)))
+    as_choice("split", split, get_args(UnseenSplit))
+    unseen, taken = untouched_images(run, asked, split, min(count, len(training)))
     function, described = _features(run, asked, model, training, features)
     if faces is None:
-        faces = _can_detect(unseen[:1])
-    log.info("comparing with %d images that the autoencoder was not trained on: %s", len(unseen), split)
+        faces = _show_faces(unseen[:_LOOKED_AT])
+    log.info("comparing with %d images that the autoencoder was not trained on: %s", len(unseen), taken)
     log.info("decoding, and measuring in the features, what all rows are compared with")
     start = time.monotonic()
     references = evaluation.References.of(model, function, training, z, unseen, count)
     options = {
         "features": described,
         "unseen": fingerprint(unseen),
-        "split": split,
+        "split": taken,
         "n": references.n,
+        "count": count,
         "faces": faces,
         "seed": seed,
     }
@@ -106,7 +112,9 @@ class _TableOfRun:
         self, run: RunFolder, samplers: str, own: Mapping[str, str], options: Mapping[str, Any], start: float
     ):
         self.run, self.own, self.options, self.start = run, own, options, start
-        self.step = ("evaluate", "--samplers", samplers, "--count", str(options["n"]))
+        self.step: tuple[str, ...] = ("evaluate", "--samplers", samplers, "--count", str(options["count"]))
+        if options["split"] == "validation":
+            self.step += ("--split", "validation")
         self.rows: list[evaluation.Row] = []
 
     def known(self) -> dict[str, evaluation.Row]:
@@ -194,7 +202,7 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     origin = run.check(_TABLE)
     if not origin.options.get("complete"):
         raise StaleError(f"{path}: was interrupted; run {origin.command(run.folder)} once more, it goes on")
-    if "split" not in origin.options:
+    if "count" not in origin.options:
         raise StaleError(f"{path}: is of an earlier version; run {origin.command(run.folder)} once more")
     rows = evaluation.read_records(path, evaluation.Row)
     points = run.path(_POINTS)
@@ -208,29 +216,35 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     return Evaluated(rows, traded, grids)
 
 
-def untouched_images(run: RunFolder, asked: Mapping[str, Any], most: int) -> tuple[np.ndarray | Rows, str]:
-    """Images for an evaluation, at most so many, and the split that they are from.
+def untouched_images(
+    run: RunFolder, asked: Mapping[str, Any], split: UnseenSplit, most: int
+) -> tuple[np.ndarray | Rows, str]:
+    """Images of a split, at most so many, and the name of what they are from.
 
-    Those of the test split: the training has chosen its best epoch by the validation images. These come in
-    only where there are too few others.
+    The training has chosen its best epoch by the validation images, so that these come in among those of the
+    test split only where there are too few.
 
     Raises:
-        ValueError: if there are too few of both together.
+        ValueError: if there are too few.
     """
-    test = run.images(asked, "test", most)
-    if len(test) >= LEAST:
-        return test, "test"
-    validation = run.images(asked, "validation", most - len(test))
-    both = np.concatenate([test, validation])
+    images = run.images(asked, split, most)
+    if len(images) >= LEAST:
+        return images, split
+    if split == "validation":
+        raise ValueError(
+            f"{asked['data']}: expected at least {LEAST} validation images, got {len(images)}; add images"
+        )
+    validation = run.images(asked, "validation", most - len(images))
+    both = np.concatenate([images, validation])
     if len(both) < LEAST:
         raise ValueError(
-            f"{asked['data']}: expected at least {LEAST} test images to compare with, got {len(test)}, and "
+            f"{asked['data']}: expected at least {LEAST} test images to compare with, got {len(images)}, and "
             f"{len(validation)} of validation; add images"
         )
     log.warning(
         "there are only %d test images: validation images, by which the training chose its best epoch, are "
         "among those that all rows are compared with",
-        len(test),
+        len(images),
     )
     return both, "test and validation"
 
@@ -271,10 +285,13 @@ def _features(
     return evaluation.EncoderFeatures(model), {"name": "encoder", "sha256": run.digest("model")}
 
 
-def _can_detect(images: np.ndarray | Rows) -> bool:
+def _show_faces(images: np.ndarray | Rows) -> bool:
+    """Whether a face is detected in most of the images."""
     try:
-        evaluation.face_rate(images)
+        rate = evaluation.face_rate(images)
     except ImportError as error:
         log.info("faces are not counted; %s", error)
         return False
-    return True
+    if rate < 1 / 2:
+        log.info("faces are not counted; %.0f %% of the images show one", 100 * rate)
+    return rate >= 1 / 2

@@ -12,7 +12,7 @@ from jaxlatent._boundary import as_vectors
 from jaxlatent._records import write_table
 from jaxlatent.autoencoder import Autoencoder, encode
 from jaxlatent.data import load_images
-from jaxlatent.data.arrays import read_array
+from jaxlatent.data.arrays import has_splits, read_array
 from jaxlatent.latent.files import load_latents
 from jaxlatent.run.evaluation import unseen_images
 from jaxlatent.run.folder import RunFolder
@@ -103,6 +103,8 @@ def write_scores(path: str | os.PathLike[str], scores: Scores, threshold: Thresh
 
 def _are_latents(path: Path, dim: int) -> bool:
     if path.suffix.lower() not in (".npy", ".npz") or not path.is_file():
+        return False
+    if path.suffix.lower() == ".npz" and has_splits(path):
         return False
     array = read_array(path)
     return array.dtype.kind == "f" and array.ndim > 1 and math.prod(array.shape[1:]) == dim

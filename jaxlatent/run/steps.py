@@ -37,7 +37,7 @@ from jaxlatent.generation.export import export
 from jaxlatent.report.sections.images import NAIVE, NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
 from jaxlatent.report.sections.latents import ellipse_body
 from jaxlatent.run.beside import beside, plain_title
-from jaxlatent.run.evaluation import FeatureName, evaluate_run, read_evaluation
+from jaxlatent.run.evaluation import FeatureName, UnseenSplit, evaluate_run, read_evaluation
 from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, file_stem, sampler_title
 from jaxlatent.run.origin import StaleError, command, library_versions
 from jaxlatent.sampling import BoxSampler, Sampler, Spec
@@ -293,6 +293,7 @@ class Run(RunFolder):
         *,
         count: int = 10_000,
         features: FeatureName | Features | None = None,
+        split: UnseenSplit = "test",
         tradeoff: bool = True,
         faces: bool | None = None,
         seed: int = 0,
@@ -306,16 +307,18 @@ class Run(RunFolder):
 
         The unseen images are those of the test split, which the training uses for nothing; with validation
         images, by which it chooses the best epoch, where there are fewer than 24. The column `unseen` says
-        so. The samplers' defaults were chosen on CelebA, see docs/study.md.
+        so. Compare with the validation split to choose a sampler or its dials, and report on the test split
+        what was chosen.
 
         Args:
             samplers: each as `jaxlatent.sampling.Spec.parse` reads it, "pairwise:fact=0.8" say, or "all".
-            count: images of every set that is compared, at least 24; fewer where there are fewer training
-                images, or images that the autoencoder was not trained on.
+            count: images of each sampler, at least 24. Measures that depend on their number take as many of
+                every set as there are training images and unseen ones.
             features: "classifier", trained on the data's labels and kept in features/; "encoder"; or any
                 function from a batch of images, uint8 (b, h, w, c), to floating-point numbers (b, f), with
                 weights of Inception or DINO say: see `jaxlatent.evaluation.features`. Where not given, the
                 classifier if the data have labels, else the encoder.
+            split: "test" or "validation", of the unseen images.
             tradeoff: also measure precision and recall over components, half-widths and temperatures.
             faces: count the images with a face; where OpenCV is installed if not given.
             seed: of the vectors, and of the choices that some measures make.
@@ -329,7 +332,14 @@ class Run(RunFolder):
             ImportError: if faces are asked for and OpenCV is missing.
         """
         return evaluate_run(
-            self, samplers, count=count, features=features, tradeoff=tradeoff, faces=faces, seed=seed
+            self,
+            samplers,
+            count=count,
+            features=features,
+            split=split,
+            tradeoff=tradeoff,
+            faces=faces,
+            seed=seed,
         )
 
     def report(

@@ -102,7 +102,7 @@ class GreyDigits(tfds.core.GeneratorBasedBuilder):
             pixels = np.full((20, 30), 200, np.uint8)
             pixels[:, 5:25] = i
             image = encode(Image.fromarray(pixels), "PNG") if i != 7 else b"no image"
-            yield i, {"image": io.BytesIO(image), "label": 1}
+            yield i, {"image": io.BytesIO(image), "label": i % 10}
 
 
 class NoImages(tfds.core.GeneratorBasedBuilder):
@@ -175,8 +175,11 @@ def test_other_data_sets(tmp_path):
     )
     assert 0 < len(held_out) < len(train)
     assert sorted([*train, *held_out[:, 0, 0, 0]]) == [i for i in range(40) if i != 7]
-    with pytest.raises(ValueError, match="tfds:grey_digits: has no labels"):
-        load_labelled("tfds:grey_digits", data_dir=tmp_path)
+    assert load(cache=False, channels=3) == everything
+    images, labels = load_labelled("tfds:grey_digits", split="test", data_dir=tmp_path, image_size=20)
+    assert images.shape == (5, 20, 20, 1)
+    assert labels.names == tuple("0123456789")
+    assert labels.classes.tolist() == [i % 10 for i in images[:, 0, 0, 0]]
 
 
 def test_no_tensorflow(celeba_data):

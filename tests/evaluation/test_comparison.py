@@ -176,6 +176,7 @@ def test_rows_of_the_same_law_agree_where_there_are_few_training_images(model, i
     rows = compare(references, {"others": others}, z, jax.random.key(3))
     floor, same = rows[1], rows[-1]
     assert {row.n for row in rows} == {references.n} == {100}
+    assert (floor.n_limit, same.n_limit) == (100, len(more))
     for name in ("frechet", "frechet_limit"):
         difference = getattr(floor, name) - getattr(same, name)
         assert abs(difference) < 5 * np.hypot(floor.frechet_error, same.frechet_error), name

@@ -90,7 +90,7 @@ def test_the_encoder_gives_latent_vectors(images, key):
             "images: expected at least 1 image, got 0",
         ),
         ({"images": np.zeros((2, 8, 8), np.uint8)}, ValueError, "images: expected shape"),
-        ({"images": np.zeros((2, 8, 8, 1), np.uint8)}, ValueError, "images: expected shape"),
+        ({"images": np.zeros((2, 8, 8, 2), np.uint8)}, ValueError, "images: expected shape"),
         ({"images": np.zeros((2, 8, 8, 3), np.int32)}, TypeError, "images: expected uint8 .* got int32"),
         ({"batch_size": 0}, ValueError, "batch_size: expected at least 1, got 0"),
         ({"features": lambda x: np.zeros((len(x), 2), int)}, TypeError, "function gives: expected floating"),

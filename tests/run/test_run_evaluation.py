@@ -143,14 +143,20 @@ def test_unseen_images_are_of_no_choice(test, validation, caplog):
 
     if test + validation < 24:
         with pytest.raises(ValueError, match=r"faces: expected at least 24 test images .* got 3"):
-            evaluation_step.untouched_images(Folder("."), {"data": "faces"}, 28)
+            evaluation_step.untouched_images(Folder("."), {"data": "faces"}, "test", 28)
         return
-    images, split = evaluation_step.untouched_images(Folder("."), {"data": "faces"}, 28)
+    images, split = evaluation_step.untouched_images(Folder("."), {"data": "faces"}, "test", 28)
     enough = test >= 24
     assert split == ("test" if enough else "test and validation")
     assert len(images) == (min(test, 28) if enough else min(test + validation, 28))
     assert (images.min() == 1) == enough
     assert ("by which the training chose its best epoch" in caplog.text) != enough
+    if validation < 24:
+        with pytest.raises(ValueError, match="faces: expected at least 24 validation images, got 1"):
+            evaluation_step.untouched_images(Folder("."), {"data": "faces"}, "validation", 28)
+        return
+    images, split = evaluation_step.untouched_images(Folder("."), {"data": "faces"}, "validation", 28)
+    assert (split, len(images), images.max()) == ("validation", 28, 0)
 
 
 @pytest.mark.slow

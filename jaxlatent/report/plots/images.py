@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PIXELS_PER_INCH = 100
+# In a figure's 100 pixels an inch: those that an image is shown with, if it has no more itself.
+_SHOWN = 128
 # Of a title's letters, and of a further line of them.
 _LETTERS_PER_INCH, _LINE_INCHES = 10.5, 0.2
 
@@ -55,7 +56,7 @@ def plot_images(
 ) -> "Axes":
     """One grid of images under a title; each pixel is magnified without smoothing."""
     grid = image_grid(images, columns)
-    height, width = (side * 2 / _PIXELS_PER_INCH for side in grid.shape[:2])
+    height, width = (side * _inches_a_pixel(images) for side in grid.shape[:2])
     title = _wrapped(title, width)
     ax = new_axes(width, height + 0.4 + _LINE_INCHES * title.count("\n"), ax)
     ax.imshow(grid, interpolation="nearest")
@@ -77,10 +78,13 @@ def plot_comparison(
     from matplotlib.figure import Figure
 
     grids = {name: image_grid(images, columns) for name, images in groups.items()}
-    heights = [grid.shape[0] * 2 / _PIXELS_PER_INCH for grid in grids.values()]
-    width = max(grid.shape[1] for grid in grids.values()) * 2 / _PIXELS_PER_INCH
+    inches = min(_inches_a_pixel(images) for images in groups.values())
+    heights = [grid.shape[0] * inches for grid in grids.values()]
+    width = max(grid.shape[1] for grid in grids.values()) * inches
     names = [_wrapped(name, width) for name in grids]
-    lines = 0.4 * len(grids) + _LINE_INCHES * sum(name.count("\n") for name in names)
+    title = _wrapped(title, width * 11 / 13)
+    breaks = title.count("\n") + sum(name.count("\n") for name in names)
+    lines = 0.4 * len(grids) + _LINE_INCHES * breaks
     figure = Figure(figsize=(width + 0.2, sum(heights) + lines + 0.5), layout="constrained")
     axes = figure.subplots(len(grids), 1, height_ratios=heights, squeeze=False)[:, 0]
     for ax, name, grid in zip(axes, names, grids.values(), strict=True):
@@ -89,6 +93,11 @@ def plot_comparison(
         ax.set_title(name, fontsize=11, loc="left")
     figure.suptitle(title, fontsize=13)
     return figure
+
+
+def _inches_a_pixel(images: Shaped[Array | np.ndarray, "n h w c"]) -> float:
+    """How large a figure shows a pixel of the images."""
+    return max(1, round(_SHOWN / max(images.shape[1:3]))) / 100
 
 
 def _wrapped(title: str, inches: float) -> str:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _MAIN = {
     "title": "images",
     "n": "n",
-    "frechet": "Fréchet distance at n",
+    "frechet": "Fréchet at n",
+    "frechet_limit": "limit",
+    "frechet_error": "+-",
     "precision": "precision",
     "recall": "recall",
     "density": "density",
@@ -33,9 +35,10 @@ _MAIN = {
 }
 _FURTHER = {
     "spec": "spec",
-    "frechet_limit": "Fréchet distance, extrapolated to infinite n",
-    "frechet_error": "its standard error",
+    "n_limit": "n of the limit",
     "frechet_unseen": "Fréchet distance to unseen images at n",
+    "random_limit": "Fréchet distance in random features, extrapolated to infinite n",
+    "random_error": "the standard error of this",
     "kernel": "kernel distance",
     "kernel_deviation": "its standard deviation over subsets",
     "classifier_accuracy": "accuracy of a classifier",
