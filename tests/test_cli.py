@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from functools import partial
 from html import unescape
 
 import jax
@@ -281,8 +280,9 @@ def test_more_epochs_and_moved_data_go_on(run, data, tmp_path, capsys):
 
 def test_a_preset_stands_for_options_and_gives_way_to_others(data, tmp_path):
     assert call("train", "--data", data, "--out", tmp_path / "run", *TINY, "--preset", "fast") == 0
-    training = json.loads((tmp_path / "run" / "config.json").read_text())["training"]
-    assert training == jl.TrainConfig.preset("fast", epochs=2, batch_size=16).to_dict()
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["autoencoder"]["kernel_size"] == 4
+    assert config["training"] == jl.TrainConfig.preset("fast", epochs=2, batch_size=16).to_dict()
 
 
 def test_restart_in_place(run, tmp_path, capsys):
@@ -470,7 +470,7 @@ def test_demo(tmp_path, capsys, monkeypatch, calls):
     reported = []
     # Of the real one, only the sizes are others.
     network = {"image_size": 32, "filters": (4, 4, 8, 24)}
-    monkeypatch.setattr(steps, "AutoencoderConfig", partial(jl.AutoencoderConfig, **network))
+    monkeypatch.setattr(steps, "_DEMO_NETWORK", steps._DEMO_NETWORK | network)
     monkeypatch.setattr(
         report, "build", lambda folder, *_, **__: reported.append(folder) or folder / "a.html"
     )

@@ -23,11 +23,6 @@ LOSSES = ("mse", "bce", "mse+ssim", "mse+contrast", "mse+detail")
 INITS = ("random", "pca")
 KERNEL_SIZES = (3, 4, 5)
 
-#: Fields of `TrainConfig` by the name of a preset; the others have their defaults.
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"init": "pca", "loss": "mse+detail", "batch_size": 16, "epochs": 2},
-    "sharp": {"init": "pca", "loss": "mse+detail", "batch_size": 16, "epochs": 12},
-}
 CHANNELS = (1, 3)
 
 # Of the feature map from which the latent vector is made, where the number of stages is chosen for it.
@@ -35,12 +30,25 @@ _INNERMOST_SIDE = 4
 _FEWEST, _MOST = 2, 6
 _FIRST_FILTERS, _MOST_FILTERS = 32, 256
 
+_SHARP = {"kernel_size": 4, "init": "pca", "loss": "mse+detail", "batch_size": 16, "learning_rate": 5e-4}
+#: Fields of both records by the name of a preset; the others have their defaults.
+PRESETS: dict[str, dict[str, Any]] = {"fast": {**_SHARP, "epochs": 1}, "sharp": {**_SHARP, "epochs": 3}}
+
 
 _R = TypeVar("_R", bound="_Record")
 
 
 class _Record:
     """A frozen dataclass of plain Python values: its conversion to and from what JSON can hold."""
+
+    @classmethod
+    def preset(cls: type[_R], name: str, **given: Any) -> _R:
+        """Builds the record of a preset, `fast` or `sharp`, but for the fields that are given.
+
+        Raises:
+            ValueError, TypeError: if there is no such preset, or a field is out of range.
+        """
+        return cls(**{**preset_fields(cls, name), **given})
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the fields as plain values; tuples become lists, as JSON would make them."""
@@ -216,16 +224,17 @@ class TrainConfig(_Record):
         if self.patience is not None:
             convert_fields(self, as_count, "patience", minimum=1)
 
-    @classmethod
-    def preset(cls, name: str, **fields: Any) -> "TrainConfig":
-        """Builds the record of a preset, `fast` or `sharp`, but for the fields that are given.
-
-        Raises:
-            ValueError: if there is no such preset, or a field is out of range.
-            TypeError: as above.
-        """
-        return cls(**{**PRESETS[as_choice("preset", name, choices=tuple(PRESETS))], **fields})
-
     def mirrors(self, channels: int) -> bool:
         """Whether images of so many channels are mirrored."""
         return channels == 3 if self.mirror is None else self.mirror
+
+
+def preset_fields(record: type[_Record], name: str) -> dict[str, Any]:
+    """What a preset says of a record.
+
+    Raises:
+        ValueError: if there is no such preset.
+    """
+    values = PRESETS[as_choice("preset", name, choices=tuple(PRESETS))]
+    names = {f.name for f in fields(record)}  # type: ignore[arg-type]
+    return {field: value for field, value in values.items() if field in names}

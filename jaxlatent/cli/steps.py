@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from jaxlatent.autoencoder import AutoencoderConfig, TensorBoard, TrainConfig
-from jaxlatent.autoencoder.config import PRESETS
+from jaxlatent.autoencoder.config import PRESETS, preset_fields
 from jaxlatent.cli.console import open_run, typed
 from jaxlatent.cli.options import (
     Numbers,
@@ -34,8 +34,8 @@ from jaxlatent.sampling.spec import DEFAULT, SOURCE
 
 # What the demo does differently: small enough for a few minutes on two CPU cores.
 _DEMO_DATA = "synthetic:6000"
-# In so short a training, many large steps; the squared error alone blurs mouths and glasses away.
-_DEMO_TRAINING = TrainConfig(epochs=6, batch_size=16, learning_rate=3e-3, loss="mse+contrast")
+_DEMO_NETWORK = preset_fields(AutoencoderConfig, "fast")
+_DEMO_TRAINING = TrainConfig.preset("fast", epochs=3, learning_rate=1e-3)
 
 # Of each preset, the options that it stands for.
 _PRESETS = "; ".join(
@@ -60,7 +60,7 @@ _PRESETS = "; ".join(
 def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     """The whole job on procedural faces, in minutes on a CPU; leaves pictures to look at."""
     run = open_run(out)
-    run.train(data, training=replace(_DEMO_TRAINING, epochs=epochs), seed=seed, resume=True)
+    run.train(data, _DEMO_NETWORK, replace(_DEMO_TRAINING, epochs=epochs), seed=seed, resume=True)
     run.encode()
     # The one fitted last is that of the steps that follow.
     for sampler in (Spec.parse(SOURCE).within(fit_frame(run.latents()).n_components), Spec.parse(DEFAULT)):
@@ -133,8 +133,10 @@ def train(
     """Trains the autoencoder; checkpoints, history and reconstructions go into the run folder."""
     if data is None and not (resume or restart):
         raise click.UsageError("--data: name the images of a new run; --resume and --restart know theirs")
-    config, training = given_fields(ctx, AutoencoderConfig), given_fields(ctx, TrainConfig)
-    training = (PRESETS[preset] if preset else {}) | training
+    config, training = (
+        (preset_fields(record, preset) if preset else {}) | given_fields(ctx, record)
+        for record in (AutoencoderConfig, TrainConfig)
+    )
     run = open_run(out)
     run.train(
         data,

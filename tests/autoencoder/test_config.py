@@ -123,6 +123,7 @@ def test_a_preset_gives_way_to_what_is_asked_for():
     assert (fast.init, fast.loss) == ("pca", "mse+detail")
     assert fast.epochs < TrainConfig.preset("sharp").epochs
     assert TrainConfig.preset("fast", loss="mse") == replace(fast, loss="mse")
+    assert AutoencoderConfig.preset("fast", image_size=32) == AutoencoderConfig(32, kernel_size=4)
     with pytest.raises(ValueError, match="preset: expected one of fast, sharp, got 'best'"):
         TrainConfig.preset("best")
     with pytest.raises(ValueError, match="epochs: "):

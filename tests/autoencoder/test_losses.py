@@ -89,11 +89,18 @@ def strength_by_definition(detail):
     return np.array(result)
 
 
+def opponent(image):
+    red, green, blue = np.moveaxis(image, 2, 0)
+    brightness, difference = (red + green + blue) / 3**0.5, (red - blue) / 2**0.5
+    return np.stack([brightness, difference, (red - 2 * green + blue) / 6**0.5], axis=2)
+
+
 def test_detail_error_equals_its_definition():
     expected = []
     for a, b in zip(
         np.asarray(IMAGES, np.float64), np.asarray(jax.nn.sigmoid(LOGITS), np.float64), strict=True
     ):
+        a, b = opponent(a), opponent(b)
         total = 0
         for _ in range(3):
             strengths = ([strength_by_definition(x) for x in details_by_definition(y)] for y in (a, b))
