@@ -7,8 +7,7 @@ scored as more unusual than an unseen one. 0.5 is chance, 1 perfect.
     python benchmarks/outliers.py --data celeba:DIR --others cifar10.zip
     python benchmarks/outliers.py --data mnist.npz --leave-out 4
 
-A .npz file of digits (`x_train`, `y_train`, `x_test`, `y_test`, gray) may stand for images; `--leave-out`
-takes one of its classes out of the training and makes it the other kind.
+Of data of classes, `--leave-out` takes one out of the training and makes it the other kind.
 """
 
 import argparse
@@ -31,31 +30,26 @@ COUNT = 4000  # of unseen images, and of others, at most
 RATE = 0.01
 
 
-def digits(path: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, 32, 32, 3) uint8 and their classes."""
-    with np.load(path) as file:
-        x, y = file[f"x_{split}"], file[f"y_{split}"]
-    x = np.pad(x, ((0, 0), (2, 2), (2, 2)))
-    return np.repeat(x[..., None], 3, axis=3), y
+def without(data: str, split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images of all classes but one, and those of that one."""
+    images, labels = jl.load_labelled(data, split=split)
+    is_left_out = labels.values[:, labels.names.index(name)] > 0
+    return images[~is_left_out], images[is_left_out]
 
 
 def latents(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of training images, of unseen ones, and of others."""
-    if arguments.data.endswith(".npz"):
-        (train, labels), (unseen, kinds) = digits(arguments.data, "train"), digits(arguments.data, "test")
-        train, unseen, others = (
-            train[labels != arguments.leave_out],
-            unseen[kinds != arguments.leave_out],
-            unseen[kinds == arguments.leave_out],
-        )
+    if arguments.leave_out:
+        train, _ = without(arguments.data, "train", arguments.leave_out)
+        unseen, others = without(arguments.data, "test", arguments.leave_out)
     else:
         train, unseen = (
             np.asarray(jl.load_images(arguments.data, split=split)) for split in ("train", "validation")
         )
-        others = np.zeros((0,))
-    if arguments.others:
-        others = jl.load_images(arguments.others, image_size=train.shape[1], limit=COUNT)
-    config = jl.AutoencoderConfig(image_size=train.shape[1], latent_dim=arguments.latent_dim)
+        size, channels = train.shape[1:3], train.shape[3]
+        others = jl.load_images(arguments.others, image_size=size, channels=channels, limit=COUNT)
+    _, height, width, channels = train.shape
+    config = jl.AutoencoderConfig((height, width), arguments.latent_dim, channels=channels)
     model, _ = jl.fit_autoencoder(
         jax.random.key(0), train, config, jl.TrainConfig(epochs=arguments.epochs), progress=True
     )
@@ -127,9 +121,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", required=True, help="the images, as for load_images, or digits")
-    parser.add_argument("--others", help="images of another kind")
-    parser.add_argument("--leave-out", type=int, help="class of digits that is the other kind")
+    parser.add_argument("--data", required=True, help="the images, as for load_images")
+    other = parser.add_mutually_exclusive_group(required=True)
+    other.add_argument("--others", help="images of another kind")
+    other.add_argument("--leave-out", metavar="CLASS", help="class of the data that is the other kind")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--latent-dim", type=int, default=256)
     parser.add_argument("--components", type=int, help="of the samplers; all by default")

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
-from jaxlatent._boundary import as_array, as_choice, as_count, as_image_size
+from jaxlatent._boundary import as_array, as_choice, as_count
 from jaxlatent._random import as_seed
 from jaxlatent._rows import Rows, take
 from jaxlatent.data.arrays import has_splits, open_array, open_array_file, open_split_npz
@@ -20,14 +20,13 @@ from jaxlatent.data.celeba import open_celeba
 from jaxlatent.data.decode import Unreadable, decode
 from jaxlatent.data.faces import FACTORS, sample_factors, synthetic_faces
 from jaxlatent.data.folder import open_folder, open_zip, state
-from jaxlatent.data.shape import DEFAULT_SIZE, image_shape
+from jaxlatent.data.shape import DEFAULT_SIZE, Size, as_shape, image_shape
 from jaxlatent.data.source import ImageSource, Labels, no_labels
 from jaxlatent.data.splits import SPLITS, fair_choice
 from jaxlatent.data.tfds import open_tfds
 
 _Path = str | os.PathLike[str]
 _Images = UInt8[np.ndarray | Rows, "n h w c"]
-_Size = int | tuple[int, int]
 _FORMS = "a folder of images, a .zip of images, a .npy or .npz, synthetic:N, celeba:DIR or tfds:NAME"
 _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedural faces
 
@@ -35,7 +34,7 @@ _SPLIT_STRIDE = 1 << 30  # faces between the starts of two splits of the procedu
 class LoadOptions(TypedDict, total=False):
     """The options of `load_images`."""
 
-    image_size: _Size | None
+    image_size: Size | None
     channels: int | None
     split: str | None
     limit: int | None
@@ -49,7 +48,7 @@ class LoadOptions(TypedDict, total=False):
 def load_images(
     spec: _Path | Shaped[np.ndarray, "..."] | Shaped[jax.Array, "..."],
     *,
-    image_size: _Size | None = None,
+    image_size: Size | None = None,
     channels: int | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -160,7 +159,7 @@ def _load(
 ) -> tuple[_Images, Labels | None]:
     split, limit, strict = options.get("split"), options.get("limit"), options.get("strict", False)
     data_dir, progress = options.get("data_dir"), options.get("progress", False)
-    size, channels = _as_shape(options.get("image_size"), options.get("channels"))
+    size, channels = as_shape(options.get("image_size"), options.get("channels"))
     seed = as_seed(options.get("seed", 0))
     split = None if split is None else as_choice("split", split, SPLITS)
     limit = None if limit is None else as_count("limit", limit, 1)
@@ -206,22 +205,15 @@ def _load(
 
 
 def loaded_shape(
-    spec: _Path, *, image_size: _Size | None = None, channels: int | None = None
+    spec: _Path, *, image_size: Size | None = None, channels: int | None = None
 ) -> tuple[int, int, int]:
     """Height, width and channels of what `load_images` gives for the same arguments; errors as there."""
-    size, channels = _as_shape(image_size, channels)
+    size, channels = as_shape(image_size, channels)
     kind, rest = _kind(spec)
     if kind == "synthetic":
         side = _synthetic_side(size, channels)
         return side, side, 3
     return image_shape(_open(spec, kind, rest, None), size, channels)
-
-
-def _as_shape(size: _Size | None, channels: int | None) -> tuple[int | tuple[int, int] | None, int | None]:
-    """Size and channels as a user gives them, checked; None where not given."""
-    if channels is not None and as_count("channels", channels) not in (1, 3):
-        raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
-    return None if size is None else as_image_size("image_size", size), channels
 
 
 def _kind(spec: object) -> tuple[str, str]:

@@ -4,9 +4,13 @@ from contextlib import suppress
 
 import numpy as np
 
+from jaxlatent._boundary import as_count, as_image_size
 from jaxlatent.data.decode import is_grey, upright_size
 from jaxlatent.data.source import ImageSource
 from jaxlatent.data.splits import fair_choice
+
+#: The side of squares, or (height, width).
+Size = int | tuple[int, int]
 
 DEFAULT_SIZE = 64
 _SMALLEST = 16
@@ -14,8 +18,19 @@ _SMALLEST = 16
 _SAMPLE = 256
 
 
+def as_shape(size: Size | None, channels: int | None) -> tuple[Size | None, int | None]:
+    """Size and channels as a user gives them, checked; None where not given.
+
+    Raises:
+        TypeError, ValueError: if they are no integers, or out of range.
+    """
+    if channels is not None and as_count("channels", channels) not in (1, 3):
+        raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
+    return None if size is None else as_image_size("image_size", size), channels
+
+
 def image_shape(
-    source: ImageSource, size: int | tuple[int, int] | None = None, channels: int | None = None
+    source: ImageSource, size: Size | None = None, channels: int | None = None
 ) -> tuple[int, int, int]:
     """Height, width and channels that the images of a source are loaded with.
 
@@ -52,7 +67,7 @@ def _looked_at(source: ImageSource) -> tuple[set[tuple[int, int]], set[int]]:
     return sizes, kinds
 
 
-def _own_size(sizes: set[tuple[int, int]]) -> int | tuple[int, int]:
+def _own_size(sizes: set[tuple[int, int]]) -> Size:
     if len(sizes) == 1:
         (size,) = sizes
         if min(size) >= _SMALLEST and max(size) <= DEFAULT_SIZE:
