@@ -47,7 +47,7 @@ def latents(arguments: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.n
             np.asarray(jl.load_images(arguments.data, split=split)) for split in ("train", "validation")
         )
         size, channels = train.shape[1:3], train.shape[3]
-        others = jl.load_images(arguments.others, image_size=size, channels=channels, limit=COUNT)
+        others = np.asarray(jl.load_images(arguments.others, image_size=size, channels=channels, limit=COUNT))
     _, height, width, channels = train.shape
     config = jl.AutoencoderConfig((height, width), arguments.latent_dim, channels=channels)
     model, _ = jl.fit_autoencoder(

@@ -81,8 +81,8 @@ class AutoencoderConfig(_Record):
             network they are continued beyond their edges to a multiple of 2 to the number of filters.
         latent_dim: length of a latent vector, at least 1.
         filters: channels after each of two to six strided convolutions, which halve height and width; the
-            decoder mirrors them. None are chosen by the size, 32 first, then twice as many each up to 256,
-            so that about 4 pixels of the shorter side are left: 32,64,128,256 for 64 pixels.
+            decoder mirrors them. Where not given, they follow the size: 32, then twice as many each up to
+            256, until about 4 pixels of the shorter side are left: 32,64,128,256 for 64 pixels.
         kernel_size: 3, 4 or 5 pixels. 4 takes about 1.5 times as long as 3.
         activation: relu, leaky_relu (slope 0.1), gelu, silu or elu.
         norm: none, batch (running averages are used outside training) or group (up to 8 channels each).

@@ -17,5 +17,7 @@ def padded(images: Shaped[Array, "n h w c"], halvings: int) -> Shaped[Array, "n 
 
 def cropped(images: Shaped[Array, "n H W c"], height: int, width: int) -> Shaped[Array, "n h w c"]:
     """Takes off what `padded` has added to images of this height and width."""
+    if images.shape[1:3] == (height, width):
+        return images
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
     return images[:, top : top + height, left : left + width]

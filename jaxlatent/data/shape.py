@@ -61,8 +61,8 @@ def _looked_at(source: ImageSource) -> tuple[set[tuple[int, int]], set[int]]:
     for i in fair_choice(source.names, np.arange(len(source.names)), _SAMPLE):
         # Whoever needs the image will report what is wrong with it.
         with suppress(Exception), source.open(int(i)) as image:
-            height, width = (min(side, source.crop or side) for side in upright_size(image))
-            sizes.add((height, width))
+            # Before it is turned upright, a PNG is decoded, and of large images the size is no matter.
+            sizes.add(upright_size(image) if max(image.size) <= DEFAULT_SIZE else image.size)
             kinds.add(1 if is_grey(image) else 3)
     return sizes, kinds
 

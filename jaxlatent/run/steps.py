@@ -17,6 +17,7 @@ from jaxlatent import evaluation, report
 from jaxlatent._boundary import as_count, as_counts
 from jaxlatent._files import atomic_path, lock
 from jaxlatent._random import as_seed, seed_key
+from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import (
     AutoencoderConfig,
     DivergenceError,
@@ -145,7 +146,7 @@ class Run(RunFolder):
         with atomic_path(self.path("config.json")) as temporary:
             temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
         with atomic_path(self.path(PICTURED)) as temporary, temporary.open("wb") as file:
-            np.savez(file, training=images[:_COMPARED], validation=validation[:_REPORTED])
+            np.savez(file, training=_some(images, _COMPARED), validation=_some(validation, _REPORTED))
         model, history = fit_autoencoder(
             seed_key(asked["seed"]),
             images,
@@ -160,7 +161,7 @@ class Run(RunFolder):
         best = history.best()
         log.info("kept epoch %d: mean squared error %.3g on the validation images", best.epoch, best.val_mse)
         self._save_figure(report.plot_history(history), "history")
-        some = validation[:_COMPARED]
+        some = _some(validation, _COMPARED)
         rows: dict[str, Images] = {
             "Validation images": some,
             "Their reconstructions": decode(model, encode(model, some)),
@@ -420,6 +421,11 @@ class Run(RunFolder):
     def _save_array(self, array: np.ndarray, name: str) -> None:
         with atomic_path(self.path(name)) as temporary, temporary.open("wb") as file:
             np.save(file, array)
+
+
+def _some(images: np.ndarray | Rows, count: int) -> np.ndarray:
+    """At most so many images, from all over: those of one class may follow one another."""
+    return np.asarray(images[np.unique(np.linspace(0, len(images) - 1, count).astype(int))])
 
 
 def _asked(
