@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from jaxlatent._random import as_seed, numpy_generator
+from jaxlatent._random import as_seed, numpy_generator, seed_key
 from jaxlatent.evaluation.rivals.rival import Rival, split_off, whiten
 from jaxlatent.evaluation.rivals.training import Budget, train
 from jaxlatent.latent.sharded import Vectors
@@ -60,7 +60,7 @@ class DiffusionRival(Rival):
         data, held_out = split_off(y, np.random.default_rng(seed))
         deviation = np.sqrt(np.asarray(pca.explained_variance))
         deviation = jnp.asarray(deviation / np.sqrt(np.mean(np.square(deviation))))
-        weights_key, key = jax.random.split(jax.random.key(seed))
+        weights_key, key = jax.random.split(seed_key(seed))
         network = _Network(pca.n_components, rngs=nnx.Rngs(weights_key))
         structure, params = nnx.split(network)
 

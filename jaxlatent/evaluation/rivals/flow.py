@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxlatent._boundary import as_count
-from jaxlatent._random import as_seed
+from jaxlatent._random import as_seed, seed_key
 from jaxlatent.evaluation.rivals.rival import Rival, require, split_off, whiten
 from jaxlatent.evaluation.rivals.training import Budget, train
 from jaxlatent.latent.sharded import Vectors
@@ -65,7 +65,7 @@ class FlowRival(Rival):
         pca, y = whiten(z)
         k = min(n_components, as_count("z: number of components that vary", pca.n_components, 2))
         data, held_out = split_off(y[:, :k], np.random.default_rng(seed))
-        weights_key, key = jax.random.split(jax.random.key(seed))
+        weights_key, key = jax.random.split(seed_key(seed))
         with jax.numpy_dtype_promotion("standard"):
             flow = _identity(weights_key, k)
         params, rest = equinox.partition(
