@@ -193,7 +193,7 @@ class TrainConfig(_Record):
     loss: str = "mse"
     ssim_weight: float = 0.1
     contrast_weight: float = 5.0
-    detail_weight: float = 3.0
+    detail_weight: float = 5.0
     kl_weight: float = 0.01
     mirror: bool | None = None
     gradient_clip: float | None = 1.0
