@@ -38,7 +38,6 @@ _PUBLISHED = ("published, FID, z = 64, batch normalisation", 127.85, 45.10)
 
 # Of a comparison, beside what a page shows.
 _FURTHER = {
-    "Fréchet distance, extrapolated to infinite n": "to infinitely many",
     "p of the copy test": "copies, p",
     "share of duplicates": "duplicates",
 }

@@ -401,6 +401,7 @@ _EVALUATION = {
         {"images": IMAGES},
         {"batch_size": 16},
     ),
+    "evaluation.random_features": Case(evaluation.random_features, {"images": IMAGES}),
     "evaluation.EncoderFeatures": Case(
         lambda images: evaluation.EncoderFeatures(model())(images), {"images": IMAGES}
     ),

@@ -70,9 +70,9 @@ def test_they_can_do_what_arrays_can(mapped):
     np.testing.assert_array_equal(255 - rows, 255 - whole)
     np.testing.assert_array_equal(list(rows), whole)
     assert (rows == whole).all()
-    assert as_images("images", rows, 4) is rows
+    assert as_images("images", rows, (4, 4, 3)) is rows
     with pytest.raises(ValueError, match=r"images: expected shape \(n, 8, 8, 3\), got \(5, 4, 4, 3\)"):
-        as_images("images", rows, 8)
+        as_images("images", rows, (8, 8, 3))
 
 
 def test_take(mapped):

@@ -1,5 +1,6 @@
 """The pure parts of scripts/study_celeba.py and scripts/study_tables.py."""
 
+import dataclasses
 import importlib
 from pathlib import Path
 
@@ -28,8 +29,17 @@ def tables(monkeypatch):
 
 
 def row(title, spec, frechet, frechet_unseen=10.0):
-    numbers = [100, frechet, frechet, 0.1, frechet_unseen, *[0.5] * 6]
-    return Row(title, spec, *numbers, None, 0.5, 0.1, 0.5, 0.5, 0.0, 1.0, 1000.0)
+    others = {field.name: 0.5 for field in dataclasses.fields(Row)}
+    others |= {
+        "features": "classifier",
+        "seed": 0,
+        "unseen": "test",
+        "model": "",
+        "images": None,
+        "faces": None,
+    }
+    distances = {"frechet": frechet, "frechet_limit": frechet, "frechet_unseen": frechet_unseen}
+    return Row(**others | distances | {"title": title, "spec": spec, "n": 100, "n_limit": 100})
 
 
 def network(tables, name, specs, points=()):

@@ -90,7 +90,7 @@ def test_parameters_are_float32_with_64_bit_types_too():
             jl.Autoencoder(dataclasses.replace(CONFIG, norm=norm), rngs=nnx.Rngs(0))
             for norm in ("none", "batch", "group")
         ]
-        networks.append(Classifier((4, 4), 2, np.random.default_rng(0)))
+        networks.append(Classifier(3, (4, 4), 2, np.random.default_rng(0)))
         assert {leaf.dtype.name for leaf in jax.tree.leaves(nnx.state(networks))} == {"float32"}
 
 

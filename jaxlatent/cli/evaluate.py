@@ -29,6 +29,7 @@ from jaxlatent.sampling.spec import RIVALS
     "--vectors",
     multiple=True,
     metavar="TITLE=FILE",
+    show_default="none",
     help="Latent vectors of any other program, a .npy file (n, d), to be measured as a sampler's; the first "
     "of them, as many as of each sampler. Can be given several times.",
 )

@@ -230,7 +230,8 @@ def test_sweep_puts_cells_where_they_belong(written):
             plot_sweep(bad)
 
 
-def test_all_draw_into_given_axes(z):
+def test_all_draw_into_given_axes(z, monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)  # other packages load it
     figure = Figure(layout="constrained")
     axes = figure.subplots(2, 4).ravel()
     sampler = jl.PairwiseSampler.fit(z)

@@ -23,7 +23,7 @@ from jaxlatent.report.sections.evaluation import (
 def _row(title, frechet, precision, recall, **others):
     values = {field.name: 0.5 for field in dataclasses.fields(Row)}
     values |= {"features": "encoder", "seed": 0, "unseen": "test", "model": "0123456789ab"}
-    values |= {"title": title, "spec": title, "n": 100, "images": None, "faces": None}
+    values |= {"title": title, "spec": title, "n": 100, "n_limit": 100, "images": None, "faces": None}
     values |= {"frechet": frechet, "precision": precision, "recall": recall}
     return Row(**values | others)
 
@@ -73,10 +73,10 @@ def test_plot_has_a_line_for_each_dial_in_the_order_of_its_settings(points):
 
 def test_table_shows_the_main_columns_and_keeps_all(rows, tmp_path):
     table = comparison_table(rows)
-    assert table.header_on_page[:3] == ["images", "n", "Fréchet distance at n"]
+    assert table.header_on_page[:3] == ["images", "Fréchet distance at n", "in the limit"]
     assert "faces" not in table.header
     page = table.on_page()
-    assert page[2][:4] == ["box, b 1.5", "100", "93", "0.86"]
+    assert page[2][:4] == ["box, b 1.5", "93", "0.5", "0.5"]
     assert page[0][-1] == ""
     assert all(len(line) == len(table.header_on_page) for line in page)
     table.to_csv(tmp_path / "table.csv")
@@ -89,7 +89,7 @@ def test_table_shows_the_main_columns_and_keeps_all(rows, tmp_path):
 def test_small_numbers_are_shown_and_kept_in_full(rows, tmp_path, capsys):
     small = [dataclasses.replace(rows[2], frechet=3.4e-4 + 1e-9 * i, fit_seconds=1e-3) for i in range(2)]
     table = comparison_table(small)
-    assert table.on_page()[0][2] == "0.00034"
+    assert table.on_page()[0][1] == "0.00034"
     print_table(table)
     assert capsys.readouterr().out.count("0.00034") == 2
     table.to_csv(tmp_path / "table.csv")

@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 # The leading columns are those that a page and a terminal show.
 _MAIN = {
     "title": "images",
-    "n": "n",
-    "frechet": "Fréchet at n",
-    "frechet_limit": "limit",
-    "frechet_error": "+-",
+    "frechet": "Fréchet distance at n",
+    "frechet_limit": "in the limit",
+    "frechet_error": "error of that",
     "precision": "precision",
     "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
     "faces": "faces",
     "closer": "closer",
     "fit_seconds": "fit, s",
@@ -35,6 +32,9 @@ _MAIN = {
 }
 _FURTHER = {
     "spec": "spec",
+    "n": "n",
+    "density": "density",
+    "coverage": "coverage",
     "n_limit": "n of the limit",
     "frechet_unseen": "Fréchet distance to unseen images at n",
     "random_limit": "Fréchet distance in random features, extrapolated to infinite n",
@@ -87,8 +87,8 @@ def sections(found: Evaluated) -> list[Section]:
         "face is detected. closer: probability that an image is closer to the training images than a "
         "reconstruction of an unseen image is; 0.5 is chance, 1 are copies. Every set has the same number of "
         "images, n. The distance at n, precision, recall, density and coverage depend on it, so compare them "
-        "within the table only; its file also has the Fréchet distance extrapolated to infinite n, with its "
-        "standard error, and the unbiased kernel and energy distances.",
+        "within the table only; not so the distance in the limit of infinite n, with its standard error, nor "
+        "what the table's file also has, the unbiased kernel and energy distances.",
     )
     traded = Section(
         "Fidelity against diversity",
