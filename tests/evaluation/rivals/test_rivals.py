@@ -15,7 +15,7 @@ from jaxlatent.sampling import BootstrapSampler, Spec
 N, D = 2000, 4
 TEXTS = {
     "flow": "flow:steps=150",
-    "diffusion": "diffusion:steps=150",
+    "diffusion": "diffusion:steps=500",
     "kde": "kde:bandwidth=0.2",
     "copula": "copula:n_trees=2",
 }
@@ -70,11 +70,11 @@ def test_draws_the_law(name, fitted, z, key):
     deviation = z.std(axis=0)
     np.testing.assert_allclose(drawn.mean(axis=0), z.mean(axis=0), atol=0.15 * deviation.max())
     scatter = np.cov(drawn.T) - np.cov(z.T)
-    assert np.abs(scatter / np.outer(deviation, deviation)).max() < 0.15
+    assert np.abs(scatter / np.outer(deviation, deviation)).max() < 0.2
     # Between the humps, where 19 % of a Gaussian with the same covariance would be.
     _, turn = two_humps(0)
     along = np.abs(((drawn - 5) @ turn.T)[:, 0])
-    assert (along < 0.75).mean() < 0.14
+    assert (along < 0.75).mean() < 0.12
 
 
 @pytest.mark.parametrize("name", ["flow", "diffusion"])
