@@ -49,8 +49,9 @@ def test_shapes_types_and_ranges(faces):
     assert pictures.dtype == np.float32
     assert pictures.min() >= 0
     assert pictures.max() <= 1
-    # Two programs: where a value is half-way between two bytes, either may be taken.
-    assert np.abs(255 * pictures.astype(np.float64) - images).max() < 0.5 + 1e-4
+    # Two programs, and the other may come from a test without optimizing: where a value is half-way between
+    # two bytes, either may be taken.
+    assert np.abs(255 * pictures.astype(np.float64) - images).max() < 0.5 + 2e-3
 
 
 def test_a_face_depends_on_seed_and_index_alone(faces):
