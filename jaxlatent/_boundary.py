@@ -6,14 +6,14 @@ and the remedy. A tracer passes wherever an array of its shape and dtype would.
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlatent._blocks import spread_blocks
+from jaxlatent._blocks import images_at_once, spread_blocks
 from jaxlatent._rows import Rows
 
 # Of images outside [0, 1]: resizing and decoders overshoot a little.
@@ -67,6 +67,31 @@ def as_counts(name: str, numbers: Any, minimum: int = 1) -> tuple[int, ...]:
         TypeError, ValueError: if it is none, or holds something else, see `as_count`.
     """
     return tuple(as_count(name, n, minimum) for n in _items(name, numbers))
+
+
+def as_batch_size(size: Any, shape: Sequence[int]) -> int:
+    """How many images of a shape (h, w, c) are worked on at once: `size`, or where None as many as fit.
+
+    Raises:
+        TypeError, ValueError: if it is no integer, or below 1.
+    """
+    return images_at_once(shape) if size is None else as_count("batch_size", size, 1)
+
+
+#: Of an image: grey, or RGB.
+CHANNELS = (1, 3)
+
+
+def as_channels(name: str, count: Any) -> int:
+    """The number of channels of images.
+
+    Raises:
+        TypeError, ValueError: if it is no integer, or none of `CHANNELS`.
+    """
+    count = as_count(name, count)
+    if count not in CHANNELS:
+        raise ValueError(f"{name}: expected 1 (grey) or 3 (RGB), got {count}")
+    return count
 
 
 def as_image_size(
@@ -306,7 +331,7 @@ def as_images(name: str, images: Any, shape: tuple[int, int, int] | None = None,
     """
     if not isinstance(images, Rows):
         images = as_array(name, images)
-    are_images = images.ndim == 4 and images.shape[3] in (1, 3) and 0 not in images.shape[1:]
+    are_images = images.ndim == 4 and images.shape[3] in CHANNELS and 0 not in images.shape[1:]
     if not are_images or (shape is not None and images.shape[1:] != shape):
         wanted = "(n, h, w, 3) or (n, h, w, 1)" if shape is None else f"(n, {', '.join(map(str, shape))})"
         raise ValueError(f"{name}: expected shape {wanted}, got {images.shape}; {_shape_hint(images, shape)}")
@@ -324,7 +349,7 @@ def as_images(name: str, images: Any, shape: tuple[int, int, int] | None = None,
 def _shape_hint(images: Any, shape: tuple[int, int, int] | None) -> str:
     if images.ndim == 3 and (shape is None or (*images.shape[1:], 1) == shape):
         return "give grey images an axis of one channel with [..., None]"
-    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+    if images.ndim == 4 and images.shape[1] in CHANNELS and images.shape[3] not in CHANNELS:
         return "move the channels last with .transpose(0, 2, 3, 1)"
     if shape is None:
         return "load_images makes such images of any"

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from jaxlatent._boundary import (
+    as_channels,
     as_choice,
     as_count,
     as_counts,
@@ -22,8 +23,6 @@ DTYPES = ("float32", "bfloat16")
 LOSSES = ("mse", "bce", "mse+ssim", "mse+contrast", "mse+detail")
 INITS = ("random", "pca")
 KERNEL_SIZES = (3, 4, 5)
-
-CHANNELS = (1, 3)
 
 # Of the feature map from which the latent vector is made, where the number of stages is chosen for it.
 _INNERMOST_SIDE = 4
@@ -109,7 +108,8 @@ class AutoencoderConfig(_Record):
 
     def __post_init__(self) -> None:
         convert_fields(self, as_image_size, "image_size", minimum=16, maximum=512)
-        convert_fields(self, as_count, "kernel_size", "channels")
+        convert_fields(self, as_count, "kernel_size")
+        convert_fields(self, as_channels, "channels")
         convert_fields(self, as_count, "latent_dim", minimum=1)
         convert_fields(self, as_counts, "filters")
         convert_fields(self, as_choice, "activation", choices=ACTIVATIONS)
@@ -118,8 +118,6 @@ class AutoencoderConfig(_Record):
         convert_fields(self, as_flag, "variational")
         if self.kernel_size not in KERNEL_SIZES:
             raise ValueError(f"kernel_size: expected 3, 4 or 5, got {self.kernel_size}")
-        if self.channels not in CHANNELS:
-            raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {self.channels}")
         side = min(self.image_shape[:2])
         if not self.filters:
             object.__setattr__(self, "filters", _filters(side))

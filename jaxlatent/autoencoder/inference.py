@@ -10,8 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, PyTree, Shaped
 
-from jaxlatent._blocks import images_at_once
-from jaxlatent._boundary import as_count, as_images, as_vectors
+from jaxlatent._boundary import as_batch_size, as_images, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder.network import Autoencoder
@@ -119,8 +118,7 @@ def _in_batches(
     name: str,
     progress: bool,
 ) -> Array:
-    fitting = images_at_once(model.config.image_shape)
-    batch_size = fitting if batch_size is None else as_count("batch_size", batch_size, 1)
+    batch_size = as_batch_size(batch_size, model.config.image_shape)
     graphdef, state = nnx.split(model)
     n = rows.shape[0]
     result = np.empty((n, *item), np.float32)

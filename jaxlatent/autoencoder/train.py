@@ -187,12 +187,12 @@ def _losses(
     """Loss and squared error of each image; in training there is a key, with which a VAE draws."""
     train = key is not None
     if not model.config.variational:
-        z, divergence = model.encode(x, train=train), jnp.zeros(len(x))
-    else:
-        z, log_variance = model.posterior(x, train=train)
-        divergence = kl_divergence(z, log_variance)
-        if key is not None:
-            z += jnp.exp(log_variance / 2) * jax.random.normal(key, z.shape, z.dtype)
+        z = model.encode(x, train=train)
+        return reconstruction_losses(x, model.decode_logits(z, train=train), config)
+    z, log_variance = model.posterior(x, train=train)
+    divergence = kl_divergence(z, log_variance)
+    if key is not None:
+        z += jnp.exp(log_variance / 2) * jax.random.normal(key, z.shape, z.dtype)
     losses, errors = reconstruction_losses(x, model.decode_logits(z, train=train), config)
     return losses + config.kl_weight * divergence / x[0].size, errors
 
@@ -238,17 +238,18 @@ class _Run:
         batch = min(train.batch_size, images.shape[0])
         steps = images.shape[0] // batch
         self.program = make_program(config, train, steps * train.epochs, len(training_devices(batch)))
-        first = jax.random.fold_in(key, 0)
-        model = make_autoencoder(first, config)
-        if train.init == "pca":
-            start_as_pca(model, images, numpy_generator(first))
-        _, *states = nnx.split(model, nnx.Param, ...)
+        _, *states = nnx.split(make_autoencoder(self.first, config), nnx.Param, ...)
         start = self.program.steps.start(*states)
         self.trainer = Trainer(self.program.steps, start, (images,), key, batch)
         self.records: list[EpochRecord] = []
         self.losses: list[float] = []  # of the epoch that has begun
         self.kept = time.monotonic()
         self.best: TrainState | None = None
+
+    @property
+    def first(self) -> Array:
+        """The key of the first weights."""
+        return jax.random.fold_in(self.key, 0)
 
     @property
     def total(self) -> int:
@@ -263,11 +264,13 @@ class _Run:
     def prepare(self, resume: bool) -> None:
         """Starts anew or from the last checkpoint in the directory."""
         if self.directory is None:
+            self.begin()
             return
         if resume and self.directory.is_dir():
             remove_temporaries(self.directory)
         checkpoints = _checkpoints(self.directory)
         if not checkpoints:
+            self.begin()
             self.directory.mkdir(parents=True, exist_ok=True)
             return
         last = checkpoints[-1]
@@ -285,6 +288,14 @@ class _Run:
         self.trainer.place(read_checkpoint(last, self.trainer.state))
         self.records = [EpochRecord(**r) for r in description["records"]]
         self.losses = description.get("losses", [])
+
+    def begin(self) -> None:
+        """Makes the first weights those of PCA, if they are to be."""
+        if self.train.init == "pca":
+            model = self.model(self.trainer.state)
+            start_as_pca(model, self.images, numpy_generator(self.first))
+            _, *states = nnx.split(model, nnx.Param, ...)
+            self.trainer.place(self.program.steps.start(*states))
 
     @cached_property
     def settings(self) -> dict[str, Any]:

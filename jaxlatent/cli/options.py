@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 import click
 
+from jaxlatent._boundary import CHANNELS
 from jaxlatent._random import MAX_SEED
-from jaxlatent.autoencoder.config import ACTIVATIONS, CHANNELS, DTYPES, INITS, KERNEL_SIZES, LOSSES, NORMS
+from jaxlatent.autoencoder.config import ACTIVATIONS, DTYPES, INITS, KERNEL_SIZES, LOSSES, NORMS
 from jaxlatent.sampling.spec import DEFAULT
 
 _CHOICES = {

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 from PIL import Image
 
+from jaxlatent._boundary import CHANNELS
 from jaxlatent.data.source import ImageSource, Labels
 from jaxlatent.data.splits import partition
 
@@ -145,7 +146,7 @@ def open_array(array: Shaped[np.ndarray, "..."], title: str, fingerprint: str | 
 
     names = [str(i) for i in range(len(array))]
     with_channels = array[..., None] if array.ndim == 3 else array
-    done = array.dtype == np.uint8 and with_channels.shape[3] in (1, 3)
+    done = array.dtype == np.uint8 and with_channels.shape[3] in CHANNELS
     return ImageSource(
         title=title,
         names=names,

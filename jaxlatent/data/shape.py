@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from jaxlatent._boundary import as_count, as_image_size
+from jaxlatent._boundary import as_channels, as_image_size
 from jaxlatent.data.decode import is_grey, upright_size
 from jaxlatent.data.source import ImageSource
 from jaxlatent.data.splits import fair_choice
@@ -24,8 +24,7 @@ def as_shape(size: Size | None, channels: int | None) -> tuple[Size | None, int 
     Raises:
         TypeError, ValueError: if they are no integers, or out of range.
     """
-    if channels is not None and as_count("channels", channels) not in (1, 3):
-        raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")
+    channels = None if channels is None else as_channels("channels", channels)
     return None if size is None else as_image_size("image_size", size), channels
 
 

@@ -29,8 +29,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Shaped, UInt8
 
-from jaxlatent._blocks import images_at_once
-from jaxlatent._boundary import as_count, as_images, as_vectors
+from jaxlatent._boundary import as_batch_size, as_images, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import Autoencoder, encode
@@ -91,8 +90,7 @@ def extract(
         TypeError: if either has another dtype.
     """
     images = as_images("images", images, least=1)
-    fitting = images_at_once(images.shape[1:])
-    batch_size = fitting if batch_size is None else as_count("batch_size", batch_size, 1)
+    batch_size = as_batch_size(batch_size, images.shape[1:])
     n = images.shape[0]
     result: np.ndarray | None = None
     with progress_bar("features", n, "images", enabled=progress) as advance:

@@ -1,6 +1,7 @@
 """Fréchet distance of two sets of features, and what it would be without the bias of small samples."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -78,18 +79,25 @@ class FrechetReference:
     def __init__(self, b: Float[Array | np.ndarray, "m f"], *, key: jax.Array):
         self.key = as_key(key)
         self.b = as_vectors("b", b, least=2 * _GROUPS)
-        self.parts = [_Law.of(part) for part in _parts(_groups("b", self.b, self.key))]
+        self.groups = _groups("b", self.b, self.key)
+
+    @cached_property
+    def laws(self) -> list["_Law"]:
+        """Of all its parts."""
+        return [_Law.of(part) for part in _parts(self.groups)]
 
     def limit(self, a: Float[Array | np.ndarray, "n f"]) -> FrechetLimit:
         """Extrapolates the distance to other vectors, see `frechet_infinity`."""
         a = as_vectors("a", a, least=2 * _GROUPS)
         _check_width(a.shape[1], self.b.shape[1])
-        n, m = len(a), len(self.b)
-        if n < m:
-            return FrechetReference(a, key=self.key).limit(self.b)
-        count = -(-n // m)
-        starts = np.linspace(0, n - m, count).astype(np.int64)
-        distances = np.mean([self._distances(a[start : start + m]) for start in starts], axis=0)
+        if len(a) < len(self.b):
+            laws = [_Law.of(part) for part in _parts(_groups("a", a, self.key))]
+            size, name, larger = len(a), "b", self.b
+        else:
+            laws, size, name, larger = self.laws, len(self.b), "a", a
+        starts = np.linspace(0, len(larger) - size, -(-len(larger) // size)).astype(np.int64)
+        blocks = [_parts(_groups(name, larger[start : start + size], self.key)) for start in starts]
+        distances = np.mean([list(map(_distance, parts, laws)) for parts in blocks], axis=0)
         by_size, without = distances[:-_GROUPS], distances[-_GROUPS:]
         means = [part.mean() for part in np.split(by_size, np.cumsum(_PARTS)[:-1])]
         return FrechetLimit(
@@ -97,12 +105,6 @@ class FrechetReference:
             standard_error=float(np.sqrt((_GROUPS - 1) * np.var(without))),
             finite=float(means[0]),
         )
-
-    def _distances(self, a: Float[Array | np.ndarray, "m f"]) -> list[float]:
-        return [
-            _distance(part, law)
-            for part, law in zip(_parts(_groups("a", a, self.key)), self.parts, strict=True)
-        ]
 
 
 def frechet_infinity(

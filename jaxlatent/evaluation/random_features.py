@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +36,7 @@ def random_features(images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Arra
 @cache
 def _kernels(channels: int) -> list[Float32[np.ndarray, "3 3 c o"]]:
     rng, kernels = np.random.default_rng(0), []
-    for inputs, outputs in zip((channels, *_FILTERS), _FILTERS, strict=False):
+    for inputs, outputs in pairwise((channels, *_FILTERS)):
         kernel = rng.normal(scale=math.sqrt(2 / (9 * inputs)), size=(3, 3, inputs, outputs))
         kernels.append(kernel.astype(np.float32))
     kernels[0] -= kernels[0].mean(axis=(0, 1))

@@ -76,7 +76,7 @@ class References:
         rebuilt: their reconstructions.
         training: at most `count` training images, at random; at least n.
         rebuilt_training: their reconstructions.
-        small_training: reconstructions of all training images, as `Seen.small`.
+        small_training: reconstructions of all training images, in no order, as `Seen.small`.
     """
 
     model: Autoencoder
@@ -124,10 +124,13 @@ class References:
             raise ValueError(f"z: expected a row for each of {len(training_images)} images, got {len(z)}")
         n = min(count, len(training_images), len(unseen_images))
         # At random, so that the first n are as good as any.
-        rows = np.random.default_rng(0).permutation(len(training_images))[:count]
+        order = np.random.default_rng(0).permutation(len(training_images))
+        rows, rest = order[:count], order[count:]
         others = np.linspace(0, len(unseen_images) - 1, n).astype(np.int64)
         unseen, training = _blocks(model, unseen_images, others), _blocks(model, training_images, rows)
         rebuilt = (_decoded(model, encode(model, x)) for x in _blocks(model, unseen_images, others))
+        rebuilt_training = Seen.of(features, (_decoded(model, x) for x in _blocks(model, z, rows)))
+        further = [_averaged(_decoded(model, x)) for x in _blocks(model, z, rest)]
         return cls(
             model,
             features,
@@ -135,8 +138,8 @@ class References:
             Seen.of(features, unseen),
             Seen.of(features, rebuilt),
             Seen.of(features, training),
-            Seen.of(features, (_decoded(model, x) for x in _blocks(model, z, rows))),
-            np.concatenate([_averaged(_decoded(model, x)) for x in _blocks(model, z)]),
+            rebuilt_training,
+            np.concatenate([rebuilt_training.small, *further]),
         )
 
     def look(self, z: Float[Array | np.ndarray, " n *latent"]) -> Seen:

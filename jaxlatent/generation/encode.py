@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from jaxlatent import processes
-from jaxlatent._blocks import images_at_once
-from jaxlatent._boundary import as_array, as_count, as_images
+from jaxlatent._boundary import as_array, as_batch_size, as_images
 from jaxlatent._rows import Rows
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.generation.digest import identity
@@ -65,8 +64,7 @@ def encode_to(
     path = Path(path)
     if path.suffix != ".npy":
         raise ValueError(f"path: expected a name that ends in .npy, got {path}")
-    fitting = images_at_once(model.config.image_shape)
-    batch_size = fitting if batch_size is None else as_count("batch_size", batch_size, 1)
+    batch_size = as_batch_size(batch_size, model.config.image_shape)
     if isinstance(images, (str, os.PathLike)):
         config = model.config
         images = load_images(

@@ -56,6 +56,7 @@ def evaluate_run(
 ) -> list[evaluation.Row]:
     """Measures samplers on a run; see `Run.evaluate`."""
     count, key = as_count("count", count, LEAST), seed_key(seed)
+    as_choice("split", split, get_args(UnseenSplit))
     z, asked, model = run.latents(), run.config(), run.model()
     given = given_vectors(vectors, z.shape[1])
     most = fit_frame(z).n_components
@@ -76,7 +77,6 @@ def evaluate_run(
         raise ValueError(f"vectors: {min(double)!r} is the title of another row; give them another one")
     named |= given
     training = run.training_images()
-    as_choice("split", split, get_args(UnseenSplit))
     unseen, taken = untouched_images(run, asked, split, min(count, len(training)))
     function, described = _features(run, asked, model, training, features)
     if faces is None:
@@ -221,7 +221,7 @@ def read_evaluation(run: RunFolder) -> Evaluated | None:
     origin = run.check(_TABLE)
     if not origin.options.get("complete"):
         raise StaleError(f"{path}: was interrupted; run {origin.command(run.folder)} once more, it goes on")
-    if "count" not in origin.options:
+    if not {"split", "count"} <= origin.options.keys():
         raise StaleError(f"{path}: is of an earlier version; run {origin.command(run.folder)} once more")
     rows = evaluation.read_records(path, evaluation.Row)
     points = run.path(_POINTS)

@@ -95,6 +95,29 @@ def test_training_starts_there():
     assert records["pca"] < 0.2 * records["random"]
 
 
+def test_a_training_that_goes_on_does_not_start_there_again(tmp_path, monkeypatch):
+    config = jl.AutoencoderConfig(image_size=32, latent_dim=4, filters=(8, 8))
+    arguments = jax.random.key(0), _images(count=16), config
+    first, second = (jl.TrainConfig(init="pca", epochs=n, batch_size=8) for n in (1, 2))
+    jl.fit_autoencoder(*arguments, first, directory=tmp_path)
+    monkeypatch.setattr("jaxlatent.autoencoder.train.start_as_pca", None)
+    _, history = jl.fit_autoencoder(*arguments, second, directory=tmp_path, resume=True)
+    assert len(history.records) == 2
+
+
+def test_what_is_refused_leaves_no_folder(tmp_path):
+    config = jl.AutoencoderConfig(image_size=32, latent_dim=4, filters=(8, 8), norm="batch")
+    with pytest.raises(ValueError, match="init: pca needs a network without norm"):
+        jl.fit_autoencoder(
+            jax.random.key(0),
+            _images(count=8),
+            config,
+            jl.TrainConfig(init="pca"),
+            directory=tmp_path / "run",
+        )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("fields", [{"norm": "batch"}, {"norm": "group"}, {"activation": "elu"}], ids=str)
 def test_a_network_that_no_linear_map_fits_into_is_refused(fields):
     with pytest.raises(ValueError, match="init: pca needs a network without norm"):

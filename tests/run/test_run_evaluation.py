@@ -18,6 +18,7 @@ from jaxlatent.run import Run
 from jaxlatent.run import evaluation as evaluation_step
 from jaxlatent.run.evaluation import read_evaluation
 from jaxlatent.run.folder import RunFolder
+from jaxlatent.run.origin import StaleError
 
 COUNT = 60
 OPTIONS = ("--samplers", "gaussian,pairwise:fact=1", "--count", COUNT, "--features", "encoder", "--no-faces")
@@ -103,6 +104,17 @@ def test_read_back(evaluated):
     assert [row.title for row in found.rows] == list(found.grids)
     # Two rows of eight images, two pixels apart.
     assert {grid.shape for grid in found.grids.values()} == {(2 * 34 - 2, 8 * 34 - 2, 3)}
+
+
+@pytest.mark.parametrize("lacking", ["split", "count"])
+def test_one_of_an_earlier_version_is_measured_anew(evaluated, tmp_path, lacking):
+    other = Run(shutil.copytree(evaluated.folder, tmp_path / "run"))
+    (path,) = [each for each in other.path("origins").rglob("*") if "evaluation" in each.name]
+    origin = json.loads(path.read_text(encoding="utf-8"))
+    del origin["options"][lacking]
+    path.write_text(json.dumps(origin), encoding="utf-8")
+    with pytest.raises(StaleError, match="is of an earlier version; run `jaxlatent evaluate"):
+        read_evaluation(other)
 
 
 @pytest.mark.slow
