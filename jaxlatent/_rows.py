@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Int
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 
@@ -24,7 +24,7 @@ class Rows(NDArrayOperatorsMixin):
         dtype: of the array.
     """
 
-    def __init__(self, array: Shaped[np.ndarray, "m ..."], rows: Int[np.ndarray, " n"]):
+    def __init__(self, array: Any, rows: Int[np.ndarray, " n"]):
         self.array, self.rows = array, rows
         self.shape: tuple[int, ...] = (len(rows), *array.shape[1:])
         self.dtype = array.dtype
@@ -53,6 +53,10 @@ class Rows(NDArrayOperatorsMixin):
         found = np.asarray(self.array[rows])
         return found[(slice(None), *rest)] if np.ndim(rows) else found[tuple(rest)]
 
+    def take(self, rows: Int[np.ndarray, " m"]) -> "np.ndarray | Rows":
+        """Some of the rows, by their numbers."""
+        return take(self.array, self.rows[rows])
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("images: rows of a file cannot be one array in memory without a copy")
@@ -69,14 +73,52 @@ class Rows(NDArrayOperatorsMixin):
         return getattr(np.asarray(self), name)
 
 
+class WithMirrored(Rows):
+    """Images and, after them, the mirror image of each, left to right; of which nothing new is in memory.
+
+    Args:
+        images: (n, h, w, c), anything that has a shape and a dtype and gives arrays for slices.
+        rows: numbers of those that it has, of 2n; all where not given.
+    """
+
+    def __init__(self, images: Any, rows: Int[np.ndarray, " m"] | None = None):
+        super().__init__(images, np.arange(2 * len(images)) if rows is None else rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        first, *rest = index if isinstance(index, tuple) and index else (index,)
+        if first is None or first is Ellipsis:
+            return np.asarray(self)[index]
+        rows, n = self.rows[first], len(self.array)
+        asked = np.atleast_1d(rows)
+        found = np.empty((len(asked), *self.shape[1:]), self.dtype)
+        for chosen, step in ((asked < n, 1), (asked >= n, -1)):
+            if chosen.any():
+                found[chosen] = _read(self.array, asked[chosen] % n)[:, :, ::step]
+        return found[(slice(None), *rest)] if np.ndim(rows) else found[(0, *rest)]
+
+    def take(self, rows: Int[np.ndarray, " m"]) -> "WithMirrored":
+        """Some of the rows, by their numbers."""
+        return WithMirrored(self.array, self.rows[rows])
+
+
 def take(array: "np.ndarray | Rows", rows: Int[np.ndarray, " n"]) -> "np.ndarray | Rows":
     """Some rows, n >= 1: a view where they follow one another, `Rows` of a memory map, else a copy."""
     if isinstance(array, Rows):
-        return take(array.array, array.rows[rows])
+        return array.take(rows)
+    if _follow(rows) or not _is_mapped(array):
+        return _read(array, rows)
+    return Rows(array, rows)
+
+
+def _read(array: Any, rows: Int[np.ndarray, " m"]) -> np.ndarray:
+    """Rows of anything that gives arrays for slices; a slice where they follow one another."""
+    return array[int(rows[0]) : int(rows[0]) + len(rows)] if _follow(rows) else array[rows]
+
+
+def _follow(rows: Int[np.ndarray, " m"]) -> bool:
+    """Whether each number is the one before it and 1."""
     start, stop = int(rows[0]), int(rows[0]) + len(rows)
-    if int(rows[-1]) == stop - 1 and np.array_equal(rows, np.arange(start, stop)):
-        return array[start:stop]
-    return Rows(array, rows) if _is_mapped(array) else array[rows]
+    return int(rows[-1]) == stop - 1 and np.array_equal(rows, np.arange(start, stop))
 
 
 def _is_mapped(array: Any) -> bool:

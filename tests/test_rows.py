@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxlatent._boundary import as_images
-from jaxlatent._rows import Rows, take
+from jaxlatent._rows import Rows, WithMirrored, take
 from jaxlatent.autoencoder import inference
 from jaxlatent.autoencoder.config import AutoencoderConfig
 from jaxlatent.autoencoder.feed import Feed
@@ -116,3 +116,42 @@ def test_a_large_file_is_loaded_digested_encoded_and_fed_in_blocks(tmp_path, mon
         tracemalloc.stop()
     assert peak < size / 5
     np.testing.assert_array_equal(z[:, 0], images[:, 0, 0, 0])
+
+
+class Slices:
+    """As h5py's arrays: rows in rising order alone."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, array.ndim
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, index):
+        assert isinstance(index, slice)
+        return self.array[index]
+
+
+@pytest.mark.parametrize("chosen", [None, CHOSEN])
+def test_mirror_images_come_after_the_images(mapped, chosen):
+    images = mapped if chosen is None else Rows(mapped, chosen)
+    some = np.asarray(images)
+    whole = np.concatenate([some, some[:, :, ::-1]])
+    both, n = WithMirrored(images), len(images)
+    assert (both.shape, len(both), both.dtype) == (whole.shape, 2 * n, np.uint8)
+    np.testing.assert_array_equal(np.asarray(both), whole)
+    for index in (0, -1, n, slice(n - 2, n + 3), [n, 0, 2 * n - 1], np.arange(2 * n) % 2 == 0, slice(0, 0)):
+        np.testing.assert_array_equal(both[index], whole[index])
+    np.testing.assert_array_equal(both[n:, 1, ::2], whole[n:, 1, ::2])
+    rows = np.array([n + 1, 0, n - 1])
+    np.testing.assert_array_equal(np.asarray(take(both, rows)), whole[rows])
+    assert as_images("images", both) is both
+
+
+def test_mirror_images_are_encoded_after_the_images(tmp_path, mapped):
+    model = make_autoencoder(jax.random.key(0), AutoencoderConfig(16, latent_dim=3, filters=(4, 4)))
+    images = np.repeat(np.repeat(mapped, 4, axis=1), 4, axis=2)
+    z = encode_to(tmp_path / "z.npy", model, Slices(images), mirror=True)
+    assert z.shape == (20, 3)
+    np.testing.assert_allclose(z[:10], inference.encode(model, images), atol=1e-5)
+    np.testing.assert_allclose(z[10:], inference.encode(model, images[:, :, ::-1]), atol=1e-5)

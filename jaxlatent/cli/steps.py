@@ -152,9 +152,14 @@ def train(
 
 @click.command()
 @run_argument
-def encode(run: Path) -> None:
+@click.option(
+    "--mirror/--no-mirror",
+    default=None,
+    help="Encode the mirror images, too, as further z-points.  [default: (if the training mirrored them)]",
+)
+def encode(run: Path, mirror: bool | None) -> None:
     """Encodes the training images of RUN to z-points, latents.npy."""
-    open_run(run).encode()
+    open_run(run).encode(mirror=mirror)
 
 
 @click.command()

@@ -95,7 +95,7 @@ def _load(run: RunFolder, z: np.ndarray) -> tuple[Gallery, Labels | None]:
         images = run.images(asked, "train")
     run.check_images(asked, fingerprint(images))
     unseen = run.images(asked, "validation", min(_UNSEEN, len(z)))
-    return Gallery(z, images, np.asarray(encode(run.model(), unseen))), labels
+    return Gallery(z, run.encoded(images), np.asarray(encode(run.model(), unseen))), labels
 
 
 def _again(folder: Path, first: str, recipe: Recipe) -> dict[str, str]:

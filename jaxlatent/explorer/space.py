@@ -122,7 +122,8 @@ class Space:
 
     def label(self, labels: Labels) -> None:
         """Finds the directions of attributes."""
-        attributes = Attributes.of(self.z, labels)
+        # Mirror images come after the images that have labels; not all attributes are the same in both.
+        attributes = Attributes.of(self.z[: len(labels.values)], labels)
         with self._lock:
             self.attributes = attributes
             self._made.clear()

@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 
 from jaxlatent import processes
 from jaxlatent._boundary import as_array, as_batch_size, as_images
-from jaxlatent._rows import Rows
+from jaxlatent._rows import Rows, WithMirrored
 from jaxlatent.data.fingerprint import fingerprint
 from jaxlatent.generation.digest import identity
 from jaxlatent.generation.formats import Item, Layout, Shard
@@ -31,6 +31,7 @@ def encode_to(
     images: str | os.PathLike[str] | Shaped[np.ndarray | Rows, "n h w c"] | Any,
     *,
     split: str | None = "train",
+    mirror: bool = False,
     batch_size: int | None = None,
     progress: bool = False,
 ) -> Float[np.ndarray, "n d"]:
@@ -40,12 +41,15 @@ def encode_to(
     on there. Where JAX runs in several processes, each encodes its part of the images.
 
     Args:
-        path: the .npy file, float32 (n, d); one that is there already is replaced in the end.
+        path: the .npy file, float32 (n, d), or (2n, d) with mirror images; one that is there already is
+            replaced in the end.
         model: from `fit_autoencoder` or `load_model`.
         images: uint8 or floating point in [0, 1], (n, h, w, c) of the model's size: an array, a memory map or
             anything that has a shape and a dtype and gives arrays for slices, as h5py's and zarr's arrays do;
             or a source as `load_images` takes it, whose images are then kept in its cache on disk.
         split: of a source, "train", "validation" or "test"; None for all images. Arrays are encoded whole.
+        mirror: encode the mirror images, left to right, after the images: 2n rows. For images of which either
+            could be in the data, these are n more z-points; a training that mirrors has shown them.
         batch_size: images at once; where not given as in `encode`.
         progress: show a bar where standard error is a terminal.
 
@@ -72,6 +76,8 @@ def encode_to(
         )
     elif isinstance(images, np.ndarray) or hasattr(images, "detach"):
         images = as_array("images", images)
+    if mirror:
+        images = WithMirrored(images)
     # Of what is read by slices, `encode` converts each.
     as_images("images", images[0:1], model.config.image_shape, least=1)
     n, dimension = images.shape[0], model.config.latent_dim

@@ -77,14 +77,15 @@ def evaluate_run(
         raise ValueError(f"vectors: {min(double)!r} is the title of another row; give them another one")
     named |= given
     training = run.training_images()
-    unseen, taken = untouched_images(run, asked, split, min(count, len(training)))
+    encoded = run.encoded(training)
+    unseen, taken = untouched_images(run, asked, split, min(count, len(encoded)))
     function, described = _features(run, asked, model, training, features)
     if faces is None:
         faces = _show_faces(unseen[:_LOOKED_AT])
     log.info("comparing with %d images that the autoencoder was not trained on: %s", len(unseen), taken)
     log.info("decoding, and measuring in the features, what all rows are compared with")
     start = time.monotonic()
-    references = evaluation.References.of(model, function, training, z, unseen, count)
+    references = evaluation.References.of(model, function, encoded, z, unseen, count)
     options = {
         "features": described,
         "unseen": fingerprint(unseen),
@@ -94,7 +95,7 @@ def evaluate_run(
         "faces": faces,
         "seed": seed,
     }
-    del training, unseen  # hundreds of megabytes
+    del training, encoded, unseen  # hundreds of megabytes
     table = _TableOfRun(run, ",".join(samplers), own, given, options, start)
     known = table.known()
     rows = evaluation.compare(

@@ -35,7 +35,7 @@ import numpy as np
 from jaxlatent import storage
 from jaxlatent._boundary import as_count
 from jaxlatent._files import atomic_path
-from jaxlatent._rows import Rows
+from jaxlatent._rows import Rows, WithMirrored
 from jaxlatent.autoencoder import Autoencoder, AutoencoderConfig, load_model
 from jaxlatent.data import Labels, load_images, load_labelled
 from jaxlatent.data.fingerprint import fingerprint
@@ -190,6 +190,12 @@ class RunFolder:
         images = self.images(asked, "train")
         self.check_images(asked, fingerprint(images))
         return images
+
+    def encoded(self, training: np.ndarray | Rows) -> np.ndarray | Rows:
+        """The images that the z-points are of: the training images, and their mirror images if encoded."""
+        origin = self.origin(LATENTS)
+        mirrored = origin is not None and origin.options.get("mirrored")
+        return WithMirrored(training) if mirrored else training
 
     def check_images(self, asked: Mapping[str, Any], found: str) -> None:
         """Accepts the images that a training noted, by their fingerprint; any where it noted none.

@@ -182,18 +182,26 @@ class Run(RunFolder):
             self.path(name).unlink(missing_ok=True)
         shutil.rmtree(self.path("training"), ignore_errors=True)
 
-    def encode(self) -> np.ndarray:
+    def encode(self, *, mirror: bool | None = None) -> np.ndarray:
         """Encodes the training images; the z-points (n, d) are kept and returned, a memory map.
 
         An encoding that was interrupted goes on.
+
+        Args:
+            mirror: encode the mirror images too, after the images, so that there are 2n z-points; where not
+                given, if the training has mirrored them.
 
         Raises:
             StaleError: if the data are others than those that the autoencoder was trained on.
         """
         model, images = self.model(), self.training_images()
-        z = encode_to(self.path(LATENTS), model, images, progress=self.progress)
-        self.record(LATENTS, ("encode",), "model", "images")
-        log.info("encoded %d images to %d dimensions", *z.shape)
+        trained = TrainConfig.from_dict(self.config()["training"]).mirrors(model.config.channels)
+        mirrored = trained if mirror is None else mirror
+        z = encode_to(self.path(LATENTS), model, images, mirror=mirrored, progress=self.progress)
+        asked = () if mirror is None else ("--mirror" if mirror else "--no-mirror",)
+        self.record(LATENTS, ("encode", *asked), "model", "images", mirrored=mirrored)
+        also = " and their mirror images" if mirrored else ""
+        log.info("encoded %d images%s to %d dimensions", len(images), also, z.shape[1])
         return z
 
     def fit(self, sampler: str | Spec = DEFAULT, *, name: str | None = None) -> Sampler:

@@ -1,5 +1,4 @@
 import math
-import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -112,7 +111,3 @@ def test_history(validated):
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["training", *(["validation"] if validated else []), "kept: epoch 3"]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [1, 1 / 2, 1 / 3])
-
-
-def test_pyplot_is_left_alone():
-    assert "matplotlib.pyplot" not in sys.modules

@@ -189,3 +189,26 @@ def test_origins_say_all(made):
     assert origin["inputs"] == {"latents.npy": made.digest("latents.npy")}
     assert origin["options"] == {"sampler": "pairwise:fact=0.7"}
     assert set(origin["versions"]) == {"jaxlatent", "jax", "flax", "optax", "numpy"}
+
+
+def test_mirror_images_are_z_points_where_the_training_mirrored(run, caplog):
+    n = len(run.training_images())
+    z = np.asarray(run.latents())
+    assert z.shape == (2 * n, 6)
+    np.testing.assert_allclose(z[:n], z[n:], atol=1e-4)  # plain squares
+    rows = evaluated(run)
+    assert len(run.encoded(run.training_images())) == 2 * n
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert len(run.encode(mirror=False)) == n
+    assert f"encoded {n} images to 6 dimensions" in caplog.text
+    assert len(run.encoded(run.training_images())) == n
+    # What was fitted to all of them is stale, and the command that made the new ones is noted.
+    with pytest.raises(StaleError, match="was made with other latents"):
+        run.sampler()
+    assert run.origin("latents.npy").step == ("encode", "--no-mirror")
+    assert evaluated(run)[2:] != rows[2:]
+    with caplog.at_level("INFO"):
+        run.encode(mirror=True)
+    assert f"encoded {n} images and their mirror images" in caplog.text
+    np.testing.assert_array_equal(run.latents(), z)
