@@ -194,7 +194,7 @@ def test_two_or_three_points(n, key, make_z):
     assert jnp.isfinite(jl.ClusterMixtureSampler.fit(z).sample(key, 50)).all()
     assert jnp.isfinite(jl.ClusterRecombinationSampler.fit(z, n_parents=1).sample(key, 50)).all()
     with pytest.raises(ValueError, match=f"n_parents: expected at most {n}"):
-        jl.ClusterRecombinationSampler.fit(z)
+        jl.ClusterRecombinationSampler.fit(z, n_parents=n + 1)
 
 
 def test_many_parents_take_larger_clusters(key, groups):

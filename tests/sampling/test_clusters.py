@@ -5,7 +5,7 @@ import pytest
 
 import jaxlatent as jl
 from jaxlatent.sampling.bodies.union import BodyUnion
-from jaxlatent.sampling.fitting.clusters import fit_clusters
+from jaxlatent.sampling.fitting.clusters import MOST, fit_clusters
 from jaxlatent.sampling.fitting.k_means import k_means, padded
 
 
@@ -168,6 +168,15 @@ def test_same_key_same_clusters(key, groups):
     np.testing.assert_array_equal(first.y, again.y)
     other = fit_clusters(z, 8, coverage=0.9, key=jax.random.key(9))
     assert not np.array_equal(first.bounds, other.bounds)
+
+
+def test_the_usual_number_of_clusters_follows_that_of_the_points(key, groups):
+    z, _ = groups([600, 400], apart=1.0)
+    found = fit_clusters(z, None, size=250, coverage=0.9, key=key)
+    np.testing.assert_array_equal(found.y, fit_clusters(z, 4, coverage=0.9, key=key).y)
+    assert len(fit_clusters(z[:20], None, coverage=0.9, key=key).sizes) == 1
+    found = fit_clusters(np.tile(z, (10, 1)), None, size=1, fewest=1, coverage=0.9, key=key)
+    assert 200 < len(found.sizes) <= MOST
 
 
 @pytest.mark.usefixtures("as_without_type_checks")

@@ -27,6 +27,8 @@ from jaxlatent.sampling.fitting.region import FitOptions, fit_points
 
 #: Smaller clusters are dissolved: their points would be too large a part of all that is drawn from them.
 FEWEST = 30
+#: Where no number of clusters is asked for, there are no more: k-means takes time and memory for each.
+MOST = 300
 # Components of the first block of which a spread is taken; each further block doubles their number.
 _FIRST_BLOCK = 8
 # Points by which the spread of a cluster is drawn towards that of all clusters.
@@ -70,8 +72,9 @@ class Clusters:
 
 def fit_clusters(
     z: Float[Vectors, " n *latent"],
-    n_clusters: int,
+    n_clusters: int | None,
     *,
+    size: int = 180,
     coverage: float,
     labels: Int[Array | np.ndarray, " n"] | None = None,
     fewest: int = FEWEST,
@@ -87,8 +90,9 @@ def fit_clusters(
 
     Args:
         z: z-points, floating point (n, d), n >= 2.
-        n_clusters: the most clusters, at least 1. Of m different points, there are m / `fewest` at most, and
-            always one.
+        n_clusters: the most clusters, at least 1; None for one for every `size` z-points, up to 300. Of m
+            different points, there are m / `fewest` at most, and always one.
+        size: see there, at least 1.
         coverage: share of the z-points that lie inside their own cluster's body, in (0, 1]. Its semi-axes
             are the same multiple of the cluster's standard deviations in all clusters.
         labels: the class of each z-point, an integer: the clusters are shared out among the classes by their
@@ -100,7 +104,9 @@ def fit_clusters(
         TypeError, ValueError: if an argument is out of range, or the points to group are all equal; the
             message names it.
     """
-    n_clusters, coverage = as_count("n_clusters", n_clusters, 1), as_share("coverage", coverage)
+    if n_clusters is not None:
+        n_clusters = as_count("n_clusters", n_clusters, 1)
+    coverage = as_share("coverage", coverage)
     key = options.get("key")
     key = as_key(jax.random.key(0) if key is None else key)
     pca, choice = fit_points(z, **options)
@@ -112,6 +118,8 @@ def fit_clusters(
     # clusters is left to NumPy.
     components = pca.transform(padded(points))
     features = _place_and_spread(pca, components, len(points))
+    if n_clusters is None:
+        n_clusters = min(max(round(len(points) / size), 1), MOST)
     cluster, classes = np.empty(len(points), np.int64), list[int]()
     for part in by_class(labels, choice, n_clusters):
         rows, seen = part.rows, features

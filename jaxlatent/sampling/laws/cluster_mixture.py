@@ -21,6 +21,8 @@ from jaxlatent.sampling.laws.mixture import GaussianMixtureSampler
 from jaxlatent.sampling.sampler import Sampler
 from jaxlatent.sampling.words import Seed
 
+# z-points of a cluster in the mean.
+_CLUSTER_SIZE = 120
 # Added to the correlation matrices, so that a factor exists whatever the rounding.
 _FLOOR = 1e-6
 
@@ -54,7 +56,7 @@ class ClusterMixtureSampler(Sampler):
         cls,
         z: Float[Vectors, " n *latent"],
         *,
-        n_clusters: int = 150,
+        n_clusters: int | None = None,
         prior_count: float = 30.0,
         temperature: float | Float[Array, ""] = 1.0,
         coverage: float = 0.999,
@@ -70,8 +72,9 @@ class ClusterMixtureSampler(Sampler):
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_clusters: the most clusters, at least 1; those of fewer than 30 different points are dissolved,
-                down to one. Each takes k^2 numbers, 39 MB for 150 of 256 components.
+            n_clusters: the most clusters, at least 1; one for every 120 z-points, up to 300, where not given.
+                Those of fewer than 30 different points are dissolved, down to one. Each takes k^2 numbers,
+                79 MB for 300 of 256 components.
             prior_count: how many points the correlations within all clusters count for, > 0.
             temperature: factor of the standard deviations within each cluster, > 0.
             coverage: share of the z-points inside their own cluster's body, in (0, 1].
@@ -84,7 +87,9 @@ class ClusterMixtureSampler(Sampler):
         """
         temperature = as_positive_leaf("temperature", temperature)
         prior_count = as_positive("prior_count", prior_count)
-        clusters = fit_clusters(z, n_clusters, coverage=coverage, labels=labels, **options)
+        clusters = fit_clusters(
+            z, n_clusters, size=_CLUSTER_SIZE, coverage=coverage, labels=labels, **options
+        )
         shares = (clusters.sizes / clusters.sizes.sum()).astype(np.float32)
         # Unlike jnp.asarray, device_put compiles nothing for another number of clusters.
         weights, factors = jax.device_put((shares, _factors(clusters, prior_count)))

@@ -39,8 +39,7 @@ class ClusterRecombinationSampler(Sampler):
             together, (n, k) float16.
         bounds: cluster j has the rows bounds[j] to bounds[j + 1] - 1 of `parents`, (c + 1,) int32.
         temperature: factor of the distances from the clusters' means, > 0, before the body confines them. A
-            leaf of the pytree, so that another value compiles nothing anew. The default was chosen on 2,000
-            validation and test faces of CelebA, see docs/study.md.
+            leaf of the pytree, so that another value compiles nothing anew.
         n_parents: m, from 1 to the size of the smallest cluster; 1 gives z-points.
         labels: the class that each cluster belongs to, (c,) int32; none where it was fitted without.
 
@@ -55,7 +54,7 @@ class ClusterRecombinationSampler(Sampler):
     parents: Float16[Array | np.ndarray, "n k"]
     bounds: Int[Array | np.ndarray, " bounds"]
     temperature: float | Float[Array, ""] = positive_field(default=1.03)
-    n_parents: int = static_field(default=4)
+    n_parents: int = static_field(default=3)
     labels: Int[Array | np.ndarray, " c"] | None = None
 
     def __post_init__(self) -> None:
@@ -84,8 +83,8 @@ class ClusterRecombinationSampler(Sampler):
         cls,
         z: Float[Vectors, " n *latent"],
         *,
-        n_clusters: int = 100,
-        n_parents: int = 4,
+        n_clusters: int | None = None,
+        n_parents: int = 3,
         temperature: float | Float[Array, ""] = 1.03,
         coverage: float = 0.999,
         labels: Int[Array | np.ndarray, " n"] | None = None,
@@ -93,13 +92,13 @@ class ClusterRecombinationSampler(Sampler):
     ) -> "ClusterRecombinationSampler":
         """Groups z-points, see `jaxlatent.sampling.fitting.clusters.fit_clusters`, and keeps them.
 
-        The defaults were chosen on CelebA (docs/study.md): more clusters or fewer parents bring the images'
-        law closer to that of reconstructions, and the images closer to those that were trained on.
+        The defaults were chosen on validation images (docs/study.md): more clusters or fewer parents bring
+        the images' law closer to that of reconstructions, and the images closer to those trained on.
 
         Args:
             z: z-points, floating point (n, d), n >= 2.
-            n_clusters: the most clusters, at least 1; those of fewer than 30 different points, or than
-                2 n_parents, are dissolved, down to one.
+            n_clusters: the most clusters, at least 1; one for every 180 z-points, up to 300, where not given.
+                Those of fewer than 30 different points, or than 2 n_parents, are dissolved, down to one.
             n_parents: m, from 1 to the number of z-points.
             temperature: see the class.
             coverage: share of the z-points inside their own cluster's body, in (0, 1].
