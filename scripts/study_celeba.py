@@ -1,4 +1,4 @@
-"""The study of docs/study.md: which sampler, how many components, which half-width; are the latents normal?
+"""The source's questions in docs/study.md: how many components, which half-width; are the latents normal?
 
     python scripts/study_celeba.py --data celeba:DIR --out OUT
 
@@ -35,7 +35,6 @@ from jaxlatent._files import atomic_path
 from jaxlatent.cli.console import open_log
 from jaxlatent.evaluation import Row, TradeoffPoint, cached_features, read_records
 from jaxlatent.evaluation.features import Features
-from jaxlatent.evaluation.rivals import Entry
 from jaxlatent.report.document import Table, slug
 from jaxlatent.report.plots.figure import save_figure
 from jaxlatent.report.sections.evaluation import plot_tradeoff
@@ -76,13 +75,6 @@ FURTHER = (
     "recombination:n_parents=3",
     "recombination:n_parents=8",
 )
-#: With `--rivals` compared on the first network as well; the extra `rivals` installs what they need.
-RIVALS = (
-    "kde:bandwidth=scott",
-    "kde:bandwidth=likelihood",
-    "copula",
-    *(f"{name}:budget={seconds}" for name in ("flow", "diffusion") for seconds in (10, 60, 600)),
-)
 
 
 def main() -> None:
@@ -96,7 +88,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="passes of a training over the images")
     parser.add_argument("--only", default=",".join(NETWORKS), help="networks, between commas")
     parser.add_argument("--samplers", help="these alone, between commas; as of `jaxlatent evaluate`")
-    parser.add_argument("--rivals", action="store_true", help="also what others would fit, half an hour")
     asked = parser.parse_args()
     names = asked.only.split(",")
     if not set(names) <= NETWORKS.keys():
@@ -106,8 +97,6 @@ def main() -> None:
         chosen = {name: samplers_of(name, given) for name in names}
     except ValueError as error:
         parser.error(f"--{error}")
-    if asked.rivals and FIRST in chosen:
-        chosen[FIRST] += [Entry.parse(text) for text in RIVALS]
     for folder in ("figures", "tables"):
         (asked.out / folder).mkdir(parents=True, exist_ok=True)
     open_log(asked.out / "log.txt")
@@ -148,7 +137,7 @@ def samplers_of(name: str, given: Sequence[str] | None = None) -> list[Spec]:
     """What is compared on a network; with all of its components where it has no more than are asked for."""
     dimensions, _ = NETWORKS[name]
     texts = given or SAMPLERS + (FURTHER if name == FIRST else ())
-    return [Entry.parse(text).within(dimensions) for text in texts]
+    return [Spec.parse(text).within(dimensions) for text in texts]
 
 
 def compared(name: str, run: Run, chosen: Sequence[Spec], features: Features, count: int) -> Network:

@@ -1,4 +1,4 @@
-"""The pure parts of scripts/study_celeba.py and scripts/study_tables.py."""
+"""The pure parts of scripts/study.py, scripts/study_celeba.py and scripts/study_tables.py."""
 
 import dataclasses
 import importlib
@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxlatent.autoencoder import EpochRecord, History
 from jaxlatent.evaluation import Row, TradeoffPoint, write_records
 from jaxlatent.evaluation.comparison import FLOOR, NULL
+from jaxlatent.evaluation.rivals import Entry
 from jaxlatent.report.document import Table
 from jaxlatent.run import Run
 from jaxlatent.sampling import Spec
+from jaxlatent.sampling.spec import RIVALS
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -20,6 +23,12 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 def study(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     return importlib.import_module("study_celeba")
+
+
+@pytest.fixture
+def rivals(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module("study")
 
 
 @pytest.fixture
@@ -149,3 +158,105 @@ def test_a_comparison_that_was_made_is_not_made_again(study, tmp_path):
     study.compared("z64-none", run, specs, np.asarray, 200)
     study.compared("z64-none", run, [*specs, Spec.parse("box")], np.asarray, 100)
     assert [(count, len(samplers)) for samplers, count, _ in asked] == [(100, 1), (200, 1), (100, 2)]
+
+
+def measured(rivals, samplers):
+    """What was measured on one autoencoder: text -> (distance, p of the copy test, seconds of fitting)."""
+    no_samplers = row(NULL, "", 0.5), row(FLOOR, "", 1.0)
+    rows = [dataclasses.replace(each, copy_p=None, closer=None, fit_seconds=None) for each in no_samplers]
+    for text, (distance, p, seconds) in samplers.items():
+        title = Entry.parse(text).title
+        rows.append(dataclasses.replace(row(title, text, distance), copy_p=p, fit_seconds=seconds))
+    return rivals.Measured({each.title: each for each in rows}, 0.01, 60.0)
+
+
+SEEDS = (
+    {"cluster-recombination": (2.0, 0.5, 8), "gaussian": (5.0, 1, 1), "bootstrap": (1.0, 0.0, 1)},
+    {"cluster-recombination": (3.0, 0.4, 8), "gaussian": (7.0, 1, 1), "bootstrap": (1.0, 0.5, 1)},
+)
+
+
+def test_sources(rivals):
+    assert rivals.sources(["a=x.npz", "b=celeba:DIR=1"]) == {"a": "x.npz", "b": "celeba:DIR=1"}
+    for bad in (["a"], ["a=x", "a=y"], ["a b=x"]):
+        with pytest.raises(ValueError, match="--data: expected NAME=SOURCE, each name once, got"):
+            rivals.sources(bad)
+
+
+def test_all_that_is_compared_can_be_fitted_and_long_budgets_are_for_one_seed(rivals):
+    first, second = (rivals.texts([10, 600], seed) for seed in (0, 1))
+    assert len(set(first)) == len(first)
+    assert set(first) - set(second) == {"flow:budget=600", "diffusion:budget=600"}
+    for text in first:
+        assert rivals.is_rival(Entry.parse(text).title) == (Entry.parse(text).name in RIVALS)
+
+
+def test_means_and_spreads_over_the_seeds(rivals):
+    table = rivals.samplers_table([measured(rivals, each) for each in SEEDS])
+    found = {each[0]: each for each in table.rows}
+    assert list(found) == [NULL, FLOOR, "bootstrap", "cluster-recombination", "gaussian"]
+    assert found["cluster-recombination"][1] == "2.5 ± 0.7"
+    assert found["bootstrap"][table.header.index("copies, smallest p")] == "0"
+    assert found[FLOOR][table.header.index("copies, smallest p")] == ""
+    assert found["gaussian"][table.header.index("fit, s")] == "1"
+    one = rivals.samplers_table([measured(rivals, SEEDS[0])])
+    assert one.rows[3][:2] == ["cluster-recombination", "2 (one seed)"]
+
+
+def test_the_best_within_a_budget_copies_on_no_seed(rivals):
+    flows = {"flow:budget=10": (4.0, 0.5, 10.4), "diffusion:budget=60": (1.25, 0.5, 60), "kde": (0.1, 0, 1)}
+    table = rivals.budget_table([measured(rivals, each | flows) for each in SEEDS], [1, 10, 60])
+    assert table.rows[1] == [10, "flow, budget 10", 4.0, "cluster-recombination", 2.5, 0.625]
+    assert table.rows[2] == [60, "diffusion, budget 60", 1.25, "cluster-recombination", 2.5, 2.0]
+    assert table.rows[0][1] == "none"
+    assert table.rows[0][3:5] == ["gaussian", 6.0]
+
+
+def test_variational_networks_are_compared_by_the_real_images(rivals):
+    vae = measured(rivals, {"prior": (4.0, 1, 0)})
+    table = rivals.variational_table(measured(rivals, SEEDS[0]), {0.01: vae})
+    assert [line[0] for line in table.rows] == ["plain", "plain", "VAE, weight 0.01"]
+    assert [line[2] for line in table.rows] == ["gaussian", "cluster-recombination", "prior"]
+    assert table.rows[2][3:6] == [10.0, 10.0, 4.0]
+
+
+def test_the_figure_tells_rivals_and_copies(rivals):
+    runs = [measured(rivals, each | {"flow:budget=10": (4.0, 0.5, 10)}) for each in SEEDS]
+    figure = rivals.plot_budgets({"a": runs, "b": runs[:1]})
+    figure.draw_without_rendering()
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    assert {text.get_text() for text in figure.axes[0].texts} == {
+        "cluster-recombination",
+        "gaussian",
+        "bootstrap",
+        "flow 10",
+    }
+
+
+def test_a_training_is_made_once_and_the_rows_of_each_call(rivals, tmp_path, monkeypatch):
+    made = []
+
+    class Fake(Run):
+        def train(self, data, config, training, *, seed, resume):
+            made.append((data, dict(config), dict(training), seed))
+            self.path("training").mkdir(parents=True)
+            History((EpochRecord(1, 0.1, 0.1, 0.25, 100.0, 1e-3, 2.0),)).to_csv(
+                self.path("training/history.csv")
+            )
+
+        def encode(self):
+            np.save(self.path("latents.npy"), np.zeros((2, 2)))
+
+        def evaluate(self, samplers, **options):
+            return [row(text, text, 1.0) for text in samplers]
+
+    monkeypatch.setattr(rivals, "Run", Fake)
+    for texts in (("gaussian",), ("gaussian", "box")):
+        found = rivals.measured(tmp_path / "run", "x.npz", 3, 1, texts, np.asarray, 100)
+        assert tuple(found.rows) == texts
+        assert (found.error, found.seconds) == (0.25, 2.0)
+    rivals.measured(tmp_path / "vae", "x.npz", 3, 0, ("prior",), np.asarray, 100, 0.01)
+    assert made == [
+        ("x.npz", {"variational": False}, {"epochs": 3}, 1),
+        ("x.npz", {"variational": True}, {"epochs": 3, "kl_weight": 0.01}, 0),
+    ]
