@@ -63,14 +63,14 @@ def nearest_distances(
     available = len(references) - exclude_self
     if k > available:
         raise ValueError(f"k: expected at most {available}, the neighbours that there are, got {k}")
-    rows = block_rows(max(len(points), len(references)), points.shape[1])
+    rows, some = (block_rows(len(each), points.shape[1]) for each in (references, points))
     total = sum(
         np.sum(block, axis=0, dtype=np.float64) for _, block in blocks("references", references, rows)
     )
     centre = np.asarray(total / len(references), np.float32)
     found = [
-        _nearest(block, references, centre, rows, k, begin if exclude_self else None)
-        for begin, block in blocks("points", points, rows)
+        _nearest(block, references, centre, (some, rows), k, begin if exclude_self else None)
+        for begin, block in blocks("points", points, some)
     ]
     none = Neighbours(np.zeros((0, k)), np.zeros((0, k), np.int64))
     distance, index = zip((none.distance, none.index), *found, strict=True)
@@ -97,16 +97,20 @@ def _nearest(
     points: np.ndarray,
     references: Array | np.ndarray,
     centre: np.ndarray,
-    rows: int,
+    sizes: tuple[int, int],
     k: int,
     own: int | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances and indices (n, k); `own` is the row of the first point where points are references."""
+    """Distances and indices (n, k) of one block; `own` is the row of the first point among the references.
+
+    Rows of a block of points and of references are the `sizes`.
+    """
     kept = min(k + _SPARE, len(references) - (own is not None))
-    x = filled(points, centre, rows)
-    score = jnp.full((rows, kept), -jnp.inf, jnp.float32)
-    index = jnp.zeros((rows, kept), jnp.int32)
-    itself = -rows if own is None else own
+    some, rows = sizes
+    x = filled(points, centre, some)
+    score = jnp.full((some, kept), -jnp.inf, jnp.float32)
+    index = jnp.zeros((some, kept), jnp.int32)
+    itself = -some if own is None else own
     for begin in range(0, len(references), rows):
         block = np.asarray(references[begin : begin + rows])
         y = filled(block, centre, rows)

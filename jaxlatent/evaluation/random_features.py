@@ -14,6 +14,8 @@ from jaxlatent._boundary import as_images
 from jaxlatent.autoencoder.network import to_unit_range
 
 _FILTERS = (32, 64, 96)
+# Of which three layers leave one pixel.
+_SHORTEST = 15
 
 
 def random_features(images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Array, "b f"]:
@@ -27,9 +29,12 @@ def random_features(images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Arra
     weights are always the same. Sides of 15 pixels are the shortest.
 
     Raises:
-        ValueError, TypeError: if the images are not (b, h, w, c), uint8 or floating point in [0, 1].
+        ValueError, TypeError: if the images are not (b, h, w, c), uint8 or floating point in [0, 1], or smaller.
     """
     images = as_images("images", images)
+    if min(images.shape[1:3]) < _SHORTEST:
+        height, width = images.shape[1:3]
+        raise ValueError(f"images: expected sides of at least {_SHORTEST} pixels, got {height} x {width}")
     return _responses(_kernels(images.shape[3]), jnp.asarray(images))
 
 

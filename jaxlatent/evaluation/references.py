@@ -30,25 +30,28 @@ class Seen:
 
     Attributes:
         features: (n, f).
-        random: `random_features`, (n, g).
+        random: `random_features` of the first m, (m, g).
         small: the images averaged down to 16 x 16 pixels and flattened, in [0, 1].
         first: at most 2,000 of them, or 128 MB, uint8.
     """
 
     features: Float[np.ndarray, "n f"]
-    random: Float[np.ndarray, "n g"]
+    random: Float[np.ndarray, "m g"]
     small: Float32[np.ndarray, "n p"]
-    first: UInt8[np.ndarray, "m h w c"]
+    first: UInt8[np.ndarray, "s h w c"]
 
     @classmethod
-    def of(cls, features: Features, blocks: Iterable[UInt8[np.ndarray, "b h w c"]]) -> "Seen":
-        """Looks at images that come in blocks."""
+    def of(
+        cls, features: Features, blocks: Iterable[UInt8[np.ndarray, "b h w c"]], m: int | None = None
+    ) -> "Seen":
+        """Looks at images that come in blocks; at all of them in random features where m is not given."""
         found, random, small, first = [], [], [], []
         kept = 0
         for images in blocks:
+            if m is None or (left := m - sum(map(len, random))) > 0:
+                random.append(extract(random_features, images if m is None else images[:left]))
             found.append(extract(features, images))
-            random.append(extract(random_features, images))
-            small.append(_averaged(images))
+            small.append(np.asarray(_averaged(images)))
             most = min(_KEPT, _KEPT_BYTES // images[0].size)
             if kept < most:
                 # Copied, as a view would keep all of the block.
@@ -129,22 +132,22 @@ class References:
         others = np.linspace(0, len(unseen_images) - 1, n).astype(np.int64)
         unseen, training = _blocks(model, unseen_images, others), _blocks(model, training_images, rows)
         rebuilt = (_decoded(model, encode(model, x)) for x in _blocks(model, unseen_images, others))
-        rebuilt_training = Seen.of(features, (_decoded(model, x) for x in _blocks(model, z, rows)))
-        further = [_averaged(_decoded(model, x)) for x in _blocks(model, z, rest)]
+        rebuilt_training = Seen.of(features, (_decoded(model, x) for x in _blocks(model, z, rows)), n)
+        further = [np.asarray(_averaged(_decoded(model, x))) for x in _blocks(model, z, rest)]
         return cls(
             model,
             features,
             count,
             Seen.of(features, unseen),
             Seen.of(features, rebuilt),
-            Seen.of(features, training),
+            Seen.of(features, training, n),
             rebuilt_training,
             np.concatenate([rebuilt_training.small, *further]),
         )
 
     def look(self, z: Float[Array | np.ndarray, " n *latent"]) -> Seen:
         """Decodes vectors and looks at the images."""
-        return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(self.model, z)))
+        return Seen.of(self.features, (_decoded(self.model, x) for x in _blocks(self.model, z)), self.n)
 
 
 def _blocks(
@@ -161,11 +164,15 @@ def _blocks(
 
 
 def _decoded(model: Autoencoder, z: Float[Array | np.ndarray, " b *latent"]) -> UInt8[np.ndarray, "b h w c"]:
-    return to_uint8(np.asarray(decode(model, z)), np)
+    return np.asarray(_rounded(decode(model, z)))
 
 
-def _averaged(images: UInt8[np.ndarray, "b h w c"]) -> Float32[np.ndarray, "b p"]:
+_rounded = jax.jit(to_uint8)
+
+
+@jax.jit
+def _averaged(images: UInt8[Array | np.ndarray, "b h w c"]) -> Float32[Array, "b p"]:
     b, h, w, c = images.shape
-    pixels = jnp.asarray(images).astype(jnp.float32) / jnp.float32(255)
+    pixels = images.astype(jnp.float32) / jnp.float32(255)
     small = jax.image.resize(pixels, (b, min(h, _SMALL), min(w, _SMALL), c), "linear", antialias=True)
-    return np.asarray(small).reshape(b, -1)
+    return small.reshape(b, -1)

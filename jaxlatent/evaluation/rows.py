@@ -22,7 +22,8 @@ class Row:
         n_limit: number of images that it was extrapolated from, at least n.
         frechet_error: standard error of `frechet_limit`.
         frechet_unseen: Fréchet distance to the unseen images themselves.
-        random_limit: as `frechet_limit`, in the features of random convolutions, see `random_features`.
+        random_limit: as `frechet_limit`, but from n images, in the features of random convolutions, see
+            `random_features`.
         random_error: its standard error.
         kernel: kernel distance (KID) to the reconstructions, mean over subsets; not multiplied by 1,000.
         kernel_deviation: its standard deviation over the subsets.

@@ -42,3 +42,7 @@ def test_of_floats_and_of_bytes_alike():
 def test_no_images():
     with pytest.raises(ValueError, match="images: expected shape"):
         random_features(np.zeros((3, 8, 8), np.uint8))
+    for height, width in ((14, 20), (20, 14)):
+        with pytest.raises(ValueError, match=f"sides of at least 15 pixels, got {height} x {width}"):
+            random_features(np.zeros((3, height, width, 1), np.uint8))
+    assert np.isfinite(random_features(np.zeros((3, 15, 15, 1), np.uint8))).all()
