@@ -16,7 +16,7 @@ _IMAGES, _PIXELS, _PIXELS_CPU = 256, 256 * 64 * 64, 64 * 64 * 64
 
 
 def images_at_once(shape: Sequence[int]) -> int:
-    """How many images of a shape (h, w, c) a network works on: 256 of 64 x 64 pixels, a CPU 64; at most 256."""
+    """How many images (h, w, c) a network works on: 256 of 64 x 64 pixels, on a CPU 64; never above 256."""
     pixels = _PIXELS_CPU if jax.default_backend() == "cpu" else _PIXELS
     return max(1, min(_IMAGES, pixels // (shape[0] * shape[1])))
 

@@ -29,7 +29,8 @@ def random_features(images: Shaped[Array | np.ndarray, "b h w c"]) -> Float[Arra
     weights are always the same. Sides of 15 pixels are the shortest.
 
     Raises:
-        ValueError, TypeError: if the images are not (b, h, w, c), uint8 or floating point in [0, 1], or smaller.
+        ValueError, TypeError: if the images are not (b, h, w, c), uint8 or floating point in [0, 1]; or
+            smaller.
     """
     images = as_images("images", images)
     if min(images.shape[1:3]) < _SHORTEST:
