@@ -10,13 +10,21 @@ OUT/tables (CSV) and OUT/figures. A study that was stopped goes on when the same
 
 import argparse
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
-from matplotlib.figure import Figure
+from study_results import (
+    LEARNERS,
+    RIVALS,
+    Measured,
+    budget_table,
+    plot_budgets,
+    plot_samples,
+    samplers_table,
+    spread,
+    variational_table,
+)
 from study_tables import markdown
 
 import jaxlatent as jl
@@ -24,11 +32,10 @@ from jaxlatent._cores import cores
 from jaxlatent._files import atomic_path
 from jaxlatent.autoencoder import History
 from jaxlatent.cli.console import open_log
-from jaxlatent.evaluation import Row, cached_features
-from jaxlatent.evaluation.comparison import FLOOR, NULL
+from jaxlatent.evaluation import cached_features
+from jaxlatent.evaluation.comparison import FLOOR
 from jaxlatent.evaluation.features import Features
-from jaxlatent.report.document import Cell, Table
-from jaxlatent.report.plots.figure import BLUE, VERMILION, save_figure
+from jaxlatent.report.plots.figure import save_figure
 from jaxlatent.run import Run
 
 OURS = (
@@ -41,29 +48,9 @@ OURS = (
     "cluster-mixture",
     "cluster-recombination",
 )
-RIVALS = ("kde:bandwidth=scott", "kde:bandwidth=likelihood", "copula")
-#: Fitted for so many seconds each.
-LEARNERS = ("flow", "diffusion")
 #: Of the KL term, see `TrainConfig.kl_weight`.
 KL_WEIGHTS = (0.003, 0.01, 0.03)
-#: A smaller p of the copy test says that a sampler copies.
-COPIES = 0.01
 _LONG = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What was measured on the autoencoder of one training.
-
-    Attributes:
-        rows: of the comparison, by their titles.
-        error: mean squared error of the validation images.
-        seconds: that the training took.
-    """
-
-    rows: Mapping[str, Row]
-    error: float
-    seconds: float
 
 
 def main() -> None:
@@ -107,6 +94,7 @@ def main() -> None:
             for weight in KL_WEIGHTS
         }
         compared[name] = plain
+        save_figure(plot_samples(folder / "0").figure, asked.out / "figures" / f"samples-{name}.png")
         tables = {
             f"{name}, samplers": samplers_table(plain),
             f"{name}, by seconds of fitting": budget_table(plain, budgets),
@@ -165,155 +153,6 @@ def measured(
     history = History.from_csv(run.needed("training/history.csv", "train"))
     seconds = sum(record.seconds for record in history.records)
     return Measured({row.title: row for row in rows}, history.best().val_mse, seconds)
-
-
-def samplers_table(runs: Sequence[Measured]) -> Table:
-    """Means and standard deviations over the seeds, the smallest distance first after what is no sampler."""
-    titles = list(dict.fromkeys(title for run in runs for title in run.rows))
-    first = [title for title in titles if title in (NULL, FLOOR)]
-    rest = sorted(
-        set(titles) - set(first), key=lambda title: np.mean([r.frechet_limit for r in of(runs, title)])
-    )
-    header = (
-        "images",
-        "distance in the limit",
-        "in random features, x 1,000",
-        "distance at n",
-        "precision",
-        "recall",
-        "closer",
-        "copies, smallest p",
-        "fit, s",
-        "vectors /s",
-    )
-    rows: list[list[Cell]] = []
-    for title in [*first, *rest]:
-        found = list(of(runs, title))
-        p = [row.copy_p for row in found if row.copy_p is not None]
-        rows.append(
-            [
-                title,
-                spread([row.frechet_limit for row in found]),
-                spread([1000 * row.random_limit for row in found]),
-                spread([row.frechet for row in found]),
-                *(
-                    f"{np.mean([getattr(row, name) for row in found]):.3f}"
-                    for name in ("precision", "recall")
-                ),
-                _mean([row.closer for row in found], ".3f"),
-                f"{min(p):.2g}" if p else "",
-                _mean([row.fit_seconds for row in found], ".3g"),
-                _mean([row.vectors_per_second for row in found], ",.0f"),
-            ]
-        )
-    return Table(header, rows)
-
-
-def budget_table(runs: Sequence[Measured], budgets: Sequence[int]) -> Table:
-    """For each number of seconds the best rival and the best of our samplers that are fitted within it.
-
-    Of samplers that pass the copy test on every seed; a tenth more than the seconds is within them.
-    """
-    header = ("seconds", "best rival", "its distance", "best of ours", "its distance", "ratio")
-    rows: list[list[Cell]] = []
-    for budget in budgets:
-        best: dict[bool, tuple[float, str]] = {}
-        for title in dict.fromkeys(title for run in runs for title in run.rows):
-            found = list(of(runs, title))
-            if any(r.copy_p is None or r.copy_p < COPIES or r.fit_seconds is None for r in found):
-                continue
-            if np.mean([r.fit_seconds for r in found if r.fit_seconds is not None]) <= 1.1 * budget:
-                distance = float(np.mean([r.frechet_limit for r in found]))
-                rival = is_rival(title)
-                best[rival] = min(best.get(rival, (np.inf, "")), (distance, title))
-        theirs, ours = (best.get(rival, (np.nan, "none")) for rival in (True, False))
-        rows.append([budget, theirs[1], theirs[0], ours[1], ours[0], ours[0] / theirs[0]])
-    return Table(header, rows)
-
-
-def variational_table(plain: Measured, variational: Mapping[float, Measured]) -> Table:
-    """The prior of each VAE beside samplers of the plain autoencoder, by what is common: the real images."""
-    header = (
-        "network",
-        "squared error, validation",
-        "sampler",
-        "distance to real images at n",
-        "of reconstructions",
-        "distance in the limit, to own reconstructions",
-        "precision",
-        "recall",
-    )
-
-    def line(network: str, run: Measured, title: str) -> list[Cell]:
-        row = run.rows[title]
-        rebuilt = run.rows[FLOOR].frechet_unseen
-        numbers = row.frechet_unseen, rebuilt, row.frechet_limit, row.precision, row.recall
-        return [network, run.error, title, *numbers]
-
-    rows = [line("plain", plain, title) for title in ("gaussian", "cluster-recombination")]
-    for weight, run in variational.items():
-        rows.append(line(f"VAE, weight {weight:g}", run, "prior"))
-    return Table(header, rows)
-
-
-def plot_budgets(compared: Mapping[str, Sequence[Measured]]) -> Figure:
-    """Distance against seconds of fitting, a panel for each data set."""
-    figure = Figure(figsize=(4.6 * len(compared), 4.6), layout="constrained")
-    panels = figure.subplots(1, len(compared), squeeze=False)[0]
-    for ax, (name, runs) in zip(panels, compared.items(), strict=True):
-        for title in dict.fromkeys(title for run in runs for title in run.rows):
-            found = [row for row in of(runs, title) if row.fit_seconds is not None]
-            if not found or title.startswith("box"):
-                continue
-            x = np.mean([row.fit_seconds for row in found if row.fit_seconds is not None])
-            y = [row.frechet_limit for row in found]
-            copies = any(row.copy_p is not None and row.copy_p < COPIES for row in found)
-            colour = VERMILION if is_rival(title) else BLUE
-            error = [[np.mean(y) - min(y)], [max(y) - np.mean(y)]]
-            ax.errorbar(
-                x, np.mean(y), error, marker="o", color=colour, markerfacecolor="white" if copies else colour
-            )
-            ax.annotate(short(title), (x, np.mean(y)), (5, 3), textcoords="offset points", fontsize=7)
-        floor = np.mean([run.rows[FLOOR].frechet_limit for run in runs])
-        ax.axhline(max(floor, 1e-3), color="black", linewidth=0.8, linestyle="--")
-        ax.set(xscale="log", yscale="log", title=name, xlabel="seconds of fitting")
-        ax.set_xlim(right=3 * ax.get_xlim()[1])
-        ax.grid(alpha=0.3)
-    panels[0].set_ylabel("Fréchet distance to reconstructions, in the limit")
-    figure.supxlabel(
-        "blue: ours; red: rivals; hollow: closer to the training images than unseen ones; "
-        "dashed: reconstructed training images",
-        fontsize=8,
-    )
-    return figure
-
-
-def of(runs: Iterable[Measured], title: str) -> Iterable[Row]:
-    """The rows of one title, of the seeds that have it."""
-    return (run.rows[title] for run in runs if title in run.rows)
-
-
-def is_rival(title: str) -> bool:
-    """Whether a row is of what others would fit."""
-    return title.partition(",")[0] in {text.partition(":")[0] for text in (*RIVALS, *LEARNERS)}
-
-
-def short(title: str) -> str:
-    """A title without the names of its numbers: "flow 60"."""
-    return re.sub(r",? (fact|budget|bandwidth|[0-9]+ components)", "", title).replace(",", "")
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation, to a digit of it; of one value, itself."""
-    if len(values) == 1:
-        return f"{values[0]:.3g} (one seed)"
-    deviation = np.std(values, ddof=1)
-    return f"{np.mean(values):.3g} ± {deviation:.1g}"
-
-
-def _mean(values: Sequence[float | None], form: str) -> str:
-    known = [value for value in values if value is not None]
-    return f"{np.mean(known):{form}}" if known else ""
 
 
 def _heading(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The pure parts of scripts/study.py, scripts/study_celeba.py and scripts/study_tables.py."""
+"""The pure parts of the scripts of the study."""
 
 import dataclasses
 import importlib
@@ -29,6 +29,12 @@ def study(monkeypatch):
 def rivals(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     return importlib.import_module("study")
+
+
+@pytest.fixture
+def results(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module("study_results")
 
 
 @pytest.fixture
@@ -160,14 +166,14 @@ def test_a_comparison_that_was_made_is_not_made_again(study, tmp_path):
     assert [(count, len(samplers)) for samplers, count, _ in asked] == [(100, 1), (200, 1), (100, 2)]
 
 
-def measured(rivals, samplers):
+def measured(results, samplers):
     """What was measured on one autoencoder: text -> (distance, p of the copy test, seconds of fitting)."""
     no_samplers = row(NULL, "", 0.5), row(FLOOR, "", 1.0)
     rows = [dataclasses.replace(each, copy_p=None, closer=None, fit_seconds=None) for each in no_samplers]
     for text, (distance, p, seconds) in samplers.items():
         title = Entry.parse(text).title
         rows.append(dataclasses.replace(row(title, text, distance), copy_p=p, fit_seconds=seconds))
-    return rivals.Measured({each.title: each for each in rows}, 0.01, 60.0)
+    return results.Measured({each.title: each for each in rows}, 0.01, 60.0)
 
 
 SEEDS = (
@@ -183,46 +189,46 @@ def test_sources(rivals):
             rivals.sources(bad)
 
 
-def test_all_that_is_compared_can_be_fitted_and_long_budgets_are_for_one_seed(rivals):
+def test_all_that_is_compared_can_be_fitted_and_long_budgets_are_for_one_seed(rivals, results):
     first, second = (rivals.texts([10, 600], seed) for seed in (0, 1))
     assert len(set(first)) == len(first)
     assert set(first) - set(second) == {"flow:budget=600", "diffusion:budget=600"}
     for text in first:
-        assert rivals.is_rival(Entry.parse(text).title) == (Entry.parse(text).name in RIVALS)
+        assert results.is_rival(Entry.parse(text).title) == (Entry.parse(text).name in RIVALS)
 
 
-def test_means_and_spreads_over_the_seeds(rivals):
-    table = rivals.samplers_table([measured(rivals, each) for each in SEEDS])
+def test_means_and_spreads_over_the_seeds(results):
+    table = results.samplers_table([measured(results, each) for each in SEEDS])
     found = {each[0]: each for each in table.rows}
     assert list(found) == [NULL, FLOOR, "bootstrap", "cluster-recombination", "gaussian"]
     assert found["cluster-recombination"][1] == "2.5 ± 0.7"
     assert found["bootstrap"][table.header.index("copies, smallest p")] == "0"
     assert found[FLOOR][table.header.index("copies, smallest p")] == ""
     assert found["gaussian"][table.header.index("fit, s")] == "1"
-    one = rivals.samplers_table([measured(rivals, SEEDS[0])])
+    one = results.samplers_table([measured(results, SEEDS[0])])
     assert one.rows[3][:2] == ["cluster-recombination", "2 (one seed)"]
 
 
-def test_the_best_within_a_budget_copies_on_no_seed(rivals):
+def test_the_best_within_a_budget_copies_on_no_seed(results):
     flows = {"flow:budget=10": (4.0, 0.5, 10.4), "diffusion:budget=60": (1.25, 0.5, 60), "kde": (0.1, 0, 1)}
-    table = rivals.budget_table([measured(rivals, each | flows) for each in SEEDS], [1, 10, 60])
+    table = results.budget_table([measured(results, each | flows) for each in SEEDS], [1, 10, 60])
     assert table.rows[1] == [10, "flow, budget 10", 4.0, "cluster-recombination", 2.5, 0.625]
     assert table.rows[2] == [60, "diffusion, budget 60", 1.25, "cluster-recombination", 2.5, 2.0]
     assert table.rows[0][1] == "none"
     assert table.rows[0][3:5] == ["gaussian", 6.0]
 
 
-def test_variational_networks_are_compared_by_the_real_images(rivals):
-    vae = measured(rivals, {"prior": (4.0, 1, 0)})
-    table = rivals.variational_table(measured(rivals, SEEDS[0]), {0.01: vae})
+def test_variational_networks_are_compared_by_the_real_images(results):
+    vae = measured(results, {"prior": (4.0, 1, 0)})
+    table = results.variational_table(measured(results, SEEDS[0]), {0.01: vae})
     assert [line[0] for line in table.rows] == ["plain", "plain", "VAE, weight 0.01"]
     assert [line[2] for line in table.rows] == ["gaussian", "cluster-recombination", "prior"]
     assert table.rows[2][3:6] == [10.0, 10.0, 4.0]
 
 
-def test_the_figure_tells_rivals_and_copies(rivals):
-    runs = [measured(rivals, each | {"flow:budget=10": (4.0, 0.5, 10)}) for each in SEEDS]
-    figure = rivals.plot_budgets({"a": runs, "b": runs[:1]})
+def test_the_figure_tells_results_and_copies(results):
+    runs = [measured(results, each | {"flow:budget=10": (4.0, 0.5, 10)}) for each in SEEDS]
+    figure = results.plot_budgets({"a": runs, "b": runs[:1]})
     figure.draw_without_rendering()
     assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
     assert {text.get_text() for text in figure.axes[0].texts} == {
