@@ -192,7 +192,7 @@ def test_sources(rivals):
 def test_all_that_is_compared_can_be_fitted_and_long_budgets_are_for_one_seed(rivals, results):
     first, second = (rivals.texts([10, 600], seed) for seed in (0, 1))
     assert len(set(first)) == len(first)
-    assert set(first) - set(second) == {"flow:budget=600", "diffusion:budget=600"}
+    assert set(first) - set(second) == {"copula", "flow:budget=600", "diffusion:budget=600"}
     for text in first:
         assert results.is_rival(Entry.parse(text).title) == (Entry.parse(text).name in RIVALS)
 
