@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlatent._blocks import images_at_once
 from jaxlatent._boundary import as_images
 from jaxlatent._rows import Rows, WithMirrored, take
 from jaxlatent.autoencoder import inference
@@ -155,3 +156,11 @@ def test_mirror_images_are_encoded_after_the_images(tmp_path, mapped):
     assert z.shape == (20, 3)
     np.testing.assert_allclose(z[:10], inference.encode(model, images), atol=1e-5)
     np.testing.assert_allclose(z[10:], inference.encode(model, images[:, :, ::-1]), atol=1e-5)
+
+
+def test_as_many_images_at_once_as_suit_the_device(monkeypatch):
+    found = {}
+    for backend in ("cpu", "gpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        found[backend] = [images_at_once((side, side, 3)) for side in (28, 64, 128, 2048)]
+    assert found == {"cpu": [256, 64, 16, 1], "gpu": [256, 256, 64, 1]}
