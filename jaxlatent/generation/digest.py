@@ -19,7 +19,8 @@ def identity(obj: Any) -> dict[str, Any]:
 
     Args:
         obj: a sampler, an autoencoder or any other pytree; a `jax.tree_util.Partial`, a `functools.partial`,
-            a method or a plain function. What a function holds in its closure cannot be seen.
+            a method or a plain function. What a function holds in its closure cannot be seen. An object that
+            has a `digest`, a string, is known by it.
 
     Returns:
         {"name": ..., "sha256": ...}; the digest is None where there is nothing to digest.
@@ -44,6 +45,9 @@ def _update(hashed: Any, obj: Any) -> bool:
         arrays: dict[str, np.ndarray] = {}
         hashed.update(json.dumps(describe(obj, "", arrays), sort_keys=True).encode())
         _update(hashed, arrays)
+        return True
+    if isinstance(own := getattr(obj, "digest", None), str):
+        hashed.update(own.encode())
         return True
     config: Any = getattr(obj, "config", None)
     if hasattr(config, "to_dict"):  # an autoencoder, whose shape is not among its arrays

@@ -56,6 +56,20 @@ def test_what_cannot_be_seen():
     assert of(Foreign().decode) == of(Foreign().decode)
 
 
+def test_what_knows_its_own_digest():
+    class Known:
+        def __init__(self, digest):
+            self.digest = digest
+
+        def __call__(self, images):
+            return images
+
+    first, again, other, unknown = (identity(Known(digest)) for digest in ("a", "a", "b", None))
+    assert first == again
+    assert first["sha256"] != other["sha256"]
+    assert unknown["sha256"] is None
+
+
 def test_every_kind_of_number():
     for dtype in (jnp.bfloat16, jnp.float16, jnp.int8, bool):
         assert of({"weights": jnp.ones(3, dtype)}) != of({"weights": jnp.zeros(3, dtype)})
