@@ -9,7 +9,10 @@ from jaxtyping import Array, Float, Float32, Int
 
 from jaxlatent._random import numpy_generator
 
-_LLOYD_ITERATIONS, _STARTS = 20, 4
+_LLOYD_ITERATIONS = 20
+# Of more clusters, one start is as good: with 200 of them in 36,000 z-points of faces, the sums of squares of
+# one and of the best of four differ by less than 0.1 %.
+_STARTS, _FEW_CLUSTERS = 4, 32
 
 
 def padded(x: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "m d"]:
@@ -24,7 +27,7 @@ def padded(x: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "m d"]:
 def k_means(
     key: jax.Array, x: Float[Array, "n d"], count: int, n_clusters: int
 ) -> tuple[Float[Array, "c d"], Float[Array, "c n"]]:
-    """Finds clusters of a small sum of squared distances to their centres; the best of four starts.
+    """Finds clusters of a small sum of squared distances to their centres; up to 32, the best of four starts.
 
     Greedy k-means++ (D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007)
     and 20 of Lloyd's iterations.
@@ -41,7 +44,8 @@ def k_means(
     """
     # Greedy: of a few candidates, each by its squared distance, the one that leaves the least.
     trials = 2 + int(math.log(n_clusters))
-    places = numpy_generator(key).random((_STARTS, n_clusters, trials), np.float32)
+    starts = _STARTS if n_clusters <= _FEW_CLUSTERS else 1
+    places = numpy_generator(key).random((starts, n_clusters, trials), np.float32)
     # The first centre is any vector: the least sum would take the most central of the candidates, where
     # there need not be a cluster.
     places[:, 0] = places[:, 0, :1]
