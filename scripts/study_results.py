@@ -1,6 +1,5 @@
 """Tables and figures of scripts/study.py."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from jaxlatent.evaluation import Row
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report.document import Cell, Table
-from jaxlatent.report.plots.figure import BLUE, VERMILION
+from jaxlatent.report.plots.figure import BLUE, VERMILION, legend_below, name_points
 from jaxlatent.report.plots.images import plot_comparison
 from jaxlatent.run import Run
 from jaxlatent.run.evaluation import read_evaluation
@@ -23,12 +23,20 @@ LEARNERS = ("flow", "diffusion")
 #: Titles of the rows that are pictured, and what is written above them.
 PICTURED = {
     NULL: "Training images",
-    FLOOR: "Reconstructed training images",
-    "cluster-recombination": "cluster-recombination, the recommended sampler",
-    "pairwise, fact 0.7, 105 components": "pairwise, fact 0.7, 105 components: the source's method",
+    FLOOR: "Their reconstructions",
+    "cluster-recombination": "cluster-recombination (recommended)",
+    "pairwise, fact 0.7, 105 components": "pairwise (the source's method)",
     "gaussian": "gaussian",
-    "box, b 1.5": "box, b 1.5: naive",
+    "box, b 1.5": "box (naive)",
 }
+_LEGEND = [
+    Line2D([], [], marker="o", linestyle="", color=BLUE, label="ours"),
+    Line2D([], [], marker="o", linestyle="", color=VERMILION, label="rivals"),
+    Line2D(
+        [], [], marker="o", linestyle="", color=BLUE, markerfacecolor="white", label="copies training images"
+    ),
+    Line2D([], [], color="black", linewidth=0.8, linestyle="--", label="reconstructed training images"),
+]
 #: A smaller p of the copy test says that a sampler copies.
 COPIES = 0.01
 
@@ -145,34 +153,30 @@ def plot_samples(folder: Path) -> Any:
 
 
 def plot_budgets(compared: Mapping[str, Sequence[Measured]]) -> Figure:
-    """Distance against seconds of fitting, a panel for each data set."""
-    figure = Figure(figsize=(4.6 * len(compared), 4.6), layout="constrained")
-    panels = figure.subplots(1, len(compared), squeeze=False)[0]
+    """Distance against seconds of fitting, a panel for each data set; bars are the range over the seeds."""
+    figure = Figure(figsize=(8, 4.2 * len(compared)), layout="constrained")
+    panels = figure.subplots(len(compared), 1, squeeze=False)[:, 0]
     for ax, (name, runs) in zip(panels, compared.items(), strict=True):
+        named = {}
         for title in dict.fromkeys(title for run in runs for title in run.rows):
             found = [row for row in of(runs, title) if row.fit_seconds is not None]
             if not found or title.startswith("box"):
                 continue
-            x = np.mean([row.fit_seconds for row in found if row.fit_seconds is not None])
+            x = float(np.mean([row.fit_seconds for row in found if row.fit_seconds is not None]))
             y = [row.frechet_limit for row in found]
             copies = any(row.copy_p is not None and row.copy_p < COPIES for row in found)
             colour = VERMILION if is_rival(title) else BLUE
-            error = [[np.mean(y) - min(y)], [max(y) - np.mean(y)]]
-            ax.errorbar(
-                x, np.mean(y), error, marker="o", color=colour, markerfacecolor="white" if copies else colour
-            )
-            ax.annotate(short(title), (x, np.mean(y)), (5, 3), textcoords="offset points", fontsize=7)
-        floor = np.mean([run.rows[FLOOR].frechet_limit for run in runs])
+            style = {"color": colour, "markerfacecolor": "white" if copies else colour}
+            middle = float(np.mean(y))
+            ax.errorbar(x, middle, [[middle - min(y)], [max(y) - middle]], marker="o", **style)
+            named[title] = x, middle
+        floor = float(np.mean([run.rows[FLOOR].frechet_limit for run in runs]))
         ax.axhline(max(floor, 1e-3), color="black", linewidth=0.8, linestyle="--")
-        ax.set(xscale="log", yscale="log", title=name, xlabel="seconds of fitting")
-        ax.set_xlim(right=3 * ax.get_xlim()[1])
+        ax.set(xscale="log", yscale="log", title=name, ylabel="Fréchet distance, in the limit")
         ax.grid(alpha=0.3)
-    panels[0].set_ylabel("Fréchet distance to reconstructions, in the limit")
-    figure.supxlabel(
-        "blue: ours; red: rivals; hollow: closer to the training images than unseen ones; "
-        "dashed: reconstructed training images",
-        fontsize=8,
-    )
+        name_points(ax, named)
+    panels[-1].set_xlabel("seconds of fitting")
+    legend_below(panels[-1], 2, lines=_LEGEND)
     return figure
 
 
@@ -184,11 +188,6 @@ def of(runs: Iterable[Measured], title: str) -> Iterable[Row]:
 def is_rival(title: str) -> bool:
     """Whether a row is of what others would fit."""
     return title.partition(",")[0] in {text.partition(":")[0] for text in (*RIVALS, *LEARNERS)}
-
-
-def short(title: str) -> str:
-    """A title without the names of its numbers: "flow 60"."""
-    return re.sub(r",? (fact|budget|bandwidth|[0-9]+ components)", "", title).replace(",", "")
 
 
 def spread(values: Sequence[float]) -> str:

@@ -235,7 +235,7 @@ def test_the_figure_tells_results_and_copies(results):
         "cluster-recombination",
         "gaussian",
         "bootstrap",
-        "flow 10",
+        "flow, budget 10",
     }
 
 

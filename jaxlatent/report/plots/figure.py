@@ -1,6 +1,7 @@
 """Figures without pyplot: nothing is kept alive or changed outside the figure itself."""
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -63,6 +64,37 @@ def legend_below(ax: "Axes", columns: int, *, lines: Any = ()) -> None:
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
     place["bbox_transform"] = ax.transAxes + below
     ax.legend(handles=handles, ncols=columns, fontsize=9, frameon=False, **place)
+
+
+def name_points(ax: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
+    """Names in a column beside the panel, each joined to its point, so that none covers another."""
+    if not points:
+        return
+    from scipy import optimize, spatial
+
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
+    places = np.stack([np.full(len(points), 1.05), np.linspace(0.99, 0.01, len(points))], axis=1)
+    fractions = (ax.transData - ax.transAxes).transform(list(points.values()))
+    # Lines of the smallest total length do not cross.
+    _, chosen = optimize.linear_sum_assignment(spatial.distance.cdist(fractions, places))
+    line: dict[str, Any] = {
+        "arrowstyle": "-",
+        "color": GREY,
+        "linewidth": 0.6,
+        "shrinkB": 3,
+        "relpos": (0, 0.5),
+    }
+    for (name, point), place in zip(points.items(), places[chosen], strict=True):
+        ax.annotate(
+            name,
+            point,
+            tuple(place),
+            textcoords="axes fraction",
+            arrowprops=line,
+            fontsize=8,
+            va="center",
+            annotation_clip=False,
+        )
 
 
 def shade_density(

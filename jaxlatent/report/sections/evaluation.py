@@ -11,7 +11,7 @@ from jaxlatent.evaluation import Row, TradeoffPoint
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report import findings
 from jaxlatent.report.document import Cell, Picture, Section, Table
-from jaxlatent.report.plots.figure import GREY, curve_style, legend_below, new_axes
+from jaxlatent.report.plots.figure import curve_style, legend_below, name_points, new_axes
 from jaxlatent.report.plots.images import plot_comparison
 
 if TYPE_CHECKING:
@@ -145,39 +145,7 @@ def plot_tradeoff(
         ax.scatter(row.recall, row.precision, color="black", zorder=4, **marker)
     ax.set(xlabel="recall (diversity)", ylabel="precision (fidelity)")
     ax.grid(alpha=0.3)
-    _name_points(ax, {row.title: (row.recall, row.precision) for row in named})
+    name_points(ax, {row.title: (row.recall, row.precision) for row in named})
     if points:
         legend_below(ax, 1)
     return ax
-
-
-def _name_points(ax: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
-    """Names beside the panel, each joined to its point."""
-    if not points:
-        return
-    from scipy import optimize, spatial
-
-    low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    places = np.stack([np.full(len(points), 1.05), np.linspace(0.99, 0.01, len(points))], axis=1)
-    fractions = (np.array(list(points.values())) - low) / (high - low)
-    # Lines of the smallest total length do not cross.
-    _, chosen = optimize.linear_sum_assignment(spatial.distance.cdist(fractions, places))
-    line: dict[str, Any] = {
-        "arrowstyle": "-",
-        "color": GREY,
-        "linewidth": 0.6,
-        "shrinkB": 3,
-        "relpos": (0, 0.5),
-    }
-    for (name, point), place in zip(points.items(), places[chosen], strict=True):
-        ax.annotate(
-            name,
-            point,
-            tuple(place),
-            textcoords="axes fraction",
-            arrowprops=line,
-            fontsize=8,
-            va="center",
-            annotation_clip=False,
-        )
