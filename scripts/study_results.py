@@ -33,7 +33,7 @@ _LEGEND = [
     Line2D([], [], marker="o", linestyle="", color=BLUE, label="ours"),
     Line2D([], [], marker="o", linestyle="", color=VERMILION, label="rivals"),
     Line2D(
-        [], [], marker="o", linestyle="", color=BLUE, markerfacecolor="white", label="copies training images"
+        [], [], marker="o", linestyle="", color=BLUE, markerfacecolor="white", label="fails the copy test"
     ),
     Line2D([], [], color="black", linewidth=0.8, linestyle="--", label="reconstructed training images"),
 ]
