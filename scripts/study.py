@@ -161,7 +161,8 @@ def measured(
 def _heading(count: int) -> str:
     return (
         f"{count:,} vectors of each sampler; {jax.default_backend()}, {cores()} cores, "
-        f"jax {jax.__version__}. Means over the seeds of the autoencoder, and their standard deviations."
+        f"jax {jax.__version__}. Means over the seeds of the autoencoder, with standard deviations; without "
+        "one, of one seed."
     )
 
 

@@ -1,5 +1,6 @@
 """Tables and figures of scripts/study.py."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,9 +194,10 @@ def is_rival(title: str) -> bool:
 def spread(values: Sequence[float]) -> str:
     """Mean and standard deviation, to a digit of it; of one value, itself."""
     if len(values) == 1:
-        return f"{values[0]:.3g} (one seed)"
-    deviation = np.std(values, ddof=1)
-    return f"{np.mean(values):.3g} ± {deviation:.1g}"
+        return f"{values[0]:.3g}"
+    deviation = float(np.std(values, ddof=1))
+    digits = max(0, -math.floor(math.log10(deviation))) if deviation > 0 else 3
+    return f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
 
 def _mean(values: Sequence[float | None], form: str) -> str:

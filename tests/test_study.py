@@ -206,7 +206,20 @@ def test_means_and_spreads_over_the_seeds(results):
     assert found[FLOOR][table.header.index("copies, smallest p")] == ""
     assert found["gaussian"][table.header.index("fit, s")] == "1"
     one = results.samplers_table([measured(results, SEEDS[0])])
-    assert one.rows[3][:2] == ["cluster-recombination", "2 (one seed)"]
+    assert one.rows[3][:2] == ["cluster-recombination", "2"]
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.123456], "0.123"),
+        ([0.2, 0.2], "0.200 ± 0.000"),
+        ([0.21, 0.24], "0.22 ± 0.02"),
+        ([150, 180], "165 ± 21"),
+    ],
+)
+def test_spread(results, values, text):
+    assert results.spread(values) == text
 
 
 def test_the_best_within_a_budget_copies_on_no_seed(results):
