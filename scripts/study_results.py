@@ -172,7 +172,8 @@ def plot_budgets(compared: Mapping[str, Sequence[Measured]]) -> Figure:
             ax.errorbar(x, middle, [[middle - min(y)], [max(y) - middle]], marker="o", **style)
             named[title] = x, middle
         floor = float(np.mean([run.rows[FLOOR].frechet_limit for run in runs]))
-        ax.axhline(max(floor, 1e-3), color="black", linewidth=0.8, linestyle="--")
+        if floor > 0:  # near it, the extrapolation may err to the other side
+            ax.axhline(floor, color="black", linewidth=0.8, linestyle="--")
         ax.set(xscale="log", yscale="log", title=name, ylabel="Fréchet distance, in the limit")
         ax.grid(alpha=0.3)
         name_points(ax, named)

@@ -46,10 +46,11 @@ class Seen:
     ) -> "Seen":
         """Looks at images that come in blocks; at all of them in random features where m is not given."""
         found, random, small, first = [], [], [], []
-        kept = 0
+        kept = seen = 0
         for images in blocks:
-            if m is None or (left := m - sum(map(len, random))) > 0:
-                random.append(extract(random_features, images if m is None else images[:left]))
+            if m is None or seen < m:
+                random.append(extract(random_features, images if m is None else images[: m - seen]))
+            seen += len(images)
             found.append(extract(features, images))
             small.append(np.asarray(_averaged(images)))
             most = min(_KEPT, _KEPT_BYTES // images[0].size)
