@@ -172,7 +172,8 @@ def measured(results, samplers):
     rows = [dataclasses.replace(each, copy_p=None, closer=None, fit_seconds=None) for each in no_samplers]
     for text, (distance, p, seconds) in samplers.items():
         title = Entry.parse(text).title
-        rows.append(dataclasses.replace(row(title, text, distance), copy_p=p, fit_seconds=seconds))
+        numbers = {"copy_p": float(p), "fit_seconds": float(seconds)}
+        rows.append(dataclasses.replace(row(title, text, distance), **numbers))
     return results.Measured({each.title: each for each in rows}, 0.01, 60.0)
 
 
