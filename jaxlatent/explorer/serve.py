@@ -77,7 +77,8 @@ class Explorer:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         try:
             warm(space)
             self._start()
@@ -90,6 +91,12 @@ class Explorer:
         # Python cannot end while a thread is in JAX: it would crash.
         atexit.register(self.close)
 
+    def _serve(self) -> None:
+        try:
+            self._server.run([self._socket])
+        finally:
+            self._ended.set()
+
     def _start(self) -> None:
         self._thread.start()
         end = time.monotonic() + _START_SECONDS
@@ -100,9 +107,11 @@ class Explorer:
 
     def wait(self) -> None:
         """Blocks until `close`, or Ctrl-C, which closes it."""
+        # Not by joining the thread: Python 3.11 and 3.12 take it for ended where Ctrl-C interrupts that
+        # (`Thread._wait_for_tstate_lock`), and leave while it still runs.
         try:
-            while self._thread.is_alive():
-                self._thread.join(0.2)
+            while not self._ended.wait(0.2):
+                pass
         except KeyboardInterrupt:
             self.close()
 

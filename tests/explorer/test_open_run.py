@@ -60,7 +60,7 @@ def call(*arguments):
 def test_all_samplers_and_the_naive_box(opened, made):
     assert list(opened.samplers) == NAMES
     assert opened.title == "it's a run"
-    assert opened.z.shape == (100, 6)
+    assert opened.z.shape == (200, 6)  # of 100 images and their mirror images
     assert opened.samplers["naive box"].high.tolist() == [1.5] * 6
     np.testing.assert_array_equal(
         opened.vector("index=3"), made.sampler(NAMES[0]).sample(jax.random.key(0), 1, start=3)[0]
@@ -71,7 +71,8 @@ def test_all_samplers_and_the_naive_box(opened, made):
 def test_its_images_labels_and_autoencoder(opened, made):
     assert opened.progress == "ready"
     images, labels = jl.load_labelled("synthetic:100", image_size=32, split="train")
-    np.testing.assert_array_equal(opened.gallery.images, images)
+    np.testing.assert_array_equal(opened.gallery.images[:100], images)
+    np.testing.assert_array_equal(opened.gallery.images[100:], images[:, :, ::-1])
     assert set(opened.attributes.names) <= set(labels.names)
     assert "smile" in opened.attributes.names
     assert opened.gallery.compared_with == "unseen images"
