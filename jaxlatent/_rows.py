@@ -50,8 +50,11 @@ class Rows(NDArrayOperatorsMixin):
         if first is None or first is Ellipsis:
             return np.asarray(self)[index]
         rows = self.rows[first]
-        found = np.asarray(self.array[rows])
-        return found[(slice(None), *rest)] if np.ndim(rows) else found[tuple(rest)]
+        found = self._found(np.ravel(rows)).reshape(*np.shape(rows), *self.shape[1:])
+        return found[(*[slice(None)] * np.ndim(rows), *rest)]
+
+    def _found(self, rows: Int[np.ndarray, " m"]) -> np.ndarray:
+        return np.asarray(self.array[rows])
 
     def take(self, rows: Int[np.ndarray, " m"]) -> "np.ndarray | Rows":
         """Some of the rows, by their numbers."""
@@ -84,17 +87,12 @@ class WithMirrored(Rows):
     def __init__(self, images: Any, rows: Int[np.ndarray, " m"] | None = None):
         super().__init__(images, np.arange(2 * len(images)) if rows is None else rows)
 
-    def __getitem__(self, index: Any) -> np.ndarray:
-        first, *rest = index if isinstance(index, tuple) and index else (index,)
-        if first is None or first is Ellipsis:
-            return np.asarray(self)[index]
-        rows, n = self.rows[first], len(self.array)
-        asked = np.atleast_1d(rows)
-        found = np.empty((len(asked), *self.shape[1:]), self.dtype)
-        for chosen, step in ((asked < n, 1), (asked >= n, -1)):
+    def _found(self, rows: Int[np.ndarray, " m"]) -> np.ndarray:
+        n, found = len(self.array), np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for chosen, step in ((rows < n, 1), (rows >= n, -1)):
             if chosen.any():
-                found[chosen] = _read(self.array, asked[chosen] % n)[:, :, ::step]
-        return found[(slice(None), *rest)] if np.ndim(rows) else found[(0, *rest)]
+                found[chosen] = _read(self.array, rows[chosen] % n)[:, :, ::step]
+        return found
 
     def take(self, rows: Int[np.ndarray, " m"]) -> "WithMirrored":
         """Some of the rows, by their numbers."""

@@ -35,6 +35,7 @@ from jaxlatent.cli.console import open_log
 from jaxlatent.evaluation import cached_features
 from jaxlatent.evaluation.comparison import FLOOR
 from jaxlatent.evaluation.features import Features
+from jaxlatent.report.document import slug
 from jaxlatent.report.plots.figure import save_figure
 from jaxlatent.run import Run
 
@@ -96,14 +97,14 @@ def main() -> None:
             for weight in KL_WEIGHTS
         }
         compared[name] = plain
-        save_figure(plot_samples(folder / "0").figure, asked.out / "figures" / f"samples-{name}.png")
+        save_figure(plot_samples(folder / "0"), asked.out / "figures" / f"samples-{name}.png")
         tables = {
             f"{name}, samplers": samplers_table(plain),
             f"{name}, by seconds of fitting": budget_table(plain, budgets),
             f"{name}, variational autoencoders": variational_table(plain[0], variational),
         }
         for title, table in tables.items():
-            table.to_csv(asked.out / "tables" / f"{re.sub('[^a-z0-9]+', '-', title)}.csv")
+            table.to_csv(asked.out / "tables" / f"{slug(title)}.csv")
             parts.append(f"## {title}\n\n{markdown(table)}")
         parts.append(_note(plain, epochs))
     save_figure(plot_budgets(compared), asked.out / "figures" / "budgets.png")

@@ -1,4 +1,4 @@
-"""The source's questions in docs/study.md: how many components, which half-width; are the latents normal?
+"""The source's questions in docs/dials.md: how many components, which half-width; are the latents normal?
 
     python scripts/study_celeba.py --data celeba:DIR --out OUT
 

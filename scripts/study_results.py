@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,6 +16,7 @@ from jaxlatent.report.plots.figure import BLUE, VERMILION, legend_below, name_po
 from jaxlatent.report.plots.images import plot_comparison
 from jaxlatent.run import Run
 from jaxlatent.run.evaluation import read_evaluation
+from jaxlatent.sampling import spec
 
 RIVALS = ("kde:bandwidth=scott", "kde:bandwidth=likelihood", "copula")
 #: Fitted for so many seconds each.
@@ -59,10 +59,9 @@ class Measured:
 
 def samplers_table(runs: Sequence[Measured]) -> Table:
     """Means and standard deviations over the seeds, the smallest distance first after what is no sampler."""
-    titles = list(dict.fromkeys(title for run in runs for title in run.rows))
-    first = [title for title in titles if title in (NULL, FLOOR)]
+    first = [title for title in titles(runs) if title in (NULL, FLOOR)]
     rest = sorted(
-        set(titles) - set(first), key=lambda title: np.mean([r.frechet_limit for r in of(runs, title)])
+        set(titles(runs)) - set(first), key=lambda title: np.mean([r.frechet_limit for r in of(runs, title)])
     )
     header = (
         "images",
@@ -108,7 +107,7 @@ def budget_table(runs: Sequence[Measured], budgets: Sequence[int]) -> Table:
     rows: list[list[Cell]] = []
     for budget in budgets:
         best: dict[bool, tuple[float, str]] = {}
-        for title in dict.fromkeys(title for run in runs for title in run.rows):
+        for title in titles(runs):
             found = list(of(runs, title))
             if any(r.copy_p is None or r.copy_p < COPIES or r.fit_seconds is None for r in found):
                 continue
@@ -146,7 +145,7 @@ def variational_table(plain: Measured, variational: Mapping[float, Measured]) ->
     return Table(header, rows)
 
 
-def plot_samples(folder: Path) -> Any:
+def plot_samples(folder: Path) -> Figure:
     """Images of some samplers, below the data's and their reconstructions, as the evaluation drew them."""
     evaluated = read_evaluation(Run(folder))
     assert evaluated is not None
@@ -159,7 +158,7 @@ def plot_budgets(compared: Mapping[str, Sequence[Measured]]) -> Figure:
     panels = figure.subplots(len(compared), 1, squeeze=False)[:, 0]
     for ax, (name, runs) in zip(panels, compared.items(), strict=True):
         named = {}
-        for title in dict.fromkeys(title for run in runs for title in run.rows):
+        for title in titles(runs):
             found = [row for row in of(runs, title) if row.fit_seconds is not None]
             if not found or title.startswith("box"):
                 continue
@@ -182,6 +181,11 @@ def plot_budgets(compared: Mapping[str, Sequence[Measured]]) -> Figure:
     return figure
 
 
+def titles(runs: Iterable[Measured]) -> list[str]:
+    """Of the rows of all seeds, each once, in their order."""
+    return list(dict.fromkeys(title for run in runs for title in run.rows))
+
+
 def of(runs: Iterable[Measured], title: str) -> Iterable[Row]:
     """The rows of one title, of the seeds that have it."""
     return (run.rows[title] for run in runs if title in run.rows)
@@ -189,7 +193,7 @@ def of(runs: Iterable[Measured], title: str) -> Iterable[Row]:
 
 def is_rival(title: str) -> bool:
     """Whether a row is of what others would fit."""
-    return title.partition(",")[0] in {text.partition(":")[0] for text in (*RIVALS, *LEARNERS)}
+    return title.partition(",")[0] in spec.RIVALS
 
 
 def spread(values: Sequence[float]) -> str:

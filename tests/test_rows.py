@@ -141,7 +141,16 @@ def test_mirror_images_come_after_the_images(mapped, chosen):
     both, n = WithMirrored(images), len(images)
     assert (both.shape, len(both), both.dtype) == (whole.shape, 2 * n, np.uint8)
     np.testing.assert_array_equal(np.asarray(both), whole)
-    for index in (0, -1, n, slice(n - 2, n + 3), [n, 0, 2 * n - 1], np.arange(2 * n) % 2 == 0, slice(0, 0)):
+    for index in (
+        0,
+        -1,
+        n,
+        slice(n - 2, n + 3),
+        [n, 0, 2 * n - 1],
+        np.array([[n, 0], [1, n + 1]]),
+        np.arange(2 * n) % 2 == 0,
+        slice(0, 0),
+    ):
         np.testing.assert_array_equal(both[index], whole[index])
     np.testing.assert_array_equal(both[n:, 1, ::2], whole[n:, 1, ::2])
     rows = np.array([n + 1, 0, n - 1])

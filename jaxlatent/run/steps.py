@@ -54,7 +54,7 @@ _COMPARED = 16
 _ROW = 8
 _REPORTED = 100
 _PLANE_POINTS = 500
-# A cluster sampler has a body for each of 100 clusters, and a tilted one a form for each pair.
+# A cluster sampler has a body for each of up to 300 clusters, and a tilted one a form for each pair.
 _LOOKED_AT = 10_000
 
 
