@@ -39,7 +39,8 @@ class ClusterRecombinationSampler(Sampler):
             together, (n, k) float16.
         bounds: cluster j has the rows bounds[j] to bounds[j + 1] - 1 of `parents`, (c + 1,) int32.
         temperature: factor of the distances from the clusters' means, > 0, before the body confines them. A
-            leaf of the pytree, so that another value compiles nothing anew.
+            leaf of the pytree, so that another value compiles nothing anew. The default was chosen on 2,000
+            validation and test faces of CelebA, see docs/study.md.
         n_parents: m, from 1 to the size of the smallest cluster; 1 gives z-points.
         labels: the class that each cluster belongs to, (c,) int32; none where it was fitted without.
 
@@ -92,7 +93,7 @@ class ClusterRecombinationSampler(Sampler):
     ) -> "ClusterRecombinationSampler":
         """Groups z-points, see `jaxlatent.sampling.fitting.clusters.fit_clusters`, and keeps them.
 
-        The defaults were chosen on validation images (docs/study.md): more clusters or fewer parents bring
+        The numbers were chosen on validation images (docs/study.md): more clusters or fewer parents bring
         the images' law closer to that of reconstructions, and the images closer to those trained on.
 
         Args:
