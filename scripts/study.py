@@ -6,6 +6,7 @@ Every data set has labels, for the classifier in whose features images are compa
 autoencoder is shown about 150,000 images; all samplers are fitted to the latents of three seeds. Rivals that
 learn have so many seconds on the machine's cores: nothing else should run there. Writes OUT/study.md,
 OUT/tables (CSV) and OUT/figures. A study that was stopped goes on when the same command is given again.
+Vectors that other programs have drawn are measured, too: OUT/NAME/SEED/vectors/TITLE.npy.
 """
 
 import argparse
@@ -153,7 +154,10 @@ def measured(
             training["kl_weight"] = kl_weight
         run.train(data, {"variational": kl_weight is not None}, training, seed=seed, resume=True)
         run.encode()
-    rows = run.evaluate(samplers, count=count, features=features, tradeoff=False, faces=False)
+    vectors = {path.stem: path for path in sorted((folder / "vectors").glob("*.npy"))}
+    rows = run.evaluate(
+        samplers, vectors=vectors, count=count, features=features, tradeoff=False, faces=False
+    )
     history = History.from_csv(run.needed("training/history.csv", "train"))
     seconds = sum(record.seconds for record in history.records)
     return Measured({row.title: row for row in rows}, history.best().val_mse, seconds)

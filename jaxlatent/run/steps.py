@@ -492,8 +492,9 @@ def _described(fitted: Sampler, z: np.ndarray) -> str:
         kept = 100 * float(fitted.frame.explained_variance_ratio.sum())
         said.append(f"{fitted.frame.n_components} components ({kept:.1f} % of the variance)")
     some = z[:: -(-len(z) // _LOOKED_AT)]
+    of = f"{len(z):,} z-points" + (f" ({len(some):,} looked at)" if len(some) < len(z) else "")
     with suppress(TypeError):  # it has no region
-        said.append(f"{100 * fitted.coverage(some):.2f} % of {len(some):,} z-points lie in its region")
+        said.append(f"{100 * fitted.coverage(some):.2f} % of {of} lie in its region")
     return "; ".join(said) or type(fitted).__name__
 
 
