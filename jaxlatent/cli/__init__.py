@@ -1,4 +1,3 @@
 """The command `jaxlatent`: thin, each sub-command one call of the library."""
 
-from jaxlatent.cli.command import cli as cli
-from jaxlatent.cli.command import main as main
+from jaxlatent.cli.command import cli as cli, main as main

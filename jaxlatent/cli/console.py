@@ -5,14 +5,22 @@ import os
 import shutil
 import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jaxlatent._backend import start_backend
-from jaxlatent.run import Run
+if TYPE_CHECKING:
+    from jaxlatent.run import Run
+
+_warnings = ExitStack()
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path) -> "Run":
     """Opens the folder and sends the package's log there and to standard error."""
+    # Here, as the command's help does without JAX.
+    from jaxlatent._backend import start_backend
+    from jaxlatent.run import Run
+
     start_backend()
     open_log(folder / "log.txt")
     return Run(folder, progress=True)
@@ -20,6 +28,7 @@ def open_run(folder: Path) -> Run:
 
 def open_log(path: Path | None = None) -> None:
     """Sends the package's log to standard error, and to a file where one is given."""
+    close_log()
     logger = logging.getLogger("jaxlatent")
     logger.setLevel(logging.INFO)
     logger.propagate = False  # a library below has set up the root logger
@@ -30,6 +39,8 @@ def open_log(path: Path | None = None) -> None:
         file = logging.FileHandler(path, encoding="utf-8", delay=True)
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         logger.addHandler(file)
+    # In this context until `close_log`, as a notebook that runs the command goes on after it.
+    _warnings.enter_context(warnings.catch_warnings())
     warnings.showwarning = lambda message, *_, **__: logger.warning("warning: %s", message)
 
 
@@ -43,6 +54,7 @@ def typed() -> str:
 
 def close_log() -> None:
     """Takes the handlers of `open_log` away again."""
+    _warnings.close()
     logger = logging.getLogger("jaxlatent")
     for handler in list(logger.handlers):
         handler.close()

@@ -71,8 +71,7 @@ def explore(
         raise click.UsageError("give a run folder, or a file of latents with --latents")
     if latents is not None and (static is not None or out is not None):
         raise click.UsageError("--static, --out: show images, and latents alone have no decoder")
-    from jaxlatent.explorer import Explorer, Recipe, open_latents
-    from jaxlatent.explorer import open_run as open_space
+    from jaxlatent.explorer import Explorer, Recipe, open_latents, open_run as open_space
     from jaxlatent.explorer.files import write_face, write_page
 
     recipe = Recipe.parse(state)

@@ -69,17 +69,17 @@ class NumberOr(click.ParamType):
     """A number, or one of some words, of which "none" is None."""
 
     def __init__(self, words: tuple[str, ...], number: type = float):
-        self._number, self._words = number, words
+        self._number, self.words = number, words
         self.name = "|".join(["integer" if number is int else "float", *words])
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.ParamType.convert`."""
-        if value is None or value in self._words:
+        if value is None or value in self.words:
             return None if value == "none" else value
         try:
             return self._number(value)
         except ValueError:
-            self.fail(f"expected a number or {' or '.join(self._words)}, got {value!r}", param, ctx)
+            self.fail(f"expected a number or {' or '.join(self.words)}, got {value!r}", param, ctx)
 
 
 def config_options(record: type) -> Callable[[Callable], Callable]:

@@ -13,8 +13,7 @@ from jaxtyping import Array, Float
 from jaxlatent._boundary import as_key, as_vectors
 from jaxlatent._progress import progress_bar
 from jaxlatent.report.document import Chapter, Section, write_document
-from jaxlatent.report.sections import evaluation, images, latents, normality
-from jaxlatent.report.sections import sampler as samplers
+from jaxlatent.report.sections import evaluation, images, latents, normality, sampler as samplers
 from jaxlatent.report.sections.evaluation import Evaluated
 from jaxlatent.report.sections.images import Pictured
 from jaxlatent.report.sections.latents import Latents

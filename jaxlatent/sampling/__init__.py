@@ -1,13 +1,11 @@
 """How new z-vectors are drawn: the ellipse body, one sampler a file, one shared contract."""
 
-from jaxlatent._pytree import pytree as pytree
-from jaxlatent._pytree import static_field as static_field
+from jaxlatent._pytree import pytree as pytree, static_field as static_field
 from jaxlatent.sampling.bodies.ellipse import EllipseBody as EllipseBody
 from jaxlatent.sampling.bodies.tilted import TiltedBody as TiltedBody
 from jaxlatent.sampling.bodies.union import BodyUnion as BodyUnion
 from jaxlatent.sampling.edit import edit as edit
-from jaxlatent.sampling.fitting.region import FitOptions as FitOptions
-from jaxlatent.sampling.fitting.region import RegionOptions as RegionOptions
+from jaxlatent.sampling.fitting.region import FitOptions as FitOptions, RegionOptions as RegionOptions
 from jaxlatent.sampling.laws.bootstrap import BootstrapSampler as BootstrapSampler
 from jaxlatent.sampling.laws.box import BoxSampler as BoxSampler
 from jaxlatent.sampling.laws.cluster_mixture import ClusterMixtureSampler as ClusterMixtureSampler
@@ -24,7 +22,5 @@ from jaxlatent.sampling.laws.path import PathSampler as PathSampler
 from jaxlatent.sampling.laws.recombination import RecombinationSampler as RecombinationSampler
 from jaxlatent.sampling.laws.tilted import TiltedSampler as TiltedSampler
 from jaxlatent.sampling.sampler import Sampler as Sampler
-from jaxlatent.sampling.scores import Scores as Scores
-from jaxlatent.sampling.scores import Threshold as Threshold
-from jaxlatent.sampling.spec import SAMPLERS as SAMPLERS
-from jaxlatent.sampling.spec import Spec as Spec
+from jaxlatent.sampling.scores import Scores as Scores, Threshold as Threshold
+from jaxlatent.sampling.spec import SAMPLERS as SAMPLERS, Spec as Spec

@@ -21,8 +21,8 @@ from jaxlatent.autoencoder import (
     feed,
     fit_autoencoder,
     load_model,
+    train as train_module,
 )
-from jaxlatent.autoencoder import train as train_module
 from jaxlatent.autoencoder.feed import Feed
 from jaxlatent.autoencoder.train import _Run
 from jaxlatent.autoencoder.trainer import Trainer

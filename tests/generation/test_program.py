@@ -6,8 +6,7 @@ import pytest
 import jaxlatent as jl
 from jaxlatent._pytree import pytree
 from jaxlatent.autoencoder.network import make_autoencoder
-from jaxlatent.generation import program as program_module
-from jaxlatent.generation import tiles
+from jaxlatent.generation import program as program_module, tiles
 from jaxlatent.generation.decoder import Decoder
 from jaxlatent.generation.formats import Item, Shard
 from jaxlatent.generation.program import Program

@@ -19,8 +19,7 @@ from jaxlatent import report
 from jaxlatent.latent import load_latents
 from jaxlatent.report import document
 from jaxlatent.report.document import Chapter, Picture, Section, Table
-from jaxlatent.report.sections import images as faces
-from jaxlatent.report.sections import latents as sections
+from jaxlatent.report.sections import images as faces, latents as sections
 
 VOID = {"meta", "link", "img", "br"}
 

@@ -14,8 +14,7 @@ from jaxlatent import evaluation
 from jaxlatent.cli import main
 from jaxlatent.evaluation.comparison import FLOOR, NULL
 from jaxlatent.report import document
-from jaxlatent.run import Run
-from jaxlatent.run import evaluation as evaluation_step
+from jaxlatent.run import Run, evaluation as evaluation_step
 from jaxlatent.run.evaluation import read_evaluation
 from jaxlatent.run.folder import RunFolder
 from jaxlatent.run.origin import StaleError

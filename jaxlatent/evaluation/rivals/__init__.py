@@ -16,9 +16,7 @@ from jaxlatent.evaluation.rivals.diffusion import DiffusionRival
 from jaxlatent.evaluation.rivals.flow import FlowRival
 from jaxlatent.evaluation.rivals.kernel_density import KernelDensityRival
 from jaxlatent.evaluation.rivals.prior import PriorRival
-from jaxlatent.evaluation.rivals.rival import REMEDY as REMEDY
-from jaxlatent.evaluation.rivals.rival import Rival as Rival
-from jaxlatent.evaluation.rivals.rival import missing as missing
+from jaxlatent.evaluation.rivals.rival import REMEDY as REMEDY, Rival as Rival, missing as missing
 from jaxlatent.sampling import SAMPLERS, Sampler, Spec
 from jaxlatent.sampling.spec import RIVALS
 

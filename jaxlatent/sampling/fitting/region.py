@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxlatent._boundary import as_choice, as_count, as_positive, is_traced
-from jaxlatent.latent.half_width import HalfWidth
-from jaxlatent.latent.half_width import half_width as measure
+from jaxlatent.latent.half_width import HalfWidth, half_width as measure
 from jaxlatent.latent.pca import PCA
 from jaxlatent.latent.peaks import middle_shares
 from jaxlatent.latent.sharded import Vectors, on_host

@@ -16,7 +16,7 @@ from PIL import Image
 import jaxlatent as jl
 from jaxlatent import report
 from jaxlatent._files import lock
-from jaxlatent.cli import cli, console, main, steps
+from jaxlatent.cli import console, main, steps
 from jaxlatent.report import document
 from jaxlatent.sampling import SAMPLERS
 
@@ -397,22 +397,6 @@ def test_too_many_components(run, capsys):
     assert "n_components: expected at most 6" in capsys.readouterr().err
     assert call("sample", run, "--components", "7") == 1
     assert "at most 6, got 7" in capsys.readouterr().err
-
-
-def test_debug_shows_the_traceback(tmp_path, capsys):
-    assert call("--debug", "fit", tmp_path) == 1
-    said = capsys.readouterr().err
-    assert "Traceback" in said
-    assert said.splitlines()[-1].startswith("jaxlatent: ")
-
-
-def test_help_explains_every_option():
-    for name, command in cli.commands.items():
-        assert command.help, name
-        for option in command.params:
-            if option.param_type_name == "option":
-                assert option.help, f"{name} {option.name}"
-                assert option.required or option.is_flag or option.show_default, f"{name} {option.name}"
 
 
 def test_options_set_the_configuration(data, tmp_path):
