@@ -381,5 +381,5 @@ def test_names_of_the_package():
     assert set(jl.__all__) <= set(dir(jl))
     for name in jl.__all__:
         assert getattr(jl, name).__name__.rpartition(".")[2] == name
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="No jaxlatent attribute nothing"):
         _ = jl.nothing
