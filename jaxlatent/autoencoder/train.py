@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Key, PyTree, Shaped
 
 from jaxlatent._boundary import as_images, as_key
 from jaxlatent._files import remove_temporaries
-from jaxlatent._progress import progress_bar
+from jaxlatent._progress import Speed, progress_bar
 from jaxlatent._random import numpy_generator
 from jaxlatent._rows import Rows
 from jaxlatent._signals import stop_on_signal
@@ -69,6 +69,7 @@ def fit_autoencoder(
     directory: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callback: Callable[[EpochRecord], None] | None = None,
+    on_speed: Callable[[float], None] | None = None,
     progress: bool = False,
 ) -> tuple[Autoencoder, History]:
     """Trains an autoencoder to reproduce images.
@@ -97,6 +98,7 @@ def fit_autoencoder(
         resume: go on with the training in `directory` (start one if there is none). Without it, a
             directory that holds a training is refused.
         callback: called with each epoch once it is kept, see `jaxlatent.autoencoder.TensorBoard`.
+        on_speed: called once, after the first seconds of training, with the images per second.
         progress: show a bar where standard error is a terminal.
 
     Returns:
@@ -122,7 +124,7 @@ def fit_autoencoder(
         raise ValueError("patience: early stopping needs validation images; pass validation=...")
     if resume and directory is None:
         raise ValueError("resume: needs the directory of the training to go on with")
-    run = _Run(key, images, config, train, validation, directory)
+    run = _Run(key, images, config, train, validation, directory, on_speed or (lambda _: None))
     run.prepare(resume)
     with (
         stop_on_signal(enabled=directory is not None) as stopped,
@@ -231,6 +233,7 @@ class _Run:
         train: TrainConfig,
         validation: Shaped[Array | np.ndarray | Rows, "m h w c"] | None,
         directory: str | os.PathLike[str] | None,
+        on_speed: Callable[[float], None],
     ):
         self.key, self.images, self.config, self.train = key, images, config, train
         self.validation = validation
@@ -244,6 +247,7 @@ class _Run:
         self.records: list[EpochRecord] = []
         self.losses: list[float] = []  # of the epoch that has begun
         self.kept = time.monotonic()
+        self.speed = Speed(on_speed)
         self.best: TrainState | None = None
 
     @property
@@ -325,6 +329,7 @@ class _Run:
 
         def note(count: int, loss: float) -> None:
             advance(count, f"epoch {number}/{self.train.epochs}, loss {loss:.5f}")
+            self.speed.note(self.done)
 
         def due() -> bool:
             return self.directory is not None and (bool(stopped()) or time.monotonic() - self.kept > _SECONDS)

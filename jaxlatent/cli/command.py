@@ -14,7 +14,8 @@ _MISTAKES = (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, Memo
 #: Of each section of the help, the commands in the order of the work: where each is, and what it does.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "The whole job": {
-        "demo": ("steps", "All steps on procedural faces, in minutes on a CPU."),
+        "make": ("make", "From images, or latents of any model, to new ones."),
+        "demo": ("steps", "The same on procedural faces, in minutes on a CPU."),
     },
     "Step by step, in a run folder": {
         "train": ("steps", "Train an autoencoder on images."),

@@ -82,8 +82,8 @@ class NumberOr(click.ParamType):
             self.fail(f"expected a number or {' or '.join(self.words)}, got {value!r}", param, ctx)
 
 
-def config_options(record: type) -> Callable[[Callable], Callable]:
-    """An option for each field of a configuration, with the help of its docstring."""
+def config_options(record: type, hidden: bool = False) -> Callable[[Callable], Callable]:
+    """An option for each field of a configuration, with the help of its docstring unless hidden."""
 
     def decorate(command: Callable) -> Callable:
         for field in reversed(dataclasses.fields(record)):
@@ -104,7 +104,7 @@ def config_options(record: type) -> Callable[[Callable], Callable]:
                 kinds = (field.type, *get_args(field.type))
                 number = int if int in kinds else float
                 options["type"] = NumberOr(("none",), number) if type(None) in kinds else number
-            command = click.option(flag, **options)(command)
+            command = click.option(flag, hidden=hidden, **options)(command)
         return command
 
     return decorate

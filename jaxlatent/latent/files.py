@@ -3,6 +3,7 @@
 import os
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import Float
@@ -45,3 +46,28 @@ def load_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, " n *latent"
     if bad.size:
         raise ValueError(f"{path}: {bad.size} vectors are not finite, the first is {bad[0]}; remove them")
     return np.asarray(flat, np.float32).reshape(z.shape)
+
+
+def holds_vectors(path: str | os.PathLike[str]) -> bool:
+    """Whether a .npy or .npz file holds vectors (n, d), and no images; only its headers are read."""
+    path = Path(path)
+    try:
+        if path.suffix == ".npy":
+            with path.open("rb") as file:
+                return _dimensions(file) == 2
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                members = [archive.open(name) for name in archive.namelist()]
+                return max(map(_dimensions, members), default=0) == 2
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # those who read it all will say so
+        pass
+    return False
+
+
+def _dimensions(file: IO[bytes]) -> int:
+    with file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        return len(read(file)[0])

@@ -56,6 +56,8 @@ def of_size(n: int, dim: int) -> str:
 
 def of_reconstruction(mse: float, variance: float) -> str:
     """How much of the images' variance a reconstruction with mean squared error `mse` keeps."""
+    if variance == 0:
+        return f"The mean squared error on the validation images, which are all equal, is {mse:.3g}."
     kept = 1 - mse / variance
     if kept >= 0.8:
         verdict = "most of what is in an image"

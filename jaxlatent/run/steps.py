@@ -77,6 +77,7 @@ class Run(RunFolder):
         resume: bool = False,
         restart: bool = False,
         callback: Callable[[EpochRecord], None] | None = None,
+        on_speed: Callable[[float], None] | None = None,
     ) -> History:
         """Trains on the train split of `data`, validates on its validation split, draws both.
 
@@ -92,6 +93,7 @@ class Run(RunFolder):
             restart: begin anew in place of the training in the folder, with its own settings but for what
                 else is given.
             callback: see `jaxlatent.fit_autoencoder`.
+            on_speed: see there, too.
 
         Raises:
             ValueError: if the folder holds a training and neither is set, or other settings; or if another
@@ -118,7 +120,7 @@ class Run(RunFolder):
         self.folder.mkdir(parents=True, exist_ok=True)
         with lock(self.folder):
             try:
-                return self._train(asked, restart, callback)
+                return self._train(asked, restart, callback, on_speed)
             except DivergenceError as error:
                 rate = f"{asked['training']['learning_rate'] / 3:.1g}"
                 again = command(self.folder, "train", "--restart", "--learning-rate", rate)
@@ -130,7 +132,11 @@ class Run(RunFolder):
                     self._forget(new)
 
     def _train(
-        self, asked: dict[str, Any], restart: bool, callback: Callable[[EpochRecord], None] | None
+        self,
+        asked: dict[str, Any],
+        restart: bool,
+        callback: Callable[[EpochRecord], None] | None,
+        on_speed: Callable[[float], None] | None,
     ) -> History:
         config = AutoencoderConfig.from_dict(asked["autoencoder"])
         training = TrainConfig.from_dict(asked["training"])
@@ -156,6 +162,7 @@ class Run(RunFolder):
             directory=self.path("training"),
             resume=True,
             callback=callback,
+            on_speed=on_speed,
             progress=self.progress,
         )
         best = history.best()

@@ -54,6 +54,7 @@ def test_reconstruction():
     assert "most of what is in an image" in findings.of_reconstruction(0.005, 0.06)
     assert "only the coarse traits" in findings.of_reconstruction(0.03, 0.06)
     assert "hardly anything" in findings.of_reconstruction(0.08, 0.06)
+    assert "which are all equal, is 0.08" in findings.of_reconstruction(0.08, 0.0)
 
 
 def test_spectrum():
