@@ -1,12 +1,15 @@
 """The public names, each imported when it is first used; `jaxlatent/__init__.py` reads this file."""
 
 from . import (
+    autoencoder as autoencoder,
     data as data,
     evaluation as evaluation,
     explorer as explorer,
     generation as generation,
+    latent as latent,
     report as report,
     run as run,
+    sampling as sampling,
 )
 from .autoencoder import (
     Autoencoder as Autoencoder,

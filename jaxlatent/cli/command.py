@@ -1,5 +1,6 @@
 """The command `jaxlatent`."""
 
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -80,6 +81,8 @@ cli = _Commands(
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command; exits with 0, 1 (failed) or 2 (bad usage), 130 when interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # No window is opened; a notebook's own backend, which its commands inherit, may not be installed here.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         status = cli.main(arguments, prog_name="jaxlatent", standalone_mode=False)
     except click.UsageError as error:

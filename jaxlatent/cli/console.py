@@ -15,15 +15,28 @@ if TYPE_CHECKING:
 _warnings = ExitStack()
 
 
-def open_run(folder: Path) -> "Run":
-    """Opens the folder and sends the package's log there and to standard error."""
+def open_run(folder: Path, data: str | None = None) -> "Run":
+    """Opens the folder and sends the package's log there and to standard error; notes where the data are."""
     # Here, as the command's help does without JAX.
     from jaxlatent._backend import start_backend
     from jaxlatent.run import Run
 
     start_backend()
     open_log(folder / "log.txt")
-    return Run(folder, progress=True)
+    run = Run(folder, progress=True)
+    if data is not None:
+        run.moved_to(data)
+    return run
+
+
+class _LogFile(logging.FileHandler):
+    """A log that can be lacking: of a folder that may only be read, or a disk that is full."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            logging.getLogger("jaxlatent").removeHandler(self)
 
 
 def open_log(path: Path | None = None) -> None:
@@ -36,7 +49,7 @@ def open_log(path: Path | None = None) -> None:
     console.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(console)
     if path is not None:
-        file = logging.FileHandler(path, encoding="utf-8", delay=True)
+        file = _LogFile(path, encoding="utf-8", delay=True)
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         logger.addHandler(file)
     # In this context until `close_log`, as a notebook that runs the command goes on after it.

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from jaxlatent.cli.console import open_run
-from jaxlatent.cli.options import run_argument, seed_option
+from jaxlatent.cli.options import moved_option, run_argument, seed_option
 from jaxlatent.cli.tables import print_table
 from jaxlatent.report.sections.evaluation import comparison_table
 from jaxlatent.run.evaluation import FeatureName, UnseenSplit
@@ -69,6 +69,7 @@ from jaxlatent.sampling.spec import RIVALS
     show_default="where OpenCV is installed and most unseen images show one",
     help="Count the images in which a face is detected.",
 )
+@moved_option
 @seed_option
 def evaluate(
     run: Path,
@@ -79,6 +80,7 @@ def evaluate(
     split: UnseenSplit,
     tradeoff: bool,
     faces: bool | None,
+    data: str | None,
     seed: int,
 ) -> None:
     """Compares samplers by the images that they give with the autoencoder of RUN.
@@ -87,7 +89,7 @@ def evaluate(
     shows them. What was measured before on the same is kept, and so are the rows of an evaluation that was
     stopped.
     """
-    rows = open_run(run).evaluate(
+    rows = open_run(run, data).evaluate(
         samplers.split(","),
         vectors=_titled(vectors),
         count=count,

@@ -7,7 +7,7 @@ import click
 
 from jaxlatent._backend import start_backend
 from jaxlatent.cli.console import open_log, open_run
-from jaxlatent.cli.options import latents_option, optional_run_argument, run_or_fit_option
+from jaxlatent.cli.options import latents_option, moved_option, optional_run_argument, run_or_fit_option
 from jaxlatent.sampling.spec import DEFAULT
 
 
@@ -49,6 +49,7 @@ from jaxlatent.sampling.spec import DEFAULT
     show_default="no file",
     help="Write the face of --state to this .png, its vector to a .npy beside it, and end.",
 )
+@moved_option
 def explore(
     run: Path | None,
     latents: Path | None,
@@ -59,6 +60,7 @@ def explore(
     static: Path | None,
     state: str,
     out: Path | None,
+    data: str | None,
 ) -> None:
     """Opens a page on which a person moves through the latent space of RUN and sees faces, live.
 
@@ -81,7 +83,7 @@ def explore(
         open_log()
         space = open_latents(latents, sampler or DEFAULT)
     else:
-        opened = open_run(run)
+        opened = open_run(run, data)
         space = open_space(opened, sampler)
     if static is not None:
         # Faces that were drawn by a formula are nobody's.

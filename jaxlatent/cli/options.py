@@ -155,6 +155,12 @@ components_option = click.option(
 source_argument = click.argument(
     "source", metavar="RUN|SAMPLER", type=click.Path(exists=True, path_type=Path)
 )
+moved_option = click.option(
+    "--data",
+    default=None,
+    show_default="where they were when it was trained",
+    help="Where the images of RUN are now, if they have moved; RUN notes it.",
+)
 sampler_option = click.option(
     "--sampler",
     metavar="NAME",

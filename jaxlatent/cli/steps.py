@@ -18,6 +18,7 @@ from jaxlatent.cli.options import (
     is_given,
     latents_option,
     listed,
+    moved_option,
     optional_run_argument,
     run_argument,
     run_or_fit_option,
@@ -157,9 +158,10 @@ def train(
     default=None,
     help="Encode the mirror images, too, as further z-points.  [default: (if the training mirrored them)]",
 )
-def encode(run: Path, mirror: bool | None) -> None:
+@moved_option
+def encode(run: Path, mirror: bool | None, data: str | None) -> None:
     """Encodes the training images of RUN to z-points, latents.npy."""
-    open_run(run).encode(mirror=mirror)
+    open_run(run, data).encode(mirror=mirror)
 
 
 @click.command()

@@ -3,6 +3,7 @@
 Liu, Luo, Wang, Tang, "Deep Learning Face Attributes in the Wild", ICCV 2015.
 """
 
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,8 @@ from jaxlatent.data.splits import SPLITS
 CROP = 140  # pixels of the 178 x 218: the face, without most of the background
 _IMAGES, _PARTITION = "img_align_celeba", "list_eval_partition.txt"
 _ATTRIBUTES, _IDENTITY = "list_attr_celeba.txt", "identity_CelebA.txt"
+# Editors may have put a byte-order mark first.
+_ENCODING = "utf-8-sig"
 _WHERE = "it is one of CelebA's official files (http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html)"
 
 
@@ -38,9 +41,18 @@ def open_celeba(folder: Path, title: str) -> ImageSource:
         raise FileNotFoundError(
             f"{title}: neither {_IMAGES}.zip nor a folder {_IMAGES} in {folder}; {_WHERE}"
         )
-    files = [PurePosixPath(name).name for name in source.names]
-    order = sorted(range(len(files)), key=files.__getitem__)
-    files = [files[i] for i in order]
+    # Of a file that lies there flat and in a sub-folder, the first.
+    place: dict[str, int] = {}
+    for i in sorted(range(len(source.names)), key=lambda i: (source.names[i].count("/"), i)):
+        place.setdefault(PurePosixPath(source.names[i]).name, i)
+    files = sorted(place)
+    order = [place[file] for file in files]
+    if len(files) < len(source.names):
+        warnings.warn(
+            f"{title}: {len(source.names) - len(files):,} images lie there twice, in several folders; each "
+            "is taken once",
+            stacklevel=2,
+        )
     opened = source.open
     return replace(
         source,
@@ -66,7 +78,7 @@ def _labels(folder: Path, files: list[str], indices: Int[np.ndarray, " m"]) -> L
     wanted = tuple(files[i] for i in indices)
     path = folder / _ATTRIBUTES
     of_file = _rows(path, "attributes", skip=2)
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding=_ENCODING) as lines:
         next(lines, None)  # the number of images
         names = tuple(next(lines, "").split())
     text = " ".join(_of(of_file, file, path) for file in wanted)
@@ -94,13 +106,14 @@ def _identities(path: Path, files: tuple[str, ...]) -> Int[np.ndarray, " m"] | N
 def _rows(path: Path, what: str, skip: int = 0) -> dict[str, str]:
     """The lines of one of CelebA's text files: by file name, the rest of its line."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()[skip:]
+        lines = path.read_text(encoding=_ENCODING).splitlines()[skip:]
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path}: needed for CelebA's {what}, and missing; {_WHERE}: put it there"
         ) from error
-    cut = (line.strip().partition(" ") for line in lines)
-    return {file: rest.strip() for file, _, rest in cut}
+    # Between spaces or tabs.
+    cut = (line.split(maxsplit=1) for line in lines)
+    return {file: " ".join(rest).strip() for file, *rest in filter(None, cut)}
 
 
 def _of(rows: dict[str, str], file: str, path: Path) -> str:

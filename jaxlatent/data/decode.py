@@ -20,8 +20,9 @@ MOST_PIXELS = 50_000_000
 #: Of a file whose size is known before it is read, or unpacked: that of so many pixels and transparency.
 MOST_BYTES = 4 * MOST_PIXELS
 
-# Of all that Pillow reads; others start programs, or change their size while they are decoded.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# Of all that Pillow reads; others start programs, or change their size while they are decoded. Of those that
+# a build of Pillow lacks it takes no notice.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 _CHUNK = 64
 # Of EXIF's eight orientations, from this one on height and width are exchanged.
 _FIRST_TURNED = 5
@@ -47,7 +48,7 @@ def open_image(file: Path | BytesIO) -> Image.Image:
 
     Raises:
         ValueError: if it has more than 50 million pixels.
-        OSError: if it cannot be read, or is no PNG, JPEG, WebP, GIF, BMP or TIFF.
+        OSError: if it cannot be read, or is no PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF, JPEG 2000, PPM or TGA.
     """
     image = Image.open(file, formats=_FORMATS)
     width, height = image.size

@@ -5,6 +5,7 @@ import io
 import os
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,16 +20,32 @@ from jaxlatent.data.decode import MOST_BYTES, open_image
 from jaxlatent.data.source import ImageSource, Labels, no_labels
 from jaxlatent.data.splits import partition, split_of
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+#: Of the formats that `jaxlatent.data.decode` opens.
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+)
+# Images that are not read: of cameras, of editors, drawings, and what Pillow reads in ways that are not safe.
+_OTHERS = (
+    *(".heic", ".heif", ".jxl", ".svg", ".psd", ".xcf", ".exr", ".hdr", ".ico", ".icns", ".eps", ".dds"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".pdf", ".djvu", ".pcx", ".sgi"),
+)
+# Of systems: what unpackers, network drives and bins leave beside the images.
+_SYSTEM = frozenset(
+    {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found"}
+)
 
 
 def open_folder(folder: Path, title: str) -> ImageSource:
     """The images below a folder, sorted by their path; hidden files and folders do not count.
 
+    Links to folders are followed; a folder that is reached in several ways counts once. Image files of kinds
+    that are not read are counted in a warning.
+
     Raises:
         ValueError: if there are none.
     """
-    states = _walk(folder)
+    states = _walk(folder, title)
     names = _sorted(states, title)
     listing = hashlib.sha256()
     for name in names:
@@ -53,7 +70,9 @@ def open_zip(path: Path, title: str) -> ImageSource:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path}: not a whole .zip file ({error}); fetch it again") from error
-    names = _sorted((name for name in archive.namelist() if _is_image(name)), title)
+    shown = [name for name in archive.namelist() if not any(map(_is_hidden, name.split("/")))]
+    names = _sorted((name for name in shown if name.lower().endswith(SUFFIXES)), title)
+    _name_others(title, shown)
 
     def member(i: int) -> Image.Image:
         size = archive.getinfo(names[i]).file_size
@@ -71,33 +90,54 @@ def open_zip(path: Path, title: str) -> ImageSource:
     )
 
 
-def _walk(folder: Path) -> dict[str, tuple[int, int]]:
+def _walk(folder: Path, title: str) -> dict[str, tuple[int, int]]:
     """The images below a folder: by their path, what `state` gives.
 
     Of a million files nothing may take long: each is asked for its state, and no `Path` is made.
     """
-    found, waiting = {}, [""]
-    while waiting:
-        base = waiting.pop()
-        # A folder that may not be read is left out, as a file system's lost+found.
-        with suppress(OSError), os.scandir(folder / base) as entries:
-            for entry in entries:
-                if _is_hidden(entry.name):
+    found, others, links = {}, [], [""]
+    seen = set()
+    # Folders before links to them, so that it does not depend on the order of the disk what is found twice.
+    while links:
+        waiting = [links.pop(0)]
+        while waiting:
+            base = waiting.pop()
+            # A folder that may not be read is left out, as a file system's lost+found.
+            with suppress(OSError):
+                place = os.stat(folder / base)  # noqa: PTH116
+                if (place.st_dev, place.st_ino) in seen:
                     continue
-                if entry.is_dir():
-                    if not entry.is_symlink():
-                        waiting.append(f"{base}{entry.name}/")
-                elif entry.name.lower().endswith(SUFFIXES):
-                    found[base + entry.name] = state(entry)
+                seen.add((place.st_dev, place.st_ino))
+                with os.scandir(folder / base) as entries:
+                    for entry in entries:
+                        if _is_hidden(entry.name):
+                            continue
+                        if entry.is_dir():
+                            (links if entry.is_symlink() else waiting).append(f"{base}{entry.name}/")
+                        elif entry.name.lower().endswith(SUFFIXES):
+                            found[base + entry.name] = state(entry)
+                        else:
+                            others.append(entry.name)
+        links.sort()
+    _name_others(title, others)
     return found
 
 
+def _name_others(title: str, files: Iterable[str]) -> None:
+    """Says how many image files there are of kinds that are not read."""
+    suffixes = (os.path.splitext(name)[1].lower() for name in files)  # noqa: PTH122
+    counts = Counter(suffix for suffix in suffixes if suffix in _OTHERS)
+    if counts:
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common())
+        warnings.warn(
+            f"{title}: left out {counts.total():,} image files of kinds that are not read ({kinds}); convert "
+            "them to PNG or JPEG",
+            stacklevel=2,
+        )
+
+
 def _is_hidden(part: str) -> bool:
-    return part.startswith(".") or part == "__MACOSX"
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not any(map(_is_hidden, name.split("/")))
+    return part.startswith(".") or part.lower() in _SYSTEM
 
 
 def _sorted(names: Iterable[str], title: str) -> tuple[str, ...]:

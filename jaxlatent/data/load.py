@@ -67,8 +67,8 @@ def load_images(
       the text files beside it; the centred 140 x 140 of 178 x 218 pixels is kept.
     - `"tfds:NAME[/CONFIG][:VERSION]"`: a data set prepared by TensorFlow Datasets as array_record,
       read without TensorFlow; celeb_a is cropped as above.
-    - a folder or a .zip of images (png, jpg, webp, bmp, gif, tif) at any depth, in the order of the
-      paths; sub-folders that are no splits are classes.
+    - a folder or a .zip of images (PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF, JPEG 2000, PPM, TGA) at any depth,
+      in the order of the paths; sub-folders that are no splits are classes. Links to folders are followed.
     - a .npy or .npz (its `images`, `arr_0` or only array), or an array: (n, h, w, c) with c = 1, 3
       or 4, or (n, h, w); uint8, or floating point in [0, 1].
     - a .npz of `x_train` and `x_test`, such arrays, as Keras's mnist.npz; with `y_train` and `y_test`,

@@ -8,6 +8,7 @@ RUN/
   latents.npy      z-points of the training images, float32 (n, d)
   samplers/        the fitted samplers, NAME.npz, and the name of the one that was fitted last
   samples/         new latent vectors, NAME-kK.npy, float32 (count, d), for K components
+  images/          the new images of `make`
   generated/       what `generate` made, where it was told no other folder
   model.jlx        the exported model
   sweep.csv        measures over numbers of components and scales of the half-widths
@@ -158,8 +159,15 @@ class RunFolder:
         return path
 
     def images(self, asked: Mapping[str, Any], split: str, limit: int | None = None) -> np.ndarray | Rows:
-        """The images that a training asked for, of one split; at most `limit`, else as many as it did."""
-        return load_images(asked["data"], **self._options(asked, split, limit or asked["limit"]))
+        """The images that a training asked for, of one split; at most `limit`, else as many as it did.
+
+        Raises:
+            FileNotFoundError: if they are no longer there.
+        """
+        try:
+            return load_images(asked["data"], **self._options(asked, split, limit or asked["limit"]))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; if they have moved, say where to with --data") from error
 
     def labelled_images(self, asked: Mapping[str, Any]) -> tuple[np.ndarray | Rows, Labels]:
         """The images of the train split that a training asked for, and their labels.
@@ -190,6 +198,21 @@ class RunFolder:
         images = self.images(asked, "train")
         self.check_images(asked, fingerprint(images))
         return images
+
+    def moved_to(self, data: str) -> None:
+        """Notes where the data of the training are now.
+
+        Args:
+            data: see `jaxlatent.load_images`.
+
+        Raises:
+            StaleError: if these are others.
+        """
+        asked = self.config()
+        moved = asked | {"data": absolute(data)}
+        self.check_images(moved, fingerprint(self.images(moved, "train")))
+        with atomic_path(self.path("config.json")) as temporary:
+            temporary.write_text(json.dumps(moved, indent=2) + "\n", encoding="utf-8")
 
     def encoded(self, training: np.ndarray | Rows) -> np.ndarray | Rows:
         """The images that the z-points are of: the training images, and their mirror images if encoded."""
@@ -299,3 +322,12 @@ def sampler_title(name: str) -> str:
         return Spec.parse(name).title
     except ValueError:
         return name
+
+
+def absolute(data: str) -> str:
+    """The same data, as `load_images` takes them, also from another working directory."""
+    kind, colon, rest = data.partition(":")
+    if colon and kind == "celeba":
+        return f"celeba:{Path(rest).expanduser().resolve()}"
+    path = Path(data).expanduser()
+    return str(path.resolve()) if path.exists() else data

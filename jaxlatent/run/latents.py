@@ -10,6 +10,7 @@ from jaxlatent._boundary import as_count
 from jaxlatent._files import atomic_path
 from jaxlatent._random import seed_key
 from jaxlatent.latent.files import load_latents
+from jaxlatent.report.plots.figure import own_style
 from jaxlatent.sampling import Sampler, Spec
 from jaxlatent.sampling.spec import DEFAULT
 
@@ -47,16 +48,17 @@ def sample_to(
     drawn, count, key, path = load_sampler(sampler), as_count("count", count, 1), seed_key(seed), Path(path)
     if path.suffix != ".npy":
         raise ValueError(f"path: expected a name that ends in .npy, got {path}")
-    with atomic_path(path) as temporary:
-        shape = (count, *drawn.latent_shape)
-        z = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+    # Written, not mapped: a map that outgrows the disk ends the process without a word.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (count, *drawn.latent_shape)}
+        np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, count, _BATCH):
-            size = min(_BATCH, count - start)
-            z[start : start + size] = drawn.sample(key, size, start=start)
-        z.flush()
+            part = drawn.sample(key, min(_BATCH, count - start), start=start)
+            file.write(np.asarray(part, "<f4").tobytes())
     return path
 
 
+@own_style()
 def report_latents(
     latents: str | os.PathLike[str],
     folder: str | os.PathLike[str],

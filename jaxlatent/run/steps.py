@@ -19,6 +19,7 @@ from jaxlatent._files import atomic_path, lock
 from jaxlatent._random import as_seed, seed_key
 from jaxlatent._rows import Rows
 from jaxlatent.autoencoder import (
+    Autoencoder,
     AutoencoderConfig,
     DivergenceError,
     EpochRecord,
@@ -35,11 +36,12 @@ from jaxlatent.data.splits import CHOICE
 from jaxlatent.evaluation.features import Features
 from jaxlatent.generation import encode_to, generate
 from jaxlatent.generation.export import export
+from jaxlatent.report.plots.figure import own_style
 from jaxlatent.report.sections.images import NAIVE, NAIVE_B, SWEEP_FACTS, Pictured, sweep_counts, sweep_images
 from jaxlatent.report.sections.latents import ellipse_body
 from jaxlatent.run.beside import beside, plain_title
 from jaxlatent.run.evaluation import FeatureName, UnseenSplit, evaluate_run, read_evaluation
-from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, file_stem, sampler_title
+from jaxlatent.run.folder import LATENTS, PICTURED, RunFolder, absolute, file_stem, sampler_title
 from jaxlatent.run.origin import StaleError, command, library_versions
 from jaxlatent.sampling import BoxSampler, Sampler, Spec
 from jaxlatent.sampling.fitting.region import fit_frame
@@ -165,6 +167,11 @@ class Run(RunFolder):
             on_speed=on_speed,
             progress=self.progress,
         )
+        self._picture_training(model, history, validation)
+        return history
+
+    @own_style()
+    def _picture_training(self, model: Autoencoder, history: History, validation: np.ndarray | Rows) -> None:
         best = history.best()
         log.info("kept epoch %d: mean squared error %.3g on the validation images", best.epoch, best.val_mse)
         self._save_figure(report.plot_history(history), "history")
@@ -175,7 +182,6 @@ class Run(RunFolder):
         }
         title = "What the autoencoder keeps of images it was not trained on"
         self._save_figure(report.plot_comparison(rows, title), "reconstructions")
-        return history
 
     def _has_checkpoint(self) -> bool:
         return any(self.path("training").glob("epoch-*"))
@@ -229,6 +235,7 @@ class Run(RunFolder):
         log.info("fitted the sampler %s: %s", name or spec, _described(fitted, z))
         return fitted
 
+    @own_style()
     def sample(
         self,
         count: int = 64,
@@ -258,7 +265,8 @@ class Run(RunFolder):
             draws[plain_title(self, name) + first] = stem, drawn
             self._save_array(np.asarray(drawn.sample(key, count)), f"samples/{stem}.npy")
             log.info("drew %d vectors with %d components", count, drawn.n_components)
-        new = np.asarray(drawn.sample(key, _PLANE_POINTS))
+        # With all components, whichever numbers of them were asked for, in whatever order.
+        new = np.asarray(fitted.sample(key, _PLANE_POINTS))
         draws |= {title: (None, each) for title, each in beside(self, name).items()}
         draws[NAIVE] = "naive-cube", BoxSampler.fit(z, b=NAIVE_B)
         ranges = "Naive vectors, uniform in the range of each latent coordinate"
@@ -270,11 +278,12 @@ class Run(RunFolder):
                 self._save_figure(report.plot_images(faces, f"{title}, decoded"), file)
             rows[title] = faces[:_ROW]
         self._save_figure(report.plot_comparison(rows, "New images from random latent vectors"), "comparison")
-        planes = report.plot_component_planes(z, new, drawn.frame or fit_frame(z), ellipse_body(drawn))
+        planes = report.plot_component_planes(z, new, fitted.frame or fit_frame(z), ellipse_body(fitted))
         self._save_figure(planes, "planes-pca")
         self._save_figure(report.plot_latent_planes(z, new), "planes-latent")
         log.info("pictures are in %s", self.path("pictures"))
 
+    @own_style()
     def sweep(
         self,
         *,
@@ -303,6 +312,7 @@ class Run(RunFolder):
         log.info("measured %d cells; see sweep.csv and pictures/sweep.png", len(cells))
         return cells
 
+    @own_style()
     def evaluate(
         self,
         samplers: Sequence[str] = ("all",),
@@ -364,6 +374,7 @@ class Run(RunFolder):
             seed=seed,
         )
 
+    @own_style()
     def report(
         self,
         folder: str | os.PathLike[str] | None = None,
@@ -465,7 +476,7 @@ def _asked(
             fields = _for_data(fields, data)
         records[name] = record.from_dict(fields).to_dict()
     return {
-        "data": kept["data"] if data is None else _absolute(data),
+        "data": kept["data"] if data is None else absolute(data),
         "limit": kept.get("limit") if limit is None else as_count("limit", limit, 1),
         "seed": kept.get("seed", 0) if seed is None else as_seed(seed),
         **records,
@@ -503,12 +514,3 @@ def _described(fitted: Sampler, z: np.ndarray) -> str:
     with suppress(TypeError):  # it has no region
         said.append(f"{100 * fitted.coverage(some):.2f} % of {of} lie in its region")
     return "; ".join(said) or type(fitted).__name__
-
-
-def _absolute(data: str) -> str:
-    """The same source, also from another working directory."""
-    kind, colon, rest = data.partition(":")
-    if colon and kind == "celeba":
-        return f"celeba:{Path(rest).expanduser().resolve()}"
-    path = Path(data).expanduser()
-    return str(path.resolve()) if path.exists() else data

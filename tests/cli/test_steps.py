@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -659,3 +660,71 @@ def test_cache(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.splitlines()[-1].endswith(f" MB from {tmp_path}/c")
     assert call("cache") == 0
     assert capsys.readouterr().out.startswith("0.0 MB of at most 7.5 GB")
+
+
+def test_planes_show_the_same_in_whatever_order_components_are_asked_for(run, monkeypatch):
+    shown = []
+    monkeypatch.setattr("jaxlatent.report.plot_component_planes", lambda *args: shown.append(args) or 1 / 0)
+    for components in ("2,5", "5,2"):
+        assert call("sample", run, "--components", components, "--count", 3) == 1
+    (_, new, pca, body), (_, again, *_) = shown
+    assert (pca.n_components, body.semi_axes.size) == (6, 6)
+    np.testing.assert_array_equal(new, again)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_run_that_may_only_be_read(run, tmp_path, undrawn):
+    folder = shutil.copytree(run, tmp_path / "run")
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode & ~0o222)
+    try:
+        assert call("report", folder, "--out", tmp_path / "report") == 0
+    finally:
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(path.stat().st_mode | 0o200)
+    assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_a_log_that_cannot_be_written(run, tmp_path, undrawn):
+    """As above, also for root: nothing can be appended to a folder."""
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "log.txt").unlink()
+    (folder / "log.txt").mkdir()
+    assert call("report", folder, "--out", tmp_path / "report") == 0
+
+
+def test_moved_data(run, data, tmp_path, capsys):
+    folder = shutil.copytree(run, tmp_path / "run")
+    shutil.copy(data, tmp_path / "elsewhere.npy")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"data": str(tmp_path / "gone.npy")}))
+    assert call("encode", folder) == 1
+    assert "say where to with --data" in capsys.readouterr().err
+    assert call("encode", folder, "--data", tmp_path / "elsewhere.npy") == 0
+    assert call("encode", folder) == 0
+
+
+def test_settings_of_a_users_plots_do_no_harm(run, tmp_path):
+    """A notebook's backend, which need not be installed here, and text set by a LaTeX that is not."""
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("text.usetex: True\nfigure.figsize: 1, 1\n")
+    folder = shutil.copytree(run, tmp_path / "run")
+    code = "import sys; from jaxlatent.cli import main; main(sys.argv[1:])"
+    environment = os.environ | {
+        "MPLBACKEND": "module://a_backend_that.is_not_installed",
+        "MATPLOTLIBRC": str(settings),
+        "PATH": "/nowhere",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sample", str(folder), "--count", "9"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    sizes = []
+    for path in (folder, run):
+        with Image.open(path / "pictures" / "planes-pca.png") as picture:
+            sizes.append(picture.size)
+    assert sizes[0] == sizes[1]

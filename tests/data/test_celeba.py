@@ -143,6 +143,33 @@ def test_damaged_text_files_are_named(folder, file, line, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("between", [" ", "\t", " \t "])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_text_files_of_editors(folder, between, mark):
+    for name in ("list_eval_partition.txt", "list_attr_celeba.txt", "identity_CelebA.txt"):
+        lines = (folder / name).read_text().splitlines()
+        text = "\r\n".join(between.join(line.split()) for line in lines)
+        (folder / name).write_bytes(mark + text.encode())
+    images, labels = load_labelled(f"celeba:{folder}", split="validation")
+    assert numbers(images) == list(range(20, 26))
+    assert labels.names == NAMES
+    np.testing.assert_array_equal(labels.values, VALUES[20:26])
+    assert labels.identities.tolist() == [i // 2 + 100 for i in range(20, 26)]
+
+
+def test_images_that_lie_there_twice_are_taken_once(folder):
+    archive = folder / "img_align_celeba.zip"
+    shutil.unpack_archive(archive, folder)
+    archive.unlink()
+    images = folder / "img_align_celeba"
+    (images / "img_align_celeba").mkdir()
+    for file in FILES[3:8]:
+        (images / "img_align_celeba" / file).write_bytes(jpeg(0))
+    with pytest.warns(UserWarning, match="5 images lie there twice"):
+        found = load_images(f"celeba:{folder}", strict=True)
+    assert numbers(found) == list(range(30))
+
+
 def test_a_part_without_images_of_a_split(folder):
     text = (folder / "list_eval_partition.txt").read_text()
     (folder / "list_eval_partition.txt").write_text(text.replace(" 1\n", " 0\n"))

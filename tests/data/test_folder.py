@@ -277,8 +277,50 @@ def test_kinds_that_pillow_reads_with_the_help_of_programs_are_unreadable(tmp_pa
         load_images(path)
 
 
-def test_links_to_folders_are_not_followed_and_nothing_hidden_is_taken(tmp_path):
-    files = dict.fromkeys(["a/b/1.png", "a/.b/2.png", "a/__MACOSX/3.png", "a/.4.png"], encoded((7, 0, 0)))
+def test_links_to_folders_are_followed_once_and_nothing_hidden_is_taken(tmp_path):
+    files = dict.fromkeys(
+        ["a/b/1.png", "a/.b/2.png", "a/__MACOSX/3.png", "a/@eaDir/1.png/SYNOPHOTO_THUMB_S.png", "a/.4.png"],
+        encoded((7, 0, 0)),
+    )
     path = write(tmp_path / "images", files, "folder")
+    other = write(tmp_path / "other", {"5.png": encoded((5, 0, 0)), "c/6.png": encoded((6, 0, 0))}, "folder")
     (path / "a" / "loop").symlink_to(path)
-    assert list(open_folder(path, "x").names) == ["a/b/1.png"]
+    (path / "a" / "0").symlink_to(path / "a" / "b")  # before the folder itself, in any order
+    (path / "z").symlink_to(other)
+    (path / "y").symlink_to(other)  # found first
+    (other / "back").symlink_to(path / "a")
+    (path / "nowhere").symlink_to(tmp_path / "nowhere")
+    assert list(open_folder(path, "x").names) == ["a/b/1.png", "y/5.png", "y/c/6.png"]
+    assert reds(load_images(path, image_size=20)) == [7, 5, 6]
+
+
+def test_splits_may_be_links(tmp_path):
+    path = write(tmp_path / "images", {f"train/{i}.png": encoded((i, 0, 0)) for i in range(40)}, "folder")
+    held = write(tmp_path / "held", {f"{i}.png": encoded((100 + i, 0, 0)) for i in range(5)}, "folder")
+    (path / "validation").symlink_to(held)
+    assert reds(load_images(path, image_size=20, split="validation")) == [100, 101, 102, 103, 104]
+
+
+@kinds
+@pytest.mark.parametrize(
+    "suffix", [".jfif", ".jpe", ".avif", ".jp2", ".ppm", ".pgm", ".pnm", ".tga", ".apng", ".webp"]
+)
+def test_suffixes(tmp_path, kind, suffix):
+    Image.init()
+    if suffix == ".avif" and "AVIF" not in Image.OPEN:
+        pytest.skip("this Pillow is built without AVIF")
+    color = (90, 90, 90)
+    path = write(tmp_path / "images", {f"a{suffix.upper()}": encoded(color, suffix=suffix)}, kind)
+    assert abs(reds(load_images(path, image_size=20))[0] - 90) <= 3
+
+
+@kinds
+def test_image_files_that_are_not_read_are_counted(tmp_path, kind):
+    names = ["a/1.heic", "2.HEIC", "3.svg", ".4.heic", "__MACOSX/5.heic", "notes.txt", "labels.csv", "README"]
+    files = {"a.png": encoded((7, 0, 0))} | dict.fromkeys(names, b"")
+    path = write(tmp_path / "images", files, kind)
+    with pytest.warns(
+        UserWarning, match=r"left out 3 image files .*\(2 \.heic, 1 \.svg\); convert"
+    ) as caught:
+        assert len(load_images(path)) == 1
+    assert len(caught) == 1

@@ -176,6 +176,23 @@ def test_pictures_when_the_data_have_moved(made, run, undrawn, tmp_path):
     np.testing.assert_array_equal(validation, made.images(made.config(), "validation"))
 
 
+def test_data_that_have_moved(made, run, tmp_path):
+    where = made.config()["data"]
+    shutil.copy(where, tmp_path / "new.npy")
+    run.path("config.json").write_text(json.dumps(run.config() | {"data": str(tmp_path / "gone.npy")}))
+    with pytest.raises(FileNotFoundError, match=r"gone\.npy.*; if they have moved, say where to with --data"):
+        run.training_images()
+    run.moved_to(str(tmp_path / "new.npy"))
+    assert run.config() == made.config() | {"data": str(tmp_path / "new.npy")}
+    np.testing.assert_array_equal(run.training_images(), made.training_images())
+    run.sampler()  # nothing has become stale
+    np.save(tmp_path / "new.npy", 255 - np.load(where))
+    before = run.config()
+    with pytest.raises(StaleError, match="holds other images"):
+        run.moved_to(str(tmp_path / "new.npy"))
+    assert run.config() == before
+
+
 def test_a_run_that_was_moved_stays_whole(made, tmp_path):
     shutil.copytree(made.folder, tmp_path / "elsewhere")
     moved = jl.Run(tmp_path / "elsewhere")

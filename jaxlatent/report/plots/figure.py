@@ -1,7 +1,8 @@
 """Figures without pyplot: nothing is kept alive or changed outside the figure itself."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -41,6 +42,18 @@ def new_axes(
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout).add_subplot()
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Figures are drawn with matplotlib's defaults, whatever a user's settings are; also a decorator.
+
+    Text set by LaTeX, say, fails where LaTeX or one of its packages is missing.
+    """
+    from matplotlib import style
+
+    with style.context("default"):
+        yield
 
 
 def curve_style(i: int) -> dict[str, Any]:
