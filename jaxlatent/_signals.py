@@ -11,6 +11,27 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
+def signals_held() -> Iterator[None]:
+    """Lets SIGINT and SIGTERM wait until the block is over, where they act as ever.
+
+    For short work in threads and event loops of a library, which a KeyboardInterrupt would leave hanging.
+    Does nothing outside the main thread, where Python has no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    previous = {each: signal.signal(each, lambda number, _: received.append(number)) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+        for number in received:
+            signal.raise_signal(number)
+
+
+@contextmanager
 def stop_on_signal(*, enabled: bool = True) -> Iterator[Callable[[], int]]:
     """Takes the first SIGINT or SIGTERM for a request; a second one acts as ever, and at once.
 

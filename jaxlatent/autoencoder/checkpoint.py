@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from jaxlatent._files import atomic_path
+from jaxlatent._signals import signals_held
 from jaxlatent.autoencoder.config import AutoencoderConfig
 from jaxlatent.autoencoder.network import Autoencoder
 
@@ -65,7 +66,7 @@ def write_checkpoint(path: Path, tree: Any, description: dict[str, Any]) -> None
     """
     from orbax.checkpoint import v1
 
-    with atomic_path(path) as temporary:
+    with signals_held(), atomic_path(path) as temporary:
         temporary.mkdir()
         leaves = _named_leaves(tree)
         v1.save(temporary.absolute() / _WEIGHTS, leaves)
@@ -99,7 +100,8 @@ def read_checkpoint(path: Path, like: Any) -> Any:
     }
     from orbax.checkpoint import v1
 
-    found = v1.load(path.absolute() / _WEIGHTS, wanted)
+    with signals_held():
+        found = v1.load(path.absolute() / _WEIGHTS, wanted)
     # Orbax sorts the names; the tree has an order of its own.
     return jax.tree.unflatten(jax.tree.structure(like), [found[name] for name in wanted])
 
