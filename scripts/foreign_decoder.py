@@ -6,7 +6,7 @@
 Trains a small convolutional autoencoder on jaxlatent's procedural faces, unless OUT holds its weights
 already; fits two samplers to its latent vectors; writes new faces of each as PNGs to OUT/pairwise and
 OUT/exact, and some of them to OUT/contact-sheet.png, in half a minute on two CPU cores. Needs no files. A run
-that was stopped goes on when the same command is given again. docs/foreign-decoders.md explains each step.
+that was stopped goes on when the same command is given again. docs/guides/own-latents.md explains each step.
 """
 
 import argparse

@@ -144,7 +144,7 @@ def load_labelled(
         **options: as there.
 
     Returns:
-        The images of `load_images`, and the labels of the same n.
+        The images of `load_images`, (n, h, w, c), and the labels of the same n.
 
     Raises:
         ValueError: if the source has no labels; else as there.

@@ -23,7 +23,14 @@ _BLOCK = 64  # images of one task of a thread
 def face_rate(
     images: Shaped[Array | np.ndarray | Rows, "n h w c"], *, neighbors: int = 5, progress: bool = False
 ) -> float:
-    """Gives the share of the images in which a face is detected, in [0, 1]; see `faces_found`."""
+    """Gives the share of images in which a face is detected, in [0, 1].
+
+    Args:
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c); see `faces_found`, also for the
+            other arguments and the errors.
+        neighbors: see there.
+        progress: show a bar where standard error is a terminal.
+    """
     return float(faces_found(images, neighbors=neighbors, progress=progress).mean())
 
 

@@ -111,7 +111,7 @@ def repair(
         path: a folder that `generate_to` wrote.
         sampler: the sampler it was made with.
         decode: the decoder it was made with.
-        filter: the predicate it was made with.
+        filter: the predicate it was made with, from latent vectors (b, d) to booleans (b,).
         batch_size: see `generate_to`.
         progress: show bars where standard error is a terminal.
 

@@ -134,7 +134,7 @@ def open_latents(path: str | os.PathLike[str]) -> Float[np.ndarray, " n *latent"
             `generate_to` writes them.
 
     Returns:
-        A read-only memory map, or the shards as one array.
+        A read-only memory map, or the shards as one array; (n, d) or (n, c, h, w).
 
     Raises:
         OSError: if the file, or a shard among the others, is not there.

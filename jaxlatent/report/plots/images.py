@@ -54,7 +54,14 @@ def plot_images(
     columns: int = 8,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """One grid of images under a title; each pixel is magnified without smoothing."""
+    """One grid of images under a title; each pixel is magnified without smoothing.
+
+    Args:
+        images: uint8 in [0, 255] or floating point in [0, 1], (n, h, w, c).
+        title: above them.
+        columns: images in a row.
+        ax: where to draw; a new figure where not given.
+    """
     grid = image_grid(images, columns)
     height, width = (side * _inches_a_pixel(images) for side in grid.shape[:2])
     title = _wrapped(title, width)
@@ -71,7 +78,7 @@ def plot_comparison(
     """Grids of images below one another, each under its own name.
 
     Args:
-        groups: name -> images; every group may have another number of them.
+        groups: name -> images (n, h, w, c), uint8 or in [0, 1]; every group may have another number of them.
         title: above them all.
         columns: images in a row.
     """

@@ -117,8 +117,8 @@ def plot_component_planes(
     """Planes of PCA components, where the ellipses of the body are aligned with the axes.
 
     Args:
-        z: z-points in the latent frame.
-        z_new: generated vectors in the latent frame.
+        z: z-points in the latent frame, (n, d).
+        z_new: generated vectors in the latent frame, (m, d).
         pca: the frame.
         body: its semi-axes, drawn beside the 2.35 sigma ellipse of the z-points; none where there is no such
             region.
@@ -185,8 +185,8 @@ def plot_latent_planes(
     """Planes of latent coordinates, where the ellipses are tilted by the correlations.
 
     Args:
-        z: z-points.
-        z_new: generated vectors.
+        z: z-points, (n, d).
+        z_new: generated vectors, (m, d).
         pairs: coordinates, counted from 0; six of the most strongly correlated pairs, no coordinate
             twice, where not given.
     """
