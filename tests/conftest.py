@@ -17,7 +17,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 # A compiled program holds 2 to 5 MB of memory as long as it can be called.
-MOST_PROGRAMS = 400
+MOST_PROGRAMS = 100
 
 
 def program_folder() -> Path:

@@ -18,12 +18,12 @@ def test_speed_is_told_once_after_some_seconds_without_the_first_units(monkeypat
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (1, "10 seconds"),
-        (44, "40 seconds"),
-        (89, "90 seconds"),
-        (95, "2 minutes"),
-        (3000, "50 minutes"),
-        (9000, "2.5 hours"),
+        (1.0, "10 seconds"),
+        (44.0, "40 seconds"),
+        (89.0, "90 seconds"),
+        (95.0, "2 minutes"),
+        (3000.0, "50 minutes"),
+        (9000.0, "2.5 hours"),
     ],
 )
 def test_in_words(seconds, words):

@@ -39,6 +39,13 @@ def few_epochs(monkeypatch):
     monkeypatch.setattr(making, "SHOWN", 100)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Neither the pictures of `sample` nor a report."""
+    monkeypatch.setattr("jaxlatent.run.Run.sample", lambda *_, **__: None)
+    monkeypatch.setattr("jaxlatent.run.Run.report", lambda run, **__: run.path("report/report.html"))
+
+
 def pictures(folder):
     return {path.name: path.read_bytes() for path in sorted((folder / "images").glob("*/*.png"))}
 
@@ -46,7 +53,9 @@ def pictures(folder):
 class TestImages:
     """From images."""
 
-    def test_everything_is_made_and_once_only(self, photos, tmp_path, monkeypatch, capsys, few_epochs):
+    def test_everything_is_made_and_once_only(
+        self, photos, tmp_path, monkeypatch, capsys, few_epochs, request
+    ):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("jaxlatent.autoencoder.train.Speed", partial(Speed, after=0.0))
         assert call("make", photos, *TINY) == 0
@@ -69,6 +78,7 @@ class TestImages:
         training = json.loads((run / "config.json").read_text())["training"]
         assert training["epochs"] == -(-100 // n)
         assert training["init"] == "pca"  # of the preset
+        request.getfixturevalue("undrawn")
         begun = (run / "training" / "history.csv").stat().st_mtime_ns
         assert call("make", photos, *TINY) == 0
         assert (run / "training" / "history.csv").stat().st_mtime_ns == begun
@@ -98,7 +108,7 @@ class TestImages:
         assert given["a"][3]["epochs"] == 3 * 18_000 // 20
 
     def test_another_training_is_refused_and_other_images_set_aside(
-        self, photos, tmp_path, few_epochs, capsys
+        self, photos, tmp_path, few_epochs, undrawn, capsys
     ):
         assert call("make", photos, "--out", tmp_path / "run", *TINY, "--epochs", 1) == 0
         capsys.readouterr()
