@@ -215,9 +215,10 @@ def programs(kind: str, devices: list[Any]) -> dict[str, Callable[[], Any]]:
         images = np.empty((18_000, int(np.prod(IMAGE))), np.uint8)
         rows, number = np.empty((steps_a_call(platform), 128), np.int32), np.int32(1)
         call = described(((images,), rows, key, number, number))
-        return program.steps.run.lower(described(start), *call, shapes=(IMAGE,))
+        run: Any = program.steps.run
+        return run.lower(described(start), *call, shapes=(IMAGE,))
 
-    found = {name: partial(draw, make) for name, make in samplers.items()}
+    found: dict[str, Callable[[], Any]] = {name: partial(draw, make) for name, make in samplers.items()}
     if kind == "cuda":
         # What GPUs take where the kernel is not asked for.
         found["pairwise-plain"] = partial(draw, samplers["pairwise"], plain=True)
@@ -291,7 +292,8 @@ def main() -> None:
     else:
         described = Path(__file__).with_name("h100.txtpb").read_text()
         topology = topologies.get_topology_desc(platform="cuda", target_config=described, topology="1x1x1")
-    print(f"# {topology.devices[0].device_kind}, described; jax {jax.__version__}")
+    first: Any = topology.devices[0]
+    print(f"# {first.device_kind}, described; jax {jax.__version__}")
     print("| program | temporary, MiB | loops | kernels | large gathers | inexact products | seconds |")
     print("|---|---|---|---|---|---|---|")
     failed = []

@@ -128,7 +128,8 @@ def kills(bench: Bench, times: int) -> str:
     out = bench.folder / "killed"
     log = out / "log" / "process-00000.jsonl"
     shards = bench.count // max(bench.count // 200, 1)
-    killed, done, torn = 0, [], 0
+    done: list[int] = []
+    killed = torn = 0
     while killed < times:
         child = subprocess.Popen(bench.vectors(out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         before = log.stat().st_size if log.exists() else 0

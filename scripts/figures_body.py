@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import jaxlatent as jl
 from jaxlatent.report.plots.figure import BLUE, GREEN, ORANGE, VERMILION, save_figure
 from jaxlatent.sampling.tables.densities import UniformDensity
-from jaxlatent.sampling.tables.largest import max_law
+from jaxlatent.sampling.tables.largest import largest_angle
 
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE)
 KEY = jax.random.key(0)
@@ -41,7 +41,7 @@ def figure_body() -> Figure:
     flat = figure.add_subplot(131)
     angle = np.linspace(0, 2 * np.pi, 401)
     points = np.asarray(samplers(2)[1].sample_components(KEY, 1500))
-    flat.scatter(*points.T, s=3, color=COLOURS[0], alpha=0.4, linewidth=0)
+    flat.scatter(points[:, 0], points[:, 1], s=3, color=COLOURS[0], alpha=0.4, linewidth=0)
     flat.plot(np.cos(angle), np.sin(angle), color="black")
     flat.set_title("k = 2: the ellipse")
     solid = figure.add_subplot(132, projection="3d")
@@ -59,7 +59,7 @@ def figure_body() -> Figure:
     solid.set_title("k = 3: three cylinders cut")
     many = figure.add_subplot(133)
     points = np.asarray(samplers(256)[1].sample_components(KEY, 3000))[:, :2]
-    many.scatter(*points.T, s=3, color=COLOURS[0], alpha=0.4, linewidth=0)
+    many.scatter(points[:, 0], points[:, 1], s=3, color=COLOURS[0], alpha=0.4, linewidth=0)
     many.plot(np.cos(angle), np.sin(angle), color="black", label="the pair's ellipse")
     side = np.sqrt(0.5) * np.array([-1, 1, 1, -1, -1])
     many.plot(side, np.roll(side, 1)[[0, 1, 2, 3, 0]], color=COLOURS[1], label="|u| = 1/√2")
@@ -75,14 +75,16 @@ def figure_largest() -> Figure:
     """The law of the largest component: the exact density, and both samplers' histograms."""
     figure = Figure(layout="constrained", figsize=(11, 3.2))
     for axes, k in zip(figure.subplots(1, 3), (3, 16, 256), strict=True):
-        law = max_law(UniformDensity(k).log_max_density, k)
-        density = law.mass / np.diff(law.knots)
+        cells = largest_angle(UniformDensity(k))
+        there = cells.width > 0
+        start, mass = np.sin(cells.start[there]), cells.mass[there].sum(axis=1)
+        width = np.sin((cells.start + cells.width)[there]) - start
         for sampler, colour, name in zip(
             samplers(k), COLOURS[1::-1], ("PairwiseSampler", "ExactSampler"), strict=True
         ):
             largest = np.abs(np.asarray(sampler.sample_components(KEY, 100_000))).max(axis=1)
             axes.hist(largest, 120, density=True, histtype="stepfilled", alpha=0.4, color=colour, label=name)
-        axes.plot((law.knots[1:] + law.knots[:-1]) / 2, density, color="black", lw=1, label="exact p(m)")
+        axes.plot(start + width / 2, mass / width, color="black", lw=1, label="exact p(m)")
         axes.axvline(np.sqrt(0.5), color="grey", lw=0.8, ls=":")
         axes.set(title=f"k = {k}", xlabel="largest |u|", ylabel="density")
     axes.set_xlim(0.64, 0.8)
@@ -124,8 +126,8 @@ def figure_limits() -> Figure:
     left.legend(fontsize=8)
     levels = np.linspace(1.2, 6, 60)
     for k, colour in zip((10, 50, 105, 256), COLOURS, strict=True):
-        body = jl.EllipseBody(jnp.ones(k))
-        right.plot(levels, [body.gaussian_mass(float(x)) for x in levels], color=colour, label=f"k = {k}")
+        masses = [jl.EllipseBody(jnp.full(k, x)).log_mass(np.ones(k)) / np.log(10) for x in levels]
+        right.plot(levels, masses, color=colour, label=f"k = {k}")
     right.axvline(2.3548, color="grey", lw=0.8, ls=":")
     right.text(2.42, -28, "FWHM, 2.3548 σ", fontsize=8, color="0.3")
     right.set(

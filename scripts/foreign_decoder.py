@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ import jaxlatent as jl
 from jaxlatent.report import plot_comparison, save_figure
 
 SIZE, LATENT, CHANNELS = 32, 64, (3, 24, 48, 96)
-SAMPLERS = {"pairwise": jl.PairwiseSampler, "exact": jl.ExactSampler}
+SAMPLERS: dict[str, Any] = {"pairwise": jl.PairwiseSampler, "exact": jl.ExactSampler}
 
 
 class Autoencoder(nn.Module):
@@ -34,7 +35,8 @@ class Autoencoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         inner = (CHANNELS[-1], SIZE // 8, SIZE // 8)
-        down, up = [], []
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
         for few, many in pairwise(CHANNELS):
             down += [nn.Conv2d(few, many, 4, 2, 1), nn.BatchNorm2d(many), nn.SiLU()]
             up = [nn.ConvTranspose2d(many, few, 4, 2, 1), nn.BatchNorm2d(few), nn.SiLU(), *up]
@@ -108,7 +110,7 @@ def main() -> None:
 
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    images = jl.load_images(options.data, image_size=SIZE)
+    images = np.asarray(jl.load_images(options.data, image_size=SIZE))
     x = (torch.tensor(images) / 255).permute(0, 3, 1, 2).contiguous().to(device)
     model, weights = Autoencoder().to(device), options.out / "autoencoder.pt"
     if weights.exists():
@@ -122,10 +124,19 @@ def main() -> None:
         z = torch.cat([model.encoder(part) for part in x.split(256)]).cpu().numpy()
     decode = make_decode(model.decoder)
     rows = {"training images": images[:16], "rebuilt": decode(jnp.asarray(z[:16])).cpu().numpy()}
-    asked = {"key": jax.random.key(0), "format": "png", "decoder_id": fingerprint(model.decoder)}
+    identity = fingerprint(model.decoder)
     for name, kind in SAMPLERS.items():
         folder = options.out / name
-        jl.generate_to(folder, kind.fit(z), decode, options.count, **asked, progress=True)
+        jl.generate_to(
+            folder,
+            kind.fit(z),
+            decode,
+            options.count,
+            key=jax.random.key(0),
+            format="png",
+            decoder_id=identity,
+            progress=True,
+        )
         rows[f"new, {name}"] = jl.load_images(folder, image_size=SIZE, limit=32, cache=False)
         print(f"{options.count} images are in {folder}")
     save_figure(plot_comparison(rows, columns=16), options.out / "contact-sheet.png")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from jaxlatent import Run
 from jaxlatent._files import atomic_path
@@ -24,7 +24,7 @@ from jaxlatent.explorer import open_run
 from jaxlatent.explorer.files import write_page
 
 DOCS = Path(__file__).parents[1] / "docs"
-SIZE = {"width": 1080, "height": 700}
+SIZE: ViewportSize = {"width": 1080, "height": 700}
 SHOWN = (900, 583)
 MILLISECONDS = 90
 CHROMIUM = ["--no-sandbox", "--disable-gpu"]
@@ -157,8 +157,8 @@ def main() -> None:
         browser.close()
     film = options.out / "explorer.webp"
     with atomic_path(film) as temporary:
-        options = {"save_all": True, "append_images": others, "duration": MILLISECONDS, "loop": 0}
-        first.save(temporary, "WEBP", quality=60, method=4, minimize_size=False, **options)
+        all_of_them = {"save_all": True, "append_images": others, "duration": MILLISECONDS, "loop": 0}
+        first.save(temporary, "WEBP", quality=60, method=4, minimize_size=False, **all_of_them)
     print(f"{film}: {film.stat().st_size / 1e6:.1f} MB, {len(others) + 1} frames")
 
 
