@@ -201,6 +201,8 @@ def spread(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:.3g}"
     deviation = float(np.std(values, ddof=1))
+    if deviation < 1e-9 * max(map(abs, values)):  # by rounding alone
+        deviation = 0.0
     digits = max(0, -math.floor(math.log10(deviation))) if deviation > 0 else 3
     return f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
