@@ -15,7 +15,6 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_click",
@@ -40,14 +39,9 @@ napoleon_use_ivar = True
 napoleon_attr_annotations = False
 default_role = "py:obj"
 
-# The site is also built where there is no network: names of other libraries are then no links.
-intersphinx_mapping: dict[str, tuple[str, None]] = {}
-
 html_theme = "furo"
 html_title = "jaxlatent"
-html_static_path: list[str] = []
 html_extra_path = ["explorer.html"]
-copybutton_exclude = ".linenos, .gp, .go"
 
 
 def _as_rest(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

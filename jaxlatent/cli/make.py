@@ -10,7 +10,7 @@ import click
 from jaxlatent.autoencoder import AutoencoderConfig, TrainConfig
 from jaxlatent.autoencoder.config import PRESETS
 from jaxlatent.cli.console import open_log, open_run, typed
-from jaxlatent.cli.options import config_options, given_fields, is_given, seed_option
+from jaxlatent.cli.options import config_options, given_fields, is_given, limit_option, seed_option
 from jaxlatent.latent.files import holds_vectors
 from jaxlatent.run.make import make_from_images, make_from_latents
 from jaxlatent.sampling.spec import DEFAULT
@@ -47,13 +47,7 @@ from jaxlatent.sampling.spec import DEFAULT
     show_default="none: new vectors, no images",
     help="For LATENTS: a .jlx or .onnx file that makes images of vectors.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=None,
-    show_default="all",
-    help="At most so many training images.",
-)
+@limit_option
 @seed_option
 @config_options(AutoencoderConfig, hidden=True)
 @config_options(TrainConfig, hidden=True)

@@ -155,6 +155,13 @@ components_option = click.option(
 source_argument = click.argument(
     "source", metavar="RUN|SAMPLER", type=click.Path(exists=True, path_type=Path)
 )
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=None,
+    show_default="all",
+    help="At most so many training images.",
+)
 moved_option = click.option(
     "--data",
     default=None,

@@ -17,6 +17,7 @@ from jaxlatent.cli.options import (
     given_fields,
     is_given,
     latents_option,
+    limit_option,
     listed,
     moved_option,
     optional_run_argument,
@@ -86,13 +87,7 @@ def demo(out: Path, data: str, epochs: int, seed: int) -> None:
     required=True,
     help="Run folder to write; made if absent.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=None,
-    show_default="all",
-    help="At most so many training images.",
-)
+@limit_option
 @click.option(
     "--resume",
     is_flag=True,

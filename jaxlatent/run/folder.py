@@ -77,6 +77,11 @@ class RunFolder:
         """What was asked of the training."""
         return json.loads(self.needed("config.json", "train").read_text(encoding="utf-8"))
 
+    def save_config(self, asked: Mapping[str, Any]) -> None:
+        """Keeps what `config` gives."""
+        with atomic_path(self.path("config.json")) as temporary:
+            temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+
     def model(self) -> Autoencoder:
         """The trained autoencoder, of the epoch that was best on the validation images."""
         return load_model(self.needed(_BEST, "train"))
@@ -211,8 +216,7 @@ class RunFolder:
         asked = self.config()
         moved = asked | {"data": absolute(data)}
         self.check_images(moved, fingerprint(self.images(moved, "train")))
-        with atomic_path(self.path("config.json")) as temporary:
-            temporary.write_text(json.dumps(moved, indent=2) + "\n", encoding="utf-8")
+        self.save_config(moved)
 
     def encoded(self, training: np.ndarray | Rows) -> np.ndarray | Rows:
         """The images that the z-points are of: the training images, and their mirror images if encoded."""

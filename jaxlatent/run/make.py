@@ -89,6 +89,8 @@ def make_from_images(
     run.train(data, network, course, limit=limit, seed=seed, resume=True, on_speed=tell)
     run.encode()
     fitted = run.fit(sampler)
+    # By the name that the run knows it by, so that `verify --repair` finds it however it was written here.
+    name = run.sampler_name()
     generate_to(
         run.path("images"),
         fitted,
@@ -96,7 +98,7 @@ def make_from_images(
         count,
         key=seed_key(seed),
         format="png",
-        origin={"run": str(run.folder.resolve()), "components": None, "sampler": sampler},
+        origin={"run": str(run.folder.resolve()), "components": None, "sampler": name},
         force=True,
         progress=run.progress,
     )
@@ -135,9 +137,11 @@ def make_from_latents(
     decode = None if decoder is None else load_decoder(decoder)
     page = report_latents(latents, folder, sampler=sampler, seed=seed, progress=progress)
     made = partial(generate_to, n=count, key=key, force=True, progress=progress)
-    fitted = load_sampler(folder / "sampler.npz")
+    file = folder / "sampler.npz"
+    fitted = load_sampler(file)
     if decode is None:
-        made(folder / "vectors", fitted, None, outputs="latents")
+        origin = {"file": str(file.resolve()), "components": None, "sampler": None}
+        made(folder / "vectors", fitted, None, outputs="latents", origin=origin)
     else:
         made(folder / "images", fitted, decode, format="png")
     return page

@@ -1,6 +1,5 @@
 """The steps of the main job on a run folder, each reading what the one before wrote."""
 
-import json
 import logging
 import os
 import shutil
@@ -151,8 +150,7 @@ class Run(RunFolder):
         found = fingerprint(images)
         self.check_images(asked, found)
         asked["images"], asked["choice"] = found, CHOICE
-        with atomic_path(self.path("config.json")) as temporary:
-            temporary.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+        self.save_config(asked)
         with atomic_path(self.path(PICTURED)) as temporary, temporary.open("wb") as file:
             np.savez(file, training=_some(images, _COMPARED), validation=_some(validation, _REPORTED))
         model, history = fit_autoencoder(

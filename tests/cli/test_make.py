@@ -88,6 +88,17 @@ class TestImages:
         first = np.asarray(Image.open(sorted((run / "images").glob("*/*.png"))[0]))
         np.testing.assert_allclose(first, 255 * images[0], atol=0.51)
 
+    def test_images_are_repaired_by_a_sampler_that_was_written_in_another_way(
+        self, photos, tmp_path, few_epochs, undrawn
+    ):
+        run = tmp_path / "run"
+        asked = ("make", photos, "--out", run, *TINY, "--epochs", 1, "--sampler", "gaussian:temperature=.80")
+        assert call(*asked) == 0
+        made = pictures(run)
+        next((run / "images").glob("*/*.png")).unlink()
+        assert call("verify", run / "images", "--repair") == 0
+        assert pictures(run) == made
+
     def test_options_of_the_training(self, photos, tmp_path, monkeypatch):
         given = {}
         monkeypatch.setattr(
@@ -139,6 +150,9 @@ def test_vectors_of_latents(latents, tmp_path):
     np.testing.assert_allclose(new, sampler.sample(jax.random.key(3), 20), atol=1e-5)
     assert (tmp_path / "report.html").exists()
     assert isinstance(jl.load(tmp_path / "sampler.npz"), jl.GaussianSampler)
+    next((tmp_path / "vectors").glob("latents-*.npy")).unlink()
+    assert call("verify", tmp_path / "vectors", "--repair") == 0
+    np.testing.assert_array_equal(jl.open_latents(tmp_path / "vectors")[:], new)
 
 
 def onnx_decoder(path, channels_last=False, batch="b"):

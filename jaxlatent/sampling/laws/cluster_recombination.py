@@ -39,8 +39,8 @@ class ClusterRecombinationSampler(Sampler):
             together, (n, k) float16.
         bounds: cluster j has the rows bounds[j] to bounds[j + 1] - 1 of `parents`, (c + 1,) int32.
         temperature: factor of the distances from the clusters' means, > 0, before the body confines them. A
-            leaf of the pytree, so that another value compiles nothing anew. The default was chosen on 2,000
-            validation and test faces of CelebA, see docs/study.md.
+            leaf of the pytree, so that another value compiles nothing anew. The default was chosen on
+            validation images, see docs/study.md.
         n_parents: m, from 1 to the size of the smallest cluster; 1 gives z-points.
         labels: the class that each cluster belongs to, (c,) int32; none where it was fitted without.
 
